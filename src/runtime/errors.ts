@@ -1,0 +1,37 @@
+/**
+ * Errors of the world (a device gone, a peer silent, a wrong configuration): a stable code an operator can search
+ * for and a message with what was expected and what came. Packets that misbehave never come here (verdict.ts).
+ */
+
+/** Every code this program can answer with, and what it means. */
+export const ERROR_CODES = {
+  E_CONFIG: 'the configuration is wrong',
+  E_USAGE: 'the command line is wrong',
+  E_TUN: 'a TUN device could not be opened or set up',
+  E_IO_URING: 'io_uring is not usable here',
+  E_NETWORK: 'a network set-up command failed',
+  E_PERMISSION: 'a privilege is missing (root, or CAP_NET_ADMIN)',
+  E_KEY: 'the key file is missing, readable by others, or not a key',
+  E_SOCKET: 'the control socket is not reachable',
+  E_RUNNING: 'another border router of this site is running',
+  E_STATE: 'the record of moves cannot be read or written',
+  E_UNKNOWN_NID: 'no binding for this Node Identifier',
+  E_UNKNOWN_SITE: 'no such site in the configuration',
+  E_PEER_UNREACHABLE: 'a site that must agree does not answer',
+  E_STALE_EPOCH: 'a newer move of the same Node Identifier won',
+  E_FULL: 'a table is full',
+  E_PROTOCOL: 'a peer sent something that is not our protocol',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** An error of the world; `code` is stable, `message` holds the values. */
+export class IlnpError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'IlnpError';
+    this.code = code;
+  }
+}
