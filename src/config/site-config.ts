@@ -1,0 +1,94 @@
+/**
+ * The configuration of one site after it was read and checked: what the rest of the program sees. Defaults are filled
+ * in, paths are absolute, Locators and Node Identifiers are numbers. Nobody but `load.ts` makes one from text.
+ */
+import type { L64, Nid, Prefix } from '../wire/text.ts';
+
+/** A host and a port, of a TCP listener or of a peer. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A provider: the global Locator under which sessions of this site are seen. */
+export interface UplinkConfig {
+  readonly name: string;
+  readonly interface: string;
+  readonly l64: L64;
+  /** Lower is preferred for new sessions (RFC 6742 L64 preference). */
+  readonly preference: number;
+  /** Next hop; absent: the kernel's own default route of the interface. */
+  readonly via: string | undefined;
+  /** Answer neighbour discovery for Node Identifiers under `l64`. */
+  readonly onLink: boolean;
+}
+
+/** A link with virtual machines; `l64` is the site Locator that routes to it. */
+export interface InsideConfig {
+  readonly interface: string;
+  readonly l64: L64;
+  /** The router address that guests use, the same at every site. */
+  readonly gateway: string | undefined;
+  /** Guest Locators allowed on this link besides `l64`. */
+  readonly guests: readonly L64[];
+}
+
+/** Another site's border router. */
+export interface PeerConfig {
+  readonly site: string;
+  readonly l64: L64;
+  readonly interface: string;
+  readonly via: string;
+  readonly control: Endpoint | undefined;
+}
+
+/** One Node Identifier: what it has configured, whose it is, where it is now. */
+export interface BindingConfig {
+  readonly nid: Nid;
+  readonly guest: L64;
+  readonly home: string;
+  /** Pins sessions to one uplink of `home`. */
+  readonly uplink: string | undefined;
+  readonly at: string;
+}
+
+/** A subnet and how the world sees it through one uplink. */
+export interface SubnetConfig {
+  readonly inside: Prefix;
+  readonly outside: Prefix;
+  readonly uplink: string;
+}
+
+export interface TunConfig {
+  readonly name: string;
+  readonly queues: number;
+  readonly io: 'auto' | 'uring' | 'uring-single' | 'poll';
+  readonly offload: boolean;
+}
+
+export interface ControlConfig {
+  readonly socket: string;
+  readonly listen: Endpoint | undefined;
+  readonly keyFile: string | undefined;
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** Everything one border router was told. */
+export interface SiteConfig {
+  readonly site: string;
+  readonly tun: TunConfig;
+  readonly network: 'auto' | 'manual';
+  readonly checksum: 'full' | 'zeroed' | 'auto';
+  readonly uplinks: readonly UplinkConfig[];
+  readonly inside: readonly InsideConfig[];
+  readonly peers: readonly PeerConfig[];
+  /** Those of the file and those of `bindingsFile`. */
+  readonly bindings: readonly BindingConfig[];
+  readonly subnets: readonly SubnetConfig[];
+  readonly control: ControlConfig;
+  readonly state: string;
+  readonly icmp: { readonly rate: number; readonly burst: number };
+  readonly limits: { readonly bindings: number; readonly sessions: number };
+  readonly log: { readonly level: LogLevel };
+}
