@@ -1,0 +1,168 @@
+/**
+ * What one worker of the border router decides from: flat, owned by the worker, replaced or changed only between two
+ * batches (runtime/worker.ts), compiled from configuration and bindings by sbr/compile.ts.
+ *
+ *   NID ──table──► class ──► guest, site, home rows, uplink, flags ──► Locators
+ *   L64 ──roles──► what this Locator is to us
+ */
+import type { LocatorTable } from '../ilnp/locator-table.ts';
+import type { Sessions } from '../ilnp/sessions.ts';
+import { VERDICTS } from '../packet/verdict.ts';
+
+/** Words of a class of bindings; the rows point into `locators`, counted in words, 0 = none. */
+export const C_GUEST = 0;
+export const C_SITE = 1;
+export const C_HOME = 2;
+export const C_UPLINK = 3;
+export const C_FLAGS = 4;
+export const CLASS_WORDS = 8;
+
+/** The guest is at this site. */
+export const HERE = 1;
+/** This site is the home: its uplinks carry the guest's global Locators. */
+export const HOME = 2;
+
+/** Words of a Locator row: two of Locator (machine order) and the one's complement sum of its four 16-bit words. */
+export const L_SUM = 2;
+export const LOCATOR_WORDS = 4;
+
+/** Rows of `locators` for Locators computed per packet (sbr/subnet.ts); row 0 means "none". */
+export const SCRATCH_SOURCE = 4;
+export const SCRATCH_DESTINATION = 8;
+export const FIRST_ROW = 12;
+
+/** Roles of a Locator, bits; index of the uplink in bits 8..15, of the subnet map in bits 16..30. */
+export const UPLINK = 1;
+/** Site Locator of some site. */
+export const SITE_L64 = 2;
+/** Site or link of this site. */
+export const OWN = 4;
+/** Configured in guests. */
+export const GUEST = 8;
+export const SUBNET_INSIDE = 16;
+export const SUBNET_OUTSIDE = 32;
+
+/** Words of a subnet map: inside, outside, mask (2 each), uplink. */
+export const M_INSIDE = 0;
+export const M_OUTSIDE = 2;
+export const M_MASK = 4;
+export const M_UPLINK = 6;
+export const SUBNET_WORDS = 8;
+
+export const CONVENTION_FULL = 0;
+export const CONVENTION_ZEROED = 1;
+export const CONVENTION_AUTO = 2;
+
+/** The compiled configuration; plain typed arrays, so that it can be sent to a worker as it is. */
+export interface FibImage {
+  readonly locators: Int32Array;
+  readonly classes: Int32Array;
+  /** Open addressing: L64 (2 words), role, unused; a power of two of rows, at most half full. */
+  readonly roles: Int32Array;
+  readonly subnets: Int32Array;
+  /** Row in `locators` of each uplink. */
+  readonly uplinkRows: Int32Array;
+  readonly uplinkUsable: Uint8Array;
+  /** Uplink for new sessions of bindings that are not pinned, -1 when none is usable. */
+  readonly preferredUplink: number;
+  /** Row of this site's own Locator. */
+  readonly siteRow: number;
+  readonly convention: number;
+  /** Source of the errors this border originates, per port: 3 addresses of 4 words. */
+  readonly addresses: Int32Array;
+  readonly errorRate: number;
+  readonly errorBurst: number;
+}
+
+/** Counters after the verdicts: packets and octets in and out, per port. */
+export const COUNT_PACKETS_IN = 32;
+export const COUNT_OCTETS_IN = 35;
+export const COUNT_PACKETS_OUT = 38;
+export const COUNT_OCTETS_OUT = 41;
+export const COUNT_STRAGGLERS = 44;
+export const COUNT_SESSIONS_REFUSED = 45;
+export const COUNT_QUOTES = 46;
+export const COUNT_WRITE_FAILED = 47;
+export const COUNTERS = 64;
+
+if (VERDICTS.length > COUNT_PACKETS_IN) throw new RangeError('verdicts and counters overlap');
+
+export class Fib {
+  table: LocatorTable;
+  image: FibImage;
+  sessions: Sessions | null;
+  readonly counters: Float64Array;
+  locators!: Int32Array;
+  classes!: Int32Array;
+  roles!: Int32Array;
+  #roleMask = 0;
+  #subnetCount = 0;
+  /** More than one uplink: which one a session uses must be remembered. */
+  multihomed = false;
+  /** Errors this border may still originate now, and when that was reckoned (microseconds). */
+  #errorTokens: number;
+  #errorTime = 0;
+
+  /** `counters`: COUNTERS numbers, possibly shared with the thread that shows them. */
+  constructor(image: FibImage, table: LocatorTable, sessions: Sessions | null, counters: Float64Array) {
+    this.table = table;
+    this.sessions = sessions;
+    this.counters = counters;
+    this.image = image;
+    this.#errorTokens = image.errorBurst;
+    this.load(image);
+  }
+
+  /** Takes a new configuration; between two batches only. */
+  load(image: FibImage): void {
+    this.image = image;
+    this.locators = image.locators;
+    this.classes = image.classes;
+    this.roles = image.roles;
+    this.#roleMask = image.roles.length / 4 - 1;
+    this.#subnetCount = image.subnets.length / SUBNET_WORDS;
+    this.multihomed = image.uplinkRows.length > 1;
+  }
+
+  /** What the Locator (two words, machine order) is to this site; 0 = nothing. */
+  role(l0: number, l1: number): number {
+    const roles = this.roles;
+    let i = roleHash(l0, l1) & this.#roleMask;
+    for (;;) {
+      const k = i << 2;
+      const role = roles[k + 2]!;
+      if (role === 0) return this.#subnetCount === 0 ? 0 : this.#subnetRole(l0, l1);
+      if (roles[k] === l0 && roles[k + 1] === l1) return role;
+      i = (i + 1) & this.#roleMask;
+    }
+  }
+
+  /** True when one more ICMPv6 error may be originated now (token bucket, RFC 4443 section 2.4 f). */
+  mayAnswer(now: number): boolean {
+    const { errorRate, errorBurst } = this.image;
+    this.#errorTokens = Math.min(errorBurst, this.#errorTokens + ((now - this.#errorTime) * errorRate) / 1e6);
+    this.#errorTime = now;
+    if (this.#errorTokens < 1) return false;
+    this.#errorTokens--;
+    return true;
+  }
+
+  #subnetRole(l0: number, l1: number): number {
+    const m = this.image.subnets;
+    for (let s = 0, k = 0; s < this.#subnetCount; s++, k += SUBNET_WORDS) {
+      const m0 = m[k + M_MASK]!;
+      const m1 = m[k + M_MASK + 1]!;
+      if (((l0 ^ m[k + M_INSIDE]!) & m0) === 0 && ((l1 ^ m[k + M_INSIDE + 1]!) & m1) === 0)
+        return SUBNET_INSIDE | (s << 16);
+      if (((l0 ^ m[k + M_OUTSIDE]!) & m0) === 0 && ((l1 ^ m[k + M_OUTSIDE + 1]!) & m1) === 0)
+        return SUBNET_OUTSIDE | (m[k + M_UPLINK]! << 8) | (s << 16);
+    }
+    return 0;
+  }
+}
+
+/** Hash of a Locator for the role table; its contents are ours, so no seed. */
+export function roleHash(l0: number, l1: number): number {
+  const h = Math.imul(l0, 0x9e3779b1) ^ Math.imul(l1, 0x85ebca77);
+  return h ^ (h >>> 15);
+}

@@ -1,0 +1,165 @@
+/**
+ * ICMPv6 errors through the border, RFC 4443, and the packet they quote (digest section 12.9): without the quote in the
+ * Locators its sender knows, Path MTU discovery and traceroute die.
+ *
+ * The quoted packet went the other way, so its source goes with the error's destination and its destination, the
+ * *subject*, with the error's source. An error of a router between has a source of its own; inside Locators are
+ * replaced in it as well. The quoted transport checksum follows its addresses, as far as the quote holds it.
+ */
+import { S_CLASS } from '../ilnp/locator-table.ts';
+import { INSIDE, OUTSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
+import {
+  DROP_FOREIGN_SOURCE,
+  DROP_INSIDE_DESTINATION,
+  DROP_NO_UPLINK,
+  DROP_NOT_HERE,
+  DROP_QUOTE_UNKNOWN,
+  DROP_SPOOFED_SOURCE,
+  DROP_UNKNOWN_DESTINATION,
+  DROP_UNKNOWN_SOURCE,
+} from '../packet/verdict.ts';
+import { difference, fold, sum64, update } from '../wire/checksum.ts';
+import * as chain from '../wire/extension-headers.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as vnet from '../wire/virtio-net.ts';
+import * as fibs from './fib.ts';
+import { C_FLAGS, C_GUEST, C_HOME, type Fib, GUEST, HERE, HOME, OWN, SITE_L64, SUBNET_OUTSIDE, UPLINK } from './fib.ts';
+import { holds, rewrite, towards } from './rewrite.ts';
+import { insideRow, outsideRow } from './subnet.ts';
+import { uplinkOf } from './uplink.ts';
+
+/** Octets of an ICMPv6 error before the packet it quotes. */
+const ERROR_HEADER = 8;
+
+/** Decides and rewrites the ICMPv6 error whose ICMPv6 header is at `icmp`. */
+export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: number, icmp: number, now: number): number {
+  const b = batch.bytes;
+  const word = batch.word;
+  const o = batch.offset[i]!;
+  const w = o >>> 2;
+  const quote = icmp + ERROR_HEADER;
+  const q = quote >>> 2;
+  if (quote + ipv6.HEADER_LENGTH > o + batch.length[i]! || b[quote]! >>> 4 !== 6) return DROP_QUOTE_UNKNOWN;
+
+  const role = fib.role(word[w + 6]!, word[w + 7]!);
+  const sourceRole = fib.role(word[w + 2]!, word[w + 3]!);
+  const subjectRole = fib.role(word[q + 6]!, word[q + 7]!);
+  const c = classOf(fib, word, w + 8);
+  const subject = classOf(fib, word, q + 8);
+
+  if (port === OUTSIDE) {
+    if (sourceRole !== 0) return DROP_SPOOFED_SOURCE;
+    if ((role & (UPLINK | SUBNET_OUTSIDE)) === 0) return DROP_INSIDE_DESTINATION;
+  }
+  if (port === INSIDE && sourceRole === 0) return DROP_UNKNOWN_SOURCE;
+  if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) return DROP_NOT_HERE;
+
+  // where to: the destination of the error, and the source of what it quotes
+  let destinationRow = 0;
+  if (c >= 0 && (role & (UPLINK | SITE_L64 | GUEST)) !== 0) {
+    if ((role & UPLINK) !== 0 && (fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_UNKNOWN_DESTINATION;
+    destinationRow = towards(batch, i, fib, c);
+  } else if ((role & SUBNET_OUTSIDE) !== 0) {
+    destinationRow = insideRow(fib, word, w + 6, role);
+    batch.egress[i] = INSIDE;
+  } else if ((role & SITE_L64) !== 0) {
+    batch.egress[i] = (role & OWN) !== 0 ? INSIDE : SITE; // a host, not a guest
+  } else if (role !== 0) {
+    return DROP_UNKNOWN_DESTINATION;
+  } else {
+    batch.egress[i] = OUTSIDE;
+  }
+
+  // on whose behalf: the source of the error, and the destination of what it quotes
+  let sourceRow = 0;
+  if (port !== OUTSIDE && (role & (SITE_L64 | GUEST)) === 0) {
+    const flags = subject < 0 ? 0 : fib.classes[subject + C_FLAGS]!;
+    if (subject >= 0 && subjectRole !== 0 && (flags & HOME) === 0) {
+      sourceRow = fib.classes[subject + C_HOME]!;
+      batch.egress[i] = SITE; // the home border knows under which Locator the session runs
+      destinationRow = 0;
+    } else if (subject >= 0 && subjectRole !== 0) {
+      const uplink = subjectUplink(fib, word, q, fib.classes[subject + fibs.C_UPLINK]!, now);
+      if (uplink < 0) return DROP_NO_UPLINK;
+      sourceRow = fib.image.uplinkRows[uplink]!;
+    } else if ((subjectRole & fibs.SUBNET_INSIDE) !== 0) {
+      sourceRow = outsideRow(fib, word, q + 6, subjectUplink(fib, word, q, -1, now));
+    } else if (port === INSIDE) {
+      return DROP_UNKNOWN_SOURCE;
+    } else if (sourceRole !== 0) {
+      return DROP_FOREIGN_SOURCE;
+    } else if (role === 0) {
+      batch.egress[i] = SITE; // this gateway's own error about its own traffic
+    }
+  } else if (batch.egress[i] === SITE && port === INSIDE) {
+    sourceRow = fib.image.siteRow;
+  } else if (batch.egress[i] === INSIDE && port === SITE && subject >= 0 && (subjectRole & SITE_L64) !== 0) {
+    sourceRow = fib.classes[subject + C_GUEST]!;
+  }
+
+  // the quote first: what changes in it, sum and all, the outer checksum covers
+  let delta = 0;
+  const sameDestination = word[q + 4] === word[w + 8] && word[q + 5] === word[w + 9];
+  if (destinationRow !== 0 && sameDestination) delta = exchange(fib, word, q + 2, destinationRow);
+  if (sourceRow !== 0 && subjectRole !== 0) delta = fold(delta + exchange(fib, word, q + 6, sourceRow));
+  if (delta !== 0) {
+    const field = quotedChecksum(batch, i, fib, quote);
+    let grown = delta;
+    if (field > 0) {
+      const old = batch.half[field]!;
+      const updated = update(old, delta);
+      batch.half[field] = updated;
+      grown = fold(delta + difference(updated, old));
+    }
+    const partial = batch.vnet && (b[o + vnet.FLAGS]! & vnet.NEEDS_CSUM) !== 0;
+    const at = (icmp + 2) >>> 1;
+    if (!partial) batch.half[at] = update(batch.half[at]!, grown);
+  }
+
+  // an address of a router outside stays; an inside one, and what goes to a home border, gets the Locator of the subject
+  const isSubject = word[w + 4] === word[q + 8] && word[w + 5] === word[q + 9];
+  const keepSource = !isSubject && (batch.egress[i] === INSIDE || (sourceRole === 0 && batch.egress[i] !== SITE));
+  fib.counters[fibs.COUNT_QUOTES]!++;
+  return rewrite(batch, i, fib, ipv6.ICMPV6, icmp, keepSource ? 0 : sourceRow, destinationRow);
+}
+
+/** Class of the binding of the NID at word `at`, counted in words; -1 when it has none. */
+function classOf(fib: Fib, word: Int32Array, at: number): number {
+  const slot = fib.table.find(word[at]!, word[at + 1]!);
+  return slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
+}
+
+/** The uplink of the session between subject (destination of the quote) and correspondent (its source). */
+function subjectUplink(fib: Fib, word: Int32Array, q: number, pinned: number, now: number): number {
+  const known = fib.sessions?.find(word[q + 8]!, word[q + 9]!, word[q + 2]!, word[q + 3]!, word[q + 4]!, word[q + 5]!);
+  if (known !== undefined && known >= 0) {
+    const uplink = fib.sessions!.uplink(known);
+    if (uplink >= 0 && uplink < fib.image.uplinkRows.length) return uplink;
+  }
+  if (!fib.multihomed) return uplinkOf(fib, word, q, pinned, now);
+  return pinned >= 0 ? pinned : fib.image.preferredUplink;
+}
+
+/** Puts the Locator of the row at word `w`; what the sum over it has grown by. */
+function exchange(fib: Fib, word: Int32Array, w: number, row: number): number {
+  if (holds(fib, row, word, w)) return 0;
+  const delta = difference(fib.locators[row + fibs.L_SUM]!, sum64(word[w]!, word[w + 1]!));
+  word[w] = fib.locators[row]!;
+  word[w + 1] = fib.locators[row + 1]!;
+  return delta;
+}
+
+/** Index into `half` of the transport checksum of the quoted packet when it is in the quote and covers Locators, or 0. */
+function quotedChecksum(batch: PacketBatch, i: number, fib: Fib, quote: number): number {
+  const end = batch.offset[i]! + batch.length[i]!;
+  const upper = chain.upperLayer(batch.bytes, quote, end);
+  if (chain.hasNonce(upper) && fib.image.convention !== fibs.CONVENTION_FULL) return 0;
+  const protocol = chain.protocolOf(upper);
+  let at = quote + chain.offsetOf(upper);
+  if (protocol === ipv6.TCP) at += 16;
+  else if (protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) at += 6;
+  else if (protocol === ipv6.ICMPV6) at += 2;
+  else return 0;
+  if (at + 2 > end) return 0;
+  return protocol === ipv6.UDP && batch.half[at >>> 1] === 0 ? 0 : at >>> 1;
+}

@@ -1,0 +1,91 @@
+/**
+ * Writing Locators into a packet and trading them in its checksum: the one place where octets of a forwarded packet
+ * change.
+ */
+import { INSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
+import { DROP_OFFLOAD_HEADER, DROP_TRANSPORT_TRUNCATED, FORWARD } from '../packet/verdict.ts';
+import { difference, fold, sum64, update } from '../wire/checksum.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as vnet from '../wire/virtio-net.ts';
+import { C_FLAGS, C_GUEST, C_SITE, type Fib, HERE, L_SUM } from './fib.ts';
+
+/** Row of the destination Locator that leads to a guest of class `c`, and the egress with it. */
+export function towards(batch: PacketBatch, i: number, fib: Fib, c: number): number {
+  if ((fib.classes[c + C_FLAGS]! & HERE) !== 0) {
+    batch.egress[i] = INSIDE;
+    return fib.classes[c + C_GUEST]!;
+  }
+  batch.egress[i] = SITE;
+  return fib.classes[c + C_SITE]!;
+}
+
+/** True when the Locator at word `w` of the packet is the one of `row`. */
+export const holds = (fib: Fib, row: number, word: Int32Array, w: number): boolean =>
+  word[w] === fib.locators[row] && word[w + 1] === fib.locators[row + 1];
+
+/**
+ * Writes the Locators of the rows (0: leave as it is), trades them in the transport checksum and gives back one hop.
+ * Updates the field by the difference (RFC 1624 equation 3), so that a wrong checksum stays wrong.
+ */
+export function rewrite(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  sourceRow: number,
+  destinationRow: number,
+): number {
+  const word = batch.word;
+  const locators = fib.locators;
+  const w = batch.offset[i]! >>> 2;
+  let delta = 0;
+  if (sourceRow !== 0) {
+    delta = difference(locators[sourceRow + L_SUM]!, sum64(word[w + 2]!, word[w + 3]!));
+    word[w + 2] = locators[sourceRow]!;
+    word[w + 3] = locators[sourceRow + 1]!;
+  }
+  if (destinationRow !== 0) {
+    delta = fold(delta + difference(locators[destinationRow + L_SUM]!, sum64(word[w + 6]!, word[w + 7]!)));
+    word[w + 6] = locators[destinationRow]!;
+    word[w + 7] = locators[destinationRow + 1]!;
+  }
+  const hops = (w << 2) + ipv6.HOP_LIMIT;
+  if (batch.bytes[hops]! !== 255) batch.bytes[hops]!++;
+  return delta === 0 || delta === 0xffff ? FORWARD : adjustChecksum(batch, i, protocol, transport, delta);
+}
+
+/** Adds `delta` to what the transport checksum covers. `transport`: offset of the upper-layer header. */
+export function adjustChecksum(
+  batch: PacketBatch,
+  i: number,
+  protocol: number,
+  transport: number,
+  delta: number,
+): number {
+  const o = batch.offset[i]!;
+  const half = batch.half;
+  const end = o + batch.length[i]!;
+  if (batch.vnet && (batch.bytes[o + vnet.FLAGS]! & vnet.NEEDS_CSUM) !== 0) {
+    const h = o >>> 1;
+    const at = half[h + vnet.H_CSUM_START]! + half[h + vnet.H_CSUM_OFFSET]!;
+    if ((at & 1) !== 0 || at < ipv6.HEADER_LENGTH || o + at + 2 > end) return DROP_OFFLOAD_HEADER;
+    const field = (o + at) >>> 1;
+    half[field] = fold(half[field]! + delta); // the partial sum is not complemented
+    return FORWARD;
+  }
+  let at = transport;
+  if (protocol === ipv6.TCP) at += 16;
+  else if (protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) at += 6;
+  else if (protocol === ipv6.ICMPV6) at += 2;
+  else return FORWARD; // no checksum we know of, or out of our reach
+  if (at + 2 > end) return DROP_TRANSPORT_TRUNCATED;
+  const field = at >>> 1;
+  const old = half[field]!;
+  if (protocol === ipv6.TCP || protocol === ipv6.ICMPV6) {
+    half[field] = update(old, delta);
+  } else if (old !== 0) {
+    half[field] = update(old, delta) || 0xffff; // zero would read as "no checksum"; both mean the same sum
+  }
+  return FORWARD;
+}
