@@ -1,0 +1,152 @@
+/**
+ * What is done to each variant: one function per load, each gives numbers with their unit in the name.
+ *
+ * `running` is what a variant's start() gave. Processor time is that of the variant's processes, kernel work done in
+ * their name included; for variants without a process it is 0.
+ */
+import { setTimeout as wait } from 'node:timers/promises';
+import { anchor } from './anchors.mjs';
+import { CN, GW, serve, withFeatures } from './lab.mjs';
+import { cpuNanoseconds, run } from './process.mjs';
+
+const TCP_PORT = 5201;
+const UDP_PORT = 7000;
+const ECHO_PORT = 7001;
+const WARM_UP_SECONDS = 0.5; // iperf3 leaves it out of the result
+const SIZE = 64; // octets of UDP payload
+const GAP_MICROSECONDS = 500;
+const DRAIN_MS = 200; // what is in queues when the sender stops
+const SETTLE_MS = 1000; // a process that has just started may still tidy up
+const IDLE_SECONDS = 2;
+const BATCH = 32;
+const SUPER_PACKET = 64; // datagrams in one
+
+const lossOf = (sent, received) => (sent > 0 ? Math.max(0, 1 - received / sent) : 0);
+
+/** Kernel variants have no process to look at; NaN is "not measured" everywhere in the bench. */
+const perUnit = (running, cpu, units) => (running.pids.length > 0 && units > 0 ? cpu / units : Number.NaN);
+
+async function tcp(running, seconds, streams) {
+  const { stop } = await serve(['iperf3', '-s', '-p', `${TCP_PORT}`, '--forceflush'], 'Server listening');
+  try {
+    const options = ['-t', `${seconds}`, '-O', `${WARM_UP_SECONDS}`, '-P', `${streams}`, '-J'];
+    const argv = ['iperf3', '-6', '-c', running.address, '-p', `${TCP_PORT}`, ...options];
+    const before = cpuNanoseconds(running.pids);
+    const { stdout, code } = await run(CN, argv, { timeoutMs: (seconds + 10) * 1000 });
+    const cpu = cpuNanoseconds(running.pids) - before;
+    const report = JSON.parse(stdout);
+    if (code !== 0 || report.error) throw new Error(`iperf3: ${report.error ?? code}`);
+    const { bits_per_second: rate } = report.end.sum_received;
+    const octets = (rate / 8) * (seconds + WARM_UP_SECONDS); // the processor time covers the warm-up too
+    return {
+      gbps: rate / 1e9,
+      cpuSecondsPerGigabyte: perUnit(running, cpu / 1e9, octets / 1e9),
+      retransmits: report.end.sum_sent.retransmits,
+    };
+  } finally {
+    await stop();
+  }
+}
+
+async function udp(running, seconds, { flows = 1, batch = BATCH, offload = false }) {
+  const { server, stop } = await serve([anchor('udp'), 'recv', `${UDP_PORT}`, ...(offload ? ['gro'] : [])], 'ready');
+  const words = [running.address, UDP_PORT, seconds, SIZE, flows, batch].map(String);
+  const before = cpuNanoseconds(running.pids);
+  const sender = await run(CN, [anchor('udp'), 'send', ...words, ...(offload ? ['gso'] : [])], {
+    timeoutMs: (seconds + 10) * 1000,
+  });
+  await wait(DRAIN_MS);
+  const cpu = cpuNanoseconds(running.pids) - before;
+  await stop();
+  if (sender.code !== 0) throw new Error(`udp send: ${sender.stderr.trim()}`);
+  const { sent, seconds: took } = JSON.parse(sender.stdout);
+  const { received } = JSON.parse(server.output.stdout.split('\n')[1]);
+  return {
+    kpps: received / took / 1e3,
+    offeredKpps: sent / took / 1e3,
+    lossPercent: lossOf(sent, received) * 100,
+    cpuMicrosecondsPerPacket: perUnit(running, cpu / 1e3, received),
+  };
+}
+
+async function latency(running, seconds) {
+  const { stop } = await serve([anchor('udp'), 'echo', `${ECHO_PORT}`], 'ready');
+  try {
+    const words = [running.address, ECHO_PORT, seconds, SIZE, GAP_MICROSECONDS].map(String);
+    const { stdout, stderr, code } = await run(CN, [anchor('udp'), 'ping', ...words], {
+      timeoutMs: (seconds + 10) * 1000,
+    });
+    if (code !== 0) throw new Error(`udp ping: ${stderr.trim()}`);
+    const { p50, p90, p99, lost } = JSON.parse(stdout);
+    return { p50Microseconds: p50, p90Microseconds: p90, p99Microseconds: p99, lost };
+  } finally {
+    await stop();
+  }
+}
+
+async function idle(running, seconds) {
+  await wait(SETTLE_MS);
+  const before = cpuNanoseconds(running.pids);
+  const begin = performance.now();
+  await wait(Math.max(seconds, IDLE_SECONDS) * 1000);
+  return { cpuPercent: ((cpuNanoseconds(running.pids) - before) / 1e6 / (performance.now() - begin)) * 100 };
+}
+
+/** Frames of MTU size reach the gateway one by one; its own veth does not group them (GRO is off there by default). */
+const mtuFrames = (running, seconds) => withFeatures(CN, 'c0', ['tso', 'gso'], () => tcp(running, seconds, 1));
+
+/**
+ * The sender hands over super-packets, so that it can offer about two million datagrams a second; the TUN's own
+ * feature is switched off, so that the kernel cuts them at the TUN and each datagram is a packet of its own there.
+ */
+const stress = (running, seconds) =>
+  withFeatures(GW, running.tun, ['tx-udp-segmentation'], () =>
+    udp(running, seconds, { batch: SUPER_PACKET, offload: true }),
+  );
+
+const REWRITERS = ['kernel', 'kernel-nptv6', 'c-naive', 'c-offload', 'c-uring', 'sbr'];
+
+/** `only`: the word of --only it belongs to; `variants`: for whom it makes sense (and extras named like sbr-…). */
+export const LOADS = [
+  { name: 'idle', only: 'idle', needs: [], variants: ['c-offload', 'c-uring', 'sbr'], run: idle },
+  { name: 'latency', only: 'latency', needs: ['udp'], variants: REWRITERS, run: latency },
+  {
+    name: 'tcp1',
+    only: 'tcp',
+    needs: ['iperf3'],
+    variants: [...REWRITERS, 'tayga', 'wireguard-go'],
+    run: (running, seconds) => tcp(running, seconds, 1),
+  },
+  {
+    name: 'tcp4',
+    only: 'tcp',
+    needs: ['iperf3'],
+    variants: [...REWRITERS, 'tayga', 'wireguard-go'],
+    run: (running, seconds) => tcp(running, seconds, 4),
+  },
+  { name: 'mtu', only: 'mtu', needs: ['iperf3', 'ethtool'], variants: REWRITERS, run: mtuFrames },
+  {
+    name: 'udp1',
+    only: 'udp',
+    needs: ['udp'],
+    variants: [...REWRITERS, 'tayga'],
+    run: (running, seconds) => udp(running, seconds, {}),
+  },
+  {
+    name: 'udp32',
+    only: 'udp',
+    needs: ['udp'],
+    variants: [...REWRITERS, 'tayga'],
+    run: (running, seconds) => udp(running, seconds, { flows: 32, batch: 1 }),
+  },
+  {
+    name: 'stress',
+    only: 'stress',
+    needs: ['udp', 'ethtool'],
+    variants: ['c-naive', 'c-offload', 'c-uring', 'sbr'],
+    run: stress,
+  },
+];
+
+/** Whether a load is meant for a variant; other ways to run the border router take all of its loads. */
+export const suits = (load, variant) => load.variants.includes(variant.name) || variant.name.startsWith('sbr-');

@@ -1,0 +1,168 @@
+/**
+ * `npm run bench`: the border router and its anchors, one interleaved run in the same namespaces.
+ * Prints tables of ratios, writes JSON and a picture, names every missed floor. Exit codes: 0 done, 1 a floor was missed
+ * or the run failed, 2 wrong command line. See README.md beside this file.
+ */
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { OUT, prepare } from './anchors.mjs';
+import * as lab from './lab.mjs';
+import { LOADS, suits } from './loads.mjs';
+import { machine, noise } from './machine.mjs';
+import { isUsageError, parse, USAGE } from './options.mjs';
+import { picture } from './picture.mjs';
+import { endAll, installed, run } from './process.mjs';
+import { judge } from './ratios.mjs';
+import { historyLine, misses, targetTable, valueTable } from './report.mjs';
+import { rewriteRound } from './rewrite.mjs';
+import { ROWS, TABLES } from './rows.mjs';
+import { EXTRA_VARIANTS, VARIANTS } from './variants.mjs';
+
+const HISTORY = fileURLToPath(new URL('./history.jsonl', import.meta.url));
+const say = (line) => process.stderr.write(`${line}\n`);
+
+const compact = (values) =>
+  Object.entries(values)
+    .filter(([, value]) => Number.isFinite(value))
+    .map(([name, value]) => `${name} ${Number(value).toPrecision(3)}`)
+    .join(', ');
+
+/** All loads of one variant. What fails is said and left out: one anchor must not cost the others their numbers. */
+async function measure(variant, loads, { round, seconds, scratch }) {
+  const results = [];
+  let running;
+  try {
+    running = await variant.start(scratch);
+    await lab.reachable(running.address, { program: running.program });
+    for (const load of loads) {
+      if (running.program?.ended) throw new Error(`ended: ${running.program.output.stderr.slice(-400)}`);
+      try {
+        const values = await load.run(running, seconds);
+        results.push({ round, variant: variant.name, load: load.name, values });
+        say(`  ${variant.name.padEnd(13)} ${load.name.padEnd(8)} ${compact(values)}`);
+      } catch (error) {
+        say(`  ${variant.name.padEnd(13)} ${load.name.padEnd(8)} failed: ${error.message}`);
+      }
+    }
+  } catch (error) {
+    say(`  ${variant.name.padEnd(13)} failed: ${error.message}`);
+  } finally {
+    await running?.stop();
+  }
+  return results;
+}
+
+/** Rounds of all variants; in odd rounds in reversed order, so that no variant always comes after the same one. */
+async function measureAll(variants, loads, options, scratch) {
+  const results = [];
+  const disturbance = [];
+  const deadline = performance.now() + options.minutes * 60_000;
+  for (let round = 0; round < options.rounds; round++) {
+    if (performance.now() > deadline) {
+      say(`stopped after ${round} rounds: ${options.minutes} minutes are over`);
+      break;
+    }
+    const quiet = await noise();
+    disturbance.push(quiet);
+    say(`round ${round + 1} of ${options.rounds}; others use ${quiet.othersPercent} % of the machine`);
+    for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
+      const suited = loads.filter((load) => suits(load, variant));
+      if (suited.length === 0) continue;
+      results.push(...(await measure(variant, suited, { round, seconds: options.seconds, scratch })));
+    }
+    if (wants(options, 'rewrite')) results.push(...(await rewriteRound(round, say)));
+  }
+  return { results, disturbance };
+}
+
+const wants = (options, word) => options.only === null || options.only.includes(word);
+
+function choose(options, tools) {
+  const all = [...VARIANTS, ...EXTRA_VARIANTS];
+  const names = options.variants ?? VARIANTS.map((variant) => variant.name);
+  const usable = (thing) => thing.needs.every((tool) => tools.has(tool));
+  return {
+    variants: all.filter((variant) => names.includes(variant.name) && usable(variant)),
+    loads: LOADS.filter((load) => wants(options, load.only) && usable(load)),
+  };
+}
+
+async function writeFiles(record) {
+  mkdirSync(OUT, { recursive: true });
+  const stem = `${OUT}${record.machine.at.replace(/[:.]/g, '-')}`;
+  writeFileSync(`${stem}.json`, `${JSON.stringify(record, null, 1)}\n`);
+  const svg = picture(record);
+  for (const file of [stem, `${OUT}latest`]) writeFileSync(`${file}.svg`, svg);
+  if (installed('rsvg-convert')) {
+    await run(null, ['rsvg-convert', '-o', `${OUT}latest.png`, `${OUT}latest.svg`]);
+  }
+  if (record.options.history) appendFileSync(HISTORY, `${historyLine(record)}\n`);
+  return `${stem}.json`;
+}
+
+async function bench(options) {
+  const scratch = mkdtempSync(`${tmpdir()}/ilnp-bench-`);
+  const cleanUp = async () => {
+    await endAll();
+    lab.down();
+    rmSync(scratch, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, async () => {
+      say(`${signal}: cleaning up`);
+      await cleanUp();
+      process.exit(1);
+    });
+  }
+  let measured;
+  try {
+    const tools = await prepare(say);
+    const { variants, loads } = choose(options, tools);
+    lab.up();
+    measured = await measureAll(variants, loads, options, scratch);
+  } finally {
+    await cleanUp();
+  }
+  const judged = ROWS.map((row) => judge(measured.results, row)).filter(
+    (row) => options.only === null || row.verdict !== 'absent',
+  );
+  return { machine: machine(), options, ...measured, judged };
+}
+
+function print(record) {
+  const { results, judged, disturbance } = record;
+  const names = [...VARIANTS, ...EXTRA_VARIANTS].map((variant) => variant.name);
+  for (const shape of TABLES) {
+    const text = valueTable(results, shape, [...names, 'c-rewrite']);
+    if (text !== '') console.log(`${text}\n`);
+  }
+  console.log(targetTable(judged));
+  console.log('* encrypts and runs on both ends on these processors: not like for like');
+  const others = disturbance.map(({ othersPercent }) => `${othersPercent} %`).join(', ');
+  console.log(`other programs used ${others} of the machine when the rounds began`);
+}
+
+async function main() {
+  const known = {
+    loads: [...new Set(LOADS.map((load) => load.only)), 'rewrite', 'table'],
+    variants: [...VARIANTS, ...EXTRA_VARIANTS].map((variant) => variant.name),
+  };
+  const options = parse(process.argv.slice(2), known);
+  if (options.help) return console.log(USAGE);
+  if (process.getuid() !== 0) throw new Error('the bench makes network namespaces: run it as root');
+  const record = await bench(options);
+  print(record);
+  console.log(`written: ${await writeFiles(record)}`);
+  for (const line of misses(record.judged)) {
+    console.log(line);
+    process.exitCode = 1;
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  say(isUsageError(error) ? `${error.message}\n\n${USAGE}` : `bench: ${error.stack}`);
+  process.exitCode = isUsageError(error) ? 2 : 1;
+}
