@@ -17,11 +17,11 @@ export function parseGroups(text: string): Groups | null {
   if (plain === null) return null;
 
   const gap = plain.indexOf('::');
-  if (gap < 0) return asGroups(numbers(plain), 8);
+  if (gap < 0) return eight(numbers(plain));
   const left = numbers(plain.slice(0, gap));
   const right = numbers(plain.slice(gap + 2));
   if (left === null || right === null || left.length + right.length > 7) return null; // `::` stands for one or more
-  return asGroups([...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right], 8);
+  return eight([...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right]);
 }
 
 /** Writes RFC 5952 text: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
@@ -49,8 +49,8 @@ function numbers(text: string): number[] | null {
   return groups.every((group) => GROUP.test(group)) ? groups.map((group) => Number.parseInt(group, 16)) : null;
 }
 
-function asGroups(list: number[] | null, count: number): Groups | null {
-  return list?.length === count ? (list as unknown as Groups) : null;
+function eight(list: number[] | null): Groups | null {
+  return list !== null && list.length === 8 ? (list as unknown as Groups) : null;
 }
 
 /** `::ffff:192.0.2.1` becomes `::ffff:c000:201`; octets above 255 or with a leading zero are refused. */

@@ -1,0 +1,77 @@
+/**
+ * The forms of single values: names, addresses, host and port, which Locators and identifiers may be configured at
+ * all. Pure; null or false for what is not acceptable. Address families beyond IPv6 appear only in the control channel.
+ */
+import { isIPv4 } from 'node:net';
+import { formatGroups, type Groups, parseGroups } from '../wire/ipv6-text.ts';
+import { type L64, type Nid, type Prefix, prefixesOverlap } from '../wire/text.ts';
+import type { Endpoint } from './site-config.ts';
+
+/** RFC 4291 section 2.4 with the IANA allocation: global unicast, then unique local (RFC 4193). */
+const UNICAST: readonly Prefix[] = [
+  { hi: 0x2000_0000, lo: 0, length: 3 },
+  { hi: 0xfc00_0000, lo: 0, length: 7 },
+];
+
+/** RFC 2526 section 2, for identifiers in EUI-64 format: the highest 128. */
+const ANYCAST_HI = 0xfdff_ffff;
+const ANYCAST_LO = 0xffff_ff80;
+
+/** IFNAMSIZ of Linux less the final zero. */
+const INTERFACE_NAME_MAX = 15;
+const INTERFACE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.+@-]*$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+const ENDPOINT = /^(?:\[([^\]%]+)(?:%([^\]]+))?\]|([0-9.]+)):([1-9]\d{0,4})$/;
+
+/** Accepts a name of a site or an uplink: it appears in paths and commands. */
+export const isName = (text: string): boolean => NAME.test(text);
+
+/** Accepts what Linux takes as an interface name and a shell leaves alone. */
+export function isInterfaceName(text: string): boolean {
+  const special = text === 'all' || text === 'default'; // these mean every interface under /proc/sys/net
+  return text.length <= INTERFACE_NAME_MAX && INTERFACE_NAME.test(text) && !special;
+}
+
+/** Accepts prefixes all of whose addresses are global unicast or unique local; a Locator is one of 64 bits. */
+export function isUnicastPrefix(prefix: Prefix): boolean {
+  return UNICAST.some((range) => prefix.length >= range.length && prefixesOverlap(prefix, range));
+}
+
+export const isUnicastL64 = (l64: L64): boolean => isUnicastPrefix({ ...l64, length: 64 });
+
+/** True for identifiers that no node may have: the subnet-router anycast address and the anycast range of RFC 2526. */
+export function isReservedNid(nid: Nid): boolean {
+  return (nid.hi === 0 && nid.lo === 0) || (nid.hi === ANYCAST_HI && nid.lo >= ANYCAST_LO);
+}
+
+/** Reads the address of a neighbour, unicast or link-local, and gives it in RFC 5952 form. */
+export function parseNextHop(text: string): string | null {
+  const groups = parseGroups(text);
+  return groups !== null && (isUnicast(groups) || isLinkLocal(groups)) ? formatGroups(groups) : null;
+}
+
+/** Reads `[address]:port` of a listener: any unicast address, `[::]`, `[fe80::1%eth0]`, or IPv4. */
+export function parseListen(text: string): Endpoint | null {
+  const [, v6, zone, v4, digits] = ENDPOINT.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65535) return null;
+  if (v4 !== undefined) return isIPv4(v4) ? { host: v4, port } : null;
+
+  const groups = parseGroups(v6 ?? '');
+  if (groups === null) return null;
+  const host = formatGroups(groups);
+  const linkLocal = isLinkLocal(groups);
+  if (linkLocal !== (zone !== undefined)) return null; // a link-local address means nothing without its link
+  if (linkLocal) return isInterfaceName(zone ?? '') ? { host: `${host}%${zone}`, port } : null;
+  return isUnicast(groups) || host === '::' || host === '::1' ? { host, port } : null;
+}
+
+/** Reads `[address]:port` of a peer: as a listener, but one address. */
+export function parsePeerControl(text: string): Endpoint | null {
+  const endpoint = parseListen(text);
+  return endpoint === null || endpoint.host === '::' || endpoint.host === '0.0.0.0' ? null : endpoint;
+}
+
+const isLinkLocal = (groups: Groups): boolean => (groups[0] & 0xffc0) === 0xfe80;
+
+const isUnicast = (groups: Groups): boolean => isUnicastPrefix({ hi: (groups[0] << 16) >>> 0, lo: 0, length: 64 });
