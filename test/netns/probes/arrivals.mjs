@@ -2,7 +2,7 @@
 import { nowMs } from './say.mjs';
 
 const BUCKET_MS = 100;
-const WORTH_TELLING_MS = 20;
+const WORTH_TELLING_MS = 5;
 const SILENCES_AT_MOST = 1000;
 
 export class Arrivals {

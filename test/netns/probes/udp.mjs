@@ -19,10 +19,10 @@ const interval = Number(options.interval);
 const socket = dgram.createSocket({ type: 'udp6', recvBufferSize: 4 << 20 });
 const arrivals = new Arrivals();
 const delays = [];
-const seen = new Set();
+const sentMsOf = new Map(); // number -> time of sending, of all that arrived
 let highest = -1;
 let doubled = 0;
-let overtaken = 0;
+const overtakenMs = [];
 let sent = 0;
 let otherSent = null;
 let error = null;
@@ -61,11 +61,36 @@ function stopSending() {
   }, 30);
 }
 
+/** Runs of numbers that never came; `ms` is when the first that came after them was sent. */
+function holes() {
+  const found = [];
+  let count = 0;
+  for (let number = 0; number < (otherSent ?? 0); number++) {
+    const ms = sentMsOf.get(number);
+    if (ms === undefined) {
+      count++;
+    } else if (count > 0) {
+      found.push({ ms, count });
+      count = 0;
+    }
+  }
+  if (count > 0) found.push({ ms: arrivals.lastMs, count });
+  return found;
+}
+
 function finish() {
   endProgress();
-  const received = seen.size;
+  const received = sentMsOf.size;
   const lost = otherSent === null ? null : otherSent - received;
-  say('result', { role: options.role, error, sent, received, otherSent, lost, doubled, overtaken, delayMs: spread(delays), ...arrivals.report() });
+  const overtaken = overtakenMs.length;
+  say('result', {
+    role: options.role,
+    error,
+    ...{ sent, received, otherSent, lost, doubled, overtaken, overtakenMs },
+    holes: holes(),
+    delayMs: spread(delays),
+    ...arrivals.report(),
+  });
   process.exit(error === null && otherSent !== null ? 0 : 1);
 }
 
@@ -84,17 +109,18 @@ socket.on('message', (octets, from) => {
     sending = undefined; // one beginning is enough
   }
   arrivals.note(octets.length);
-  delays.push(nowMs() - octets.readDoubleBE(8));
-  if (seen.has(number)) doubled++;
-  else if (number < highest) overtaken++;
-  seen.add(number);
+  const sentMs = octets.readDoubleBE(8);
+  delays.push(nowMs() - sentMs);
+  if (sentMsOf.has(number)) doubled++;
+  else if (number < highest) overtakenMs.push(nowMs());
+  sentMsOf.set(number, sentMs);
   highest = Math.max(highest, number);
 });
 socket.on('error', (problem) => {
   error = problem.code;
 });
 onStop(stopSending);
-const endProgress = progress(() => ({ sent, received: seen.size, lastMs: arrivals.lastMs }));
+const endProgress = progress(() => ({ sent, received: sentMsOf.size, lastMs: arrivals.lastMs }));
 
 if (options.role === 'listen') {
   socket.bind(options.port, options.host, () => say('listening', { port: options.port }));
