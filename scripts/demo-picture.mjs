@@ -10,9 +10,9 @@ const BLUE = '#1f6fb5';
 const ORANGE = '#cc6a12';
 const MARK = '#b3261e';
 
-const TOP_PANEL = { top: 122, height: 230 };
-const LOW_PANEL = { top: 428, height: 130 };
-const HEIGHT = 650;
+const TOP_PANEL = { top: 142, height: 230 };
+const LOW_PANEL = { top: 450, height: 130 };
+const HEIGHT = 666;
 
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
@@ -74,16 +74,14 @@ export function drawReport(report) {
   const area = `${steps(bulk, x, top.y)}V${top.y(0)}H${x(bulk[0][0]).toFixed(1)}Z`;
   const marks = report.scenarios.map(({ move, atMs, gapSeenByCorrespondentMs, udpLost, signalling }, i) => {
     const at = x((atMs - startMs) / 1000);
+    const lost = udpLost.toCorrespondent + udpLost.toVm;
+    const small = { size: 12, fill: MARK, anchor: 'middle' };
     return [
       line(at, TOP_PANEL.top - 14, at, TOP_PANEL.top + TOP_PANEL.height, MARK, ' stroke-dasharray="5 4" stroke-width="1.5"'),
       line(at, LOW_PANEL.top, at, LOW_PANEL.top + LOW_PANEL.height, MARK, ' stroke-dasharray="5 4" stroke-width="1.5"'),
-      text(at, TOP_PANEL.top - 36, `move ${i + 1}: ${move}`, { fill: MARK, anchor: 'middle', weight: 'bold' }),
-      text(
-        at,
-        TOP_PANEL.top - 19,
-        `gap ${gapSeenByCorrespondentMs.tcpBulk} ms, ${udpLost.toCorrespondent + udpLost.toVm} datagrams lost, ${signalling.octets} octets of signalling`,
-        { size: 12, fill: MARK, anchor: 'middle' },
-      ),
+      text(at, TOP_PANEL.top - 54, `${i + 1}. ${move}`, { fill: MARK, anchor: 'middle', weight: 'bold' }),
+      text(at, TOP_PANEL.top - 37, `gap: TCP ${gapSeenByCorrespondentMs.tcpBulk} ms, UDP ${gapSeenByCorrespondentMs.udp} ms`, small),
+      text(at, TOP_PANEL.top - 21, `lost: ${lost} datagrams; signalling: ${signalling.octets} octets`, small),
     ].join('\n');
   });
 

@@ -1,7 +1,7 @@
 /**
  * A TCP session that carries as much as it can, one way or both, with a hash over all octets at each end, so that the
- * two reports can be compared. `--send N`: this end sends N octets; `--send all`: until SIGTERM. The session ends when
- * both ends have nothing more to send.
+ * two reports can be compared. `--send N`: this end sends N octets, then says that it has no more; `--send all`: it
+ * sends until SIGTERM or until the other end has no more. An end without `--send` leaves when the other does.
  *
  *   node bulk.mjs listen|connect --host H --port P [--local ADDRESS] [--send N|all]
  */
@@ -24,7 +24,7 @@ openSession(options, (socket) => {
   const noise = randomBytes(CHUNK_OCTETS);
 
   const pour = () => {
-    while (left > 0) {
+    while (left > 0 && !socket.writableEnded) {
       // Fresh memory for every chunk: the socket still holds the one before. Its number makes it differ from all others.
       const chunk = Buffer.from(noise.subarray(0, Math.min(left, CHUNK_OCTETS)));
       if (chunk.length >= 8) chunk.writeDoubleBE(sent, 0);
@@ -36,7 +36,7 @@ openSession(options, (socket) => {
         return;
       }
     }
-    socket.end();
+    if (!socket.writableEnded) socket.end();
   };
 
   socket.on('data', (octets) => {
@@ -44,14 +44,16 @@ openSession(options, (socket) => {
     received += octets.length;
     receivedHash.update(octets);
   });
-  socket.on('end', () => {
-    if (left === Number.POSITIVE_INFINITY) left = 0; // the other end has left: nobody would stop us
-  });
-  onStop(() => {
+  const leave = () => {
     left = 0;
+    socket.end();
+  };
+  socket.on('end', () => {
+    if (options.send === 'all' || options.send === '0') leave();
   });
+  onStop(leave);
   const endProgress = progress(() => ({ sent, received, lastMs: arrivals.lastMs }));
-  pour();
+  if (left > 0) pour();
 
   return () => {
     endProgress();
