@@ -1,6 +1,6 @@
 /**
- * Bindings of a large site: one as JSON per line. A million lines take about a second, because a line that is plainly
- * right is read by `JSON.parse`; only others are read again, slowly, to say the column.
+ * Bindings of a large site: one as JSON per line. A line that is plainly right is read by `JSON.parse`, a
+ * million of them in a few seconds; only others are read again, slowly, to say the column.
  */
 import { type L64, parseL64, parseNid } from '../wire/text.ts';
 import { isName, isReservedNid, isUnicastL64 } from './fields.ts';

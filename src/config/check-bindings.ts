@@ -14,7 +14,7 @@ export function checkBindings(
   report: ReportBinding,
 ): void {
   const { uplinks = [], peers = [], limits } = site;
-  const sites = [site.site, ...peers.map((peer) => peer?.site)];
+  const sites = [...new Set([site.site, ...peers.map((peer) => peer?.site)])];
   const names = uplinks.map((uplink) => uplink?.name);
   const shown = sites.length > SITES_SHOWN ? `${sites.slice(0, SITES_SHOWN).join(', ')}, ...` : sites.join(', ');
   // A wrong name elsewhere is reported there; what refers to it is not wrong for that.

@@ -85,7 +85,7 @@ export const siteSchema = z.strictObject(
     tun: z
       .strictObject(
         {
-          name: tunName.default('ilnp0'),
+          name: tunName.prefault('ilnp0'),
           queues: whole(1, 8).default(1),
           io: oneOf('auto', 'uring', 'uring-single', 'poll').default('auto'),
           offload: yesOrNo.default(true),
@@ -110,7 +110,7 @@ export const siteSchema = z.strictObject(
         ),
         LIST,
       )
-      .default([]),
+      .prefault([]),
     inside: z
       .array(
         z.strictObject(
@@ -118,7 +118,7 @@ export const siteSchema = z.strictObject(
             interface: networkInterface,
             l64,
             gateway: nextHop.optional(),
-            guests: z.array(l64, LIST).default([]),
+            guests: z.array(l64, LIST).prefault([]),
           },
           MAPPING,
         ),
@@ -133,14 +133,14 @@ export const siteSchema = z.strictObject(
         ),
         LIST,
       )
-      .default([]),
-    bindings: z.array(bindingSchema, LIST).default([]),
+      .prefault([]),
+    bindings: z.array(bindingSchema, LIST).prefault([]),
     bindingsFile: filePath.optional(),
-    subnets: z.array(z.strictObject({ inside: prefix, outside: prefix, uplink: name }, MAPPING), LIST).default([]),
+    subnets: z.array(z.strictObject({ inside: prefix, outside: prefix, uplink: name }, MAPPING), LIST).prefault([]),
     control: z
       .strictObject({ socket: filePath.optional(), listen: listen.optional(), keyFile: filePath.optional() }, MAPPING)
       .prefault({}),
-    state: filePath.default('/var/lib/ilnp'),
+    state: filePath.prefault('/var/lib/ilnp'),
     icmp: z
       .strictObject({ rate: whole(1, 1_000_000).default(10), burst: whole(1, 1_000_000).default(10) }, MAPPING)
       .prefault({}),

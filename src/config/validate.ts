@@ -57,7 +57,7 @@ export function problemAt(file: string, path: Path, expected: string, place: Pla
 function expectedKey(key: string, known: readonly string[]): string {
   const meant = nearest(key, known);
   const hint = meant === null ? '' : ` (did you mean "${meant}"?)`;
-  return `a known key${hint} of ${known.join(', ')}`;
+  return `one of the keys ${known.join(', ')}${hint}`;
 }
 
 /** The keys of the mapping at `path`. */

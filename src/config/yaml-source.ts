@@ -37,7 +37,7 @@ export function readYaml(text: string): Source {
     const duplicate = code === 'DUPLICATE_KEY';
     if (!duplicate && code !== 'TAG_RESOLVE_FAILED') readable = false;
     const expected = duplicate ? 'every key once' : 'valid YAML';
-    const got = duplicate ? `${excerpt(text.slice(...pos))} again` : message.replaceAll('\n', ' ');
+    const got = duplicate ? `${keyOf(text, pos[0])} again` : message.replaceAll('\n', ' ');
     problems.push({ path: [], ...at(pos[0]), expected, got });
   }
   if (second !== undefined) {
@@ -112,6 +112,12 @@ class YamlSource implements Source {
     const { line, col } = this.#lines.linePos(range[0]);
     return { line, column: col, got: describe(node, this.#text.slice(range[0], range[1])) };
   }
+}
+
+/** The key that starts at `offset`; the library gives the first character only. */
+function keyOf(text: string, offset: number): string {
+  const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:,{}[\]]+)/.exec(text.slice(offset, offset + 64));
+  return excerpt(key?.[0] ?? 'a key');
 }
 
 /** What came, so that a number and the same digits in quotes look different. */

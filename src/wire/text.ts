@@ -118,8 +118,8 @@ function maskHalves(length: number): { readonly hi: number; readonly lo: number 
 const isZero = (half: L64): boolean => half.hi === 0 && half.lo === 0;
 
 function halves(four: readonly string[]): L64 {
-  const [a, b, c, d] = four.map((group) => Number.parseInt(group, 16)) as [number, number, number, number];
-  return { hi: ((a << 16) | b) >>> 0, lo: ((c << 16) | d) >>> 0 };
+  const word = (i: number): number => Number.parseInt(four[i]!, 16);
+  return { hi: ((word(0) << 16) | word(1)) >>> 0, lo: ((word(2) << 16) | word(3)) >>> 0 };
 }
 
 const upper = (g: Groups): L64 => ({ hi: ((g[0] << 16) | g[1]) >>> 0, lo: ((g[2] << 16) | g[3]) >>> 0 });
