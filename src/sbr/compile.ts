@@ -1,13 +1,14 @@
 /**
  * Configuration and bindings -> the flat tables of the path (sbr/fib.ts). Runs on the control plane.
  */
-import type { Bindings } from '../ilnp/bindings.ts';
+
 import type { SiteConfig } from '../config/site-config.ts';
+import type { Bindings } from '../ilnp/bindings.ts';
 import { native32 } from '../wire/bytes.ts';
 import { sum64 } from '../wire/checksum.ts';
 import type { L64 } from '../wire/text.ts';
-import * as fibs from './fib.ts';
 import type { FibImage } from './fib.ts';
+import * as fibs from './fib.ts';
 
 const CONVENTIONS = { full: fibs.CONVENTION_FULL, zeroed: fibs.CONVENTION_ZEROED, auto: fibs.CONVENTION_AUTO } as const;
 

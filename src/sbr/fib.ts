@@ -140,7 +140,8 @@ export class Fib {
   /** True when one more ICMPv6 error may be originated now (token bucket, RFC 4443 section 2.4 f). */
   mayAnswer(now: number): boolean {
     const { errorRate, errorBurst } = this.image;
-    this.#errorTokens = Math.min(errorBurst, this.#errorTokens + ((now - this.#errorTime) * errorRate) / 1e6);
+    const elapsed = Math.max(0, now - this.#errorTime); // a wall clock may be set back
+    this.#errorTokens = Math.min(errorBurst, this.#errorTokens + (elapsed * errorRate) / 1e6);
     this.#errorTime = now;
     if (this.#errorTokens < 1) return false;
     this.#errorTokens--;

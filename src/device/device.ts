@@ -1,0 +1,25 @@
+/**
+ * The place packets come from and go to: one queue of the TUN devices of a border router, or what stands for it in
+ * memory and in captures.
+ *
+ *   receive ──lends──► batch ──forwarder──► batch ──► send
+ *
+ * The device owns the batch's store. What `receive` filled stays valid until the next `receive`.
+ */
+import type { PacketBatch } from '../packet/batch.ts';
+
+export interface Device {
+  readonly batch: PacketBatch;
+  /**
+   * Refills the batch from its start, with each packet's port, and returns how many there are. Waits until there is one
+   * or until somebody wakes the device; sends first whatever `send` still holds.
+   */
+  receive(): number;
+  /** Sends, in order within a flow, every packet whose verdict says so, to its egress port. */
+  send(): void;
+  /** True once after the device was woken from another thread. */
+  takeWake(): boolean;
+  /** Packets the kernel refused to take, since the last call. */
+  takeWriteFailures(): number;
+  close(): void;
+}

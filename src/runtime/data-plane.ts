@@ -1,0 +1,181 @@
+/**
+ * The path as the control plane sees it: the TUN devices, one worker per queue, and the only ways to change what they do.
+ * Everything a worker is told takes effect between two batches, in the order it was told.
+ */
+import { randomInt } from 'node:crypto';
+import { closeSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { TunConfig } from '../config/site-config.ts';
+import { eventfd } from '../device/libc.ts';
+import { openTun, type TunQueue } from '../device/tun.ts';
+import { tunNames } from '../device/tun-names.ts';
+import type { Binding } from '../ilnp/bindings.ts';
+import { COUNTERS, type FibImage } from '../sbr/fib.ts';
+import { native32 } from '../wire/bytes.ts';
+import { IlnpError } from './errors.ts';
+import type { SessionFile } from './session-store.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+
+const EFD_NONBLOCK_CLOEXEC = 0o2004000;
+/** Bindings per message: short enough that no packet waits long between two batches. */
+const CHUNK = 1024;
+const CHUNKS_AHEAD = 16;
+const START_MS = 10_000;
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+interface Lane {
+  readonly worker: Worker;
+  readonly wakeFd: number;
+  readonly counters: Float64Array;
+}
+
+export class DataPlane {
+  /** How packets are read and written, for people. */
+  io = '';
+  readonly #lanes: Lane[] = [];
+  readonly #fds: number[] = [];
+  readonly #fences = new Map<number, { left: number; done: () => void }>();
+  readonly #onFailure: (error: Error) => void;
+  #fence = 0;
+  #stopping = false;
+
+  /** `onFailure`: a worker died; the path is gone. */
+  constructor(onFailure: (error: Error) => void) {
+    this.#onFailure = onFailure;
+  }
+
+  /** Makes the TUN devices; they exist, down, until `close`. */
+  openTuns(tun: TunConfig): TunQueue[][] {
+    const queues: TunQueue[][] = [];
+    for (let q = 0; q < tun.queues; q++) {
+      queues.push(
+        tunNames(tun.name).map((name) => {
+          const queue = openTun(name, tun);
+          this.#fds.push(queue.fd);
+          return queue;
+        }),
+      );
+    }
+    return queues;
+  }
+
+  /** Starts one worker per queue; resolves when all are ready to forward. */
+  async start(
+    queues: readonly TunQueue[][],
+    options: { tun: TunConfig; image: FibImage; bindingsLimit: number; sessions: SessionFile | null },
+  ): Promise<void> {
+    const seed = () => randomInt(0, 2 ** 32);
+    const ready = queues.map((tuns) => {
+      const counters = new SharedArrayBuffer(COUNTERS * 8);
+      const wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
+      this.#fds.push(wakeFd);
+      const workerData: WorkerStart = {
+        tuns,
+        wakeFd,
+        io: options.tun.io,
+        image: options.image,
+        bindingsLimit: options.bindingsLimit,
+        tableSeed: [seed(), seed()],
+        sessions: options.sessions,
+        counters,
+      };
+      const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'path' });
+      this.#lanes.push({ worker, wakeFd, counters: new Float64Array(counters) });
+      return this.#untilReady(worker);
+    });
+    await Promise.all(ready);
+  }
+
+  /** Replaces the compiled configuration everywhere. */
+  async setImage(image: FibImage): Promise<void> {
+    this.#send({ kind: 'image', image });
+    await this.#settled();
+  }
+
+  /** Puts bindings into every table; resolves when all workers decide by them. `classOf`: index of a binding's class. */
+  async put(bindings: Iterable<Binding>, classOf: (binding: Binding) => number): Promise<void> {
+    let rows: number[] = [];
+    let chunks = 0;
+    for (const binding of bindings) {
+      rows.push(native32(binding.nid.hi), native32(binding.nid.lo), classOf(binding), binding.epoch);
+      if (rows.length === CHUNK * 4) {
+        this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
+        rows = [];
+        if (++chunks % CHUNKS_AHEAD === 0) await this.#settled(); // keeps the queue to a worker short
+      }
+    }
+    if (rows.length > 0) this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
+    await this.#settled();
+  }
+
+  async remove(nids: readonly Binding['nid'][]): Promise<void> {
+    for (let from = 0; from < nids.length; from += CHUNK) {
+      const rows = nids.slice(from, from + CHUNK).flatMap((nid) => [native32(nid.hi), native32(nid.lo), -1, 0]);
+      this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
+    }
+    await this.#settled();
+  }
+
+  /** Sums of all workers' counters, by index (sbr/fib.ts). */
+  counters(): Float64Array {
+    const total = new Float64Array(COUNTERS);
+    for (const lane of this.#lanes) for (let k = 0; k < COUNTERS; k++) total[k]! += lane.counters[k]!;
+    return total;
+  }
+
+  /** Stops the workers, idle or under load, and closes the TUN devices, which vanish. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    const exits = this.#lanes.map(({ worker }) => new Promise<void>((done) => worker.once('exit', () => done())));
+    this.#send({ kind: 'stop' });
+    await Promise.all(exits);
+    for (const fd of this.#fds.splice(0)) closeSync(fd);
+    for (const { done } of this.#fences.values()) done();
+    this.#fences.clear();
+  }
+
+  #untilReady(worker: Worker): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new IlnpError('E_TUN', 'a worker did not start in time')), START_MS);
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'fence') this.#passed(message.id);
+        else {
+          this.io = message.io;
+          clearTimeout(timer);
+          resolve();
+        }
+      });
+      worker.on('error', (error) => {
+        clearTimeout(timer);
+        reject(error);
+        this.#onFailure(error);
+      });
+      worker.on('exit', () => {
+        if (!this.#stopping) this.#onFailure(new IlnpError('E_TUN', 'a worker ended by itself'));
+      });
+    });
+  }
+
+  #send(message: ToWorker): void {
+    for (const lane of this.#lanes) {
+      lane.worker.postMessage(message);
+      writeSync(lane.wakeFd, ONE);
+    }
+  }
+
+  #settled(): Promise<void> {
+    if (this.#lanes.length === 0 || this.#stopping) return Promise.resolve();
+    const id = ++this.#fence;
+    return new Promise((done) => {
+      this.#fences.set(id, { left: this.#lanes.length, done });
+      this.#send({ kind: 'fence', id });
+    });
+  }
+
+  #passed(id: number): void {
+    const fence = this.#fences.get(id);
+    if (fence === undefined || --fence.left > 0) return;
+    this.#fences.delete(id);
+    fence.done();
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The worker of one TUN queue: receive, forward, send, and between two batches whatever control asks. It blocks in one
+ * system call while nothing arrives, and owns its table, so that nothing on the path is locked.
+ */
+import { writeSync } from 'node:fs';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { Device } from '../device/device.ts';
+import { mapFile } from '../device/libc.ts';
+import { openDevice } from '../device/open-device.ts';
+import { LocatorTable } from '../ilnp/locator-table.ts';
+import { COUNT_WRITE_FAILED, Fib } from '../sbr/fib.ts';
+import { forward } from '../sbr/forward.ts';
+import { sessionsOf } from './session-store.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+
+/** Most control messages between two batches (of up to 1,024 bindings each); the rest waits for the next gap. */
+const MESSAGES_PER_GAP = 4;
+
+const control = parentPort!;
+const start = workerData as WorkerStart;
+
+const sessions = start.sessions === null ? null : sessionsOf(mapFile(start.sessions.fd, start.sessions.octets).buffer);
+const table = new LocatorTable(start.bindingsLimit, start.tableSeed);
+const fib = new Fib(start.image, table, sessions, new Float64Array(start.counters));
+const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
+say({ kind: 'ready', io: name });
+run(device);
+
+function run(device: Device): void {
+  for (;;) {
+    const count = device.receive();
+    if (count > 0) {
+      forward(device.batch, fib, wallMicroseconds());
+      device.send();
+    }
+    fib.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
+    if (device.takeWake() && !obey()) break;
+  }
+  device.close();
+  control.close();
+}
+
+/** Handles what control has sent; false when it was told to stop. */
+function obey(): boolean {
+  for (let n = 0; n < MESSAGES_PER_GAP; n++) {
+    const received = receiveMessageOnPort(control) as { message: ToWorker } | undefined;
+    if (received === undefined) return true;
+    const message = received.message;
+    if (message.kind === 'stop') return false;
+    if (message.kind === 'fence') say({ kind: 'fence', id: message.id });
+    else if (message.kind === 'image') fib.load(message.image);
+    else apply(message.rows);
+  }
+  writeSync(start.wakeFd, new Uint8Array(new BigUint64Array([1n]).buffer)); // there may be more: come back
+  return true;
+}
+
+function apply(rows: Int32Array): void {
+  for (let k = 0; k < rows.length; k += 4) {
+    if (rows[k + 2]! < 0) table.delete(rows[k]!, rows[k + 1]!);
+    else table.put(rows[k]!, rows[k + 1]!, rows[k + 2]!, rows[k + 3]!);
+  }
+}
+
+/** Wall clock, because what it dates outlives the process. */
+function wallMicroseconds(): number {
+  return Date.now() * 1000;
+}
+
+function say(message: FromWorker): void {
+  control.postMessage(message);
+}

@@ -1,0 +1,32 @@
+/** Counters of the path under the names operators search for. */
+import { PORT_NAMES } from '../packet/batch.ts';
+import { VERDICTS } from '../packet/verdict.ts';
+import {
+  COUNT_OCTETS_IN,
+  COUNT_OCTETS_OUT,
+  COUNT_PACKETS_IN,
+  COUNT_PACKETS_OUT,
+  COUNT_QUOTES,
+  COUNT_SESSIONS_REFUSED,
+  COUNT_STRAGGLERS,
+  COUNT_WRITE_FAILED,
+} from './fib.ts';
+
+/** Sums by index (sbr/fib.ts) -> name and number, in a fixed order. Super-packets count as one packet. */
+export function namedCounters(sums: Float64Array): Record<string, number> {
+  const named: Record<string, number> = {};
+  PORT_NAMES.forEach((port, k) => {
+    named[`${port}_packets_in`] = sums[COUNT_PACKETS_IN + k]!;
+    named[`${port}_octets_in`] = sums[COUNT_OCTETS_IN + k]!;
+    named[`${port}_packets_out`] = sums[COUNT_PACKETS_OUT + k]!;
+    named[`${port}_octets_out`] = sums[COUNT_OCTETS_OUT + k]!;
+  });
+  VERDICTS.forEach(({ name }, verdict) => {
+    named[name] = sums[verdict]!;
+  });
+  named['stragglers'] = sums[COUNT_STRAGGLERS]!;
+  named['quotes_translated'] = sums[COUNT_QUOTES]!;
+  named['sessions_refused'] = sums[COUNT_SESSIONS_REFUSED]!;
+  named['write_failed'] = sums[COUNT_WRITE_FAILED]!;
+  return named;
+}
