@@ -68,6 +68,12 @@ export function parseIlv(text: string): Ilv | null {
   return groups === null ? null : { l64: upper(groups), nid: lower(groups) };
 }
 
+/** Reads IPv6 text as 16 octets in network order. */
+export function parseIpv6(text: string): Uint8Array | null {
+  const groups = parseGroups(text);
+  return groups && Uint8Array.from(groups.flatMap((group) => [group >>> 8, group & 0xff]));
+}
+
 /** Reads `2001:db8::/48`: a length of 0 to 64 and zeros after it. */
 export function parsePrefix(text: string): Prefix | null {
   const slash = text.indexOf('/');

@@ -7,6 +7,7 @@ import {
   formatNid,
   formatPrefix,
   parseIlv,
+  parseIpv6,
   parseL64,
   parseNid,
   parsePrefix,
@@ -170,6 +171,13 @@ describe('an I-LV', () => {
         expect(urlText(text)).toBe(text);
       }),
     );
+  });
+
+  test('the same text gives 16 octets in network order', () => {
+    expect([...(parseIpv6('2001:db8::fe33:4455') ?? [])]).toEqual([
+      0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xfe, 0x33, 0x44, 0x55,
+    ]);
+    expect(parseIpv6('0:0:0:a1')).toBeNull();
   });
 
   test('the first longest run of zeros is shortened, and a single zero group is not', () => {
