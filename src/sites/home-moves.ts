@@ -1,0 +1,298 @@
+/**
+ * Moves of the Node Identifiers whose home is here. Home is their only writer, so there are no ties to break.
+ *
+ * A decision {at, epoch} carries the set of sites that may consider themselves active, and is carried out in one order:
+ *
+ *   1 on disk here     an epoch is used for one decision only, also after a crash
+ *   2 release          every site of the set except `at` has switched (it forwards stragglers from then on)
+ *   3 activate         `at` is told and has switched
+ *   4 settle           our own table, the record; everybody else is told, best effort
+ *
+ * `at` joins the set before it is told and a site leaves it when it has acknowledged, so whatever is lost, delayed,
+ * repeated or restarted, at most one site is active. A decision that gets stuck is replaced by one with a greater epoch
+ * that takes it back, in the same order: a site that may have heard of activation must hear of the release first.
+ * What is not settled is retried for ever. `force` leaves out sites that do not answer in step 2: the operator says they
+ * are dead. Should one live, its epoch is too old and it is told as soon as it is heard of.
+ */
+import { IlnpError } from '../runtime/errors.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
+import type { BindingWriter } from './binding-writer.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { type Change, fromWire, MAX_EPOCH, type Reply, toWire } from './messages.ts';
+import type { OpenDecision } from './move-record.ts';
+import type { MovesWorld } from './moves-world.ts';
+import { nidKey } from './nid-key.ts';
+
+/** Reasons: a rollback should be quick, a dead site should cost little. */
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 5000;
+/** Decisions carried out at a time in the background. */
+const RETRY_WIDTH = 64;
+/** A site that lost its state may answer with a newer epoch; more than this often it is not what it seems. */
+const MAX_CONFLICTS = 3;
+
+/** What a home did, or found already done. */
+export interface HomeMove {
+  readonly from: string;
+  readonly epoch: number;
+  /** Signalling octets that another border counted. */
+  readonly octets: number;
+}
+
+/** A decision under way. */
+interface Decision extends Change {
+  readonly active: Set<string>;
+  /** Sites that confirmed it and need not be told again. */
+  readonly heard: Set<string>;
+}
+
+/** The other site holds something else with an epoch at least as great. */
+class Conflict extends Error {
+  readonly have: Change;
+
+  constructor(have: Change) {
+    super(`holds epoch ${have.epoch} at ${have.at}`);
+    this.have = have;
+  }
+}
+
+export class HomeMoves {
+  readonly #world: MovesWorld;
+  readonly #writer: BindingWriter;
+  readonly #onSettled: (change: Change, heard: ReadonlySet<string>) => void;
+  readonly #open = new Map<string, Decision>();
+  readonly #lock = new KeyedLock();
+  #retryMs = RETRY_FIRST_MS;
+  #cancelRetry: (() => void) | undefined;
+  #retrying = false;
+  #closed = false;
+
+  constructor(
+    world: MovesWorld,
+    writer: BindingWriter,
+    onSettled: (change: Change, heard: ReadonlySet<string>) => void,
+  ) {
+    this.#world = world;
+    this.#writer = writer;
+    this.#onSettled = onSettled;
+  }
+
+  /** Decisions not yet settled. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  isOpen(nid: Nid): boolean {
+    return this.#open.has(nidKey(nid));
+  }
+
+  /** Takes up the decisions that the record holds open. */
+  resume(decisions: Iterable<OpenDecision>): void {
+    for (const { nid, at, epoch, active } of decisions) {
+      if (this.#world.bindings.get(nid) === undefined) continue;
+      this.#open.set(nidKey(nid), { nid, at, epoch, active: new Set([...active, at]), heard: new Set() });
+    }
+    this.retrySoon();
+  }
+
+  /** Moves an identifier of ours; the caller has checked that it and `to` exist. */
+  move(nid: Nid, to: string, force: boolean): Promise<HomeMove> {
+    return this.#lock.run(nidKey(nid), async () => {
+      const binding = this.#world.bindings.get(nid);
+      if (binding === undefined) throw new IlnpError('E_UNKNOWN_NID', `no binding for ${formatNid(nid)}`);
+      const pending = this.#open.get(nidKey(nid));
+      const from = pending?.at ?? binding.at;
+      if (pending === undefined && from === to) return { from, epoch: binding.epoch, octets: 0 };
+
+      const active = pending?.active ?? new Set([from]);
+      // Nobody is disturbed before everybody who must agree has said that it listens.
+      await Promise.all([...new Set(force ? [to] : [...active, to])].map((site) => this.#ready(site, nid, to, force)));
+      const epoch = await this.#moveFrom(nid, from, to, (pending ?? binding).epoch + 1, active, force);
+      return { from, epoch, octets: 0 };
+    });
+  }
+
+  /** Learns from other sites what they hold of ours: home lost its state, or they did. */
+  async adopt(changes: readonly Change[]): Promise<void> {
+    await Promise.all(changes.map((change) => this.#lock.run(nidKey(change.nid), () => this.#adoptOne(change))));
+    if (this.#open.size > 0) this.retrySoon();
+  }
+
+  /** Tries the open decisions at once: some site was heard of. */
+  retrySoon(): void {
+    this.#retryMs = RETRY_FIRST_MS;
+    this.#scheduleRetry(0);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelRetry?.();
+  }
+
+  async #moveFrom(nid: Nid, from: string, to: string, epoch: number, active: ReadonlySet<string>, force: boolean) {
+    let decision = await this.#decide(nid, to, epoch, active);
+    for (let conflicts = 0; ; conflicts++) {
+      try {
+        await this.#carryOut(decision, force);
+        break;
+      } catch (error) {
+        if (error instanceof Conflict && conflicts < MAX_CONFLICTS) {
+          const wider = new Set([...decision.active, error.have.at]);
+          decision = await this.#decide(nid, to, error.have.epoch + 1, wider);
+          continue;
+        }
+        throw await this.#giveUp(decision, from, force, error);
+      }
+    }
+    await this.#settle(decision);
+    return decision.epoch;
+  }
+
+  /** Replaces a stuck decision by one back to `from`; gives the error to report. */
+  async #giveUp(decision: Decision, from: string, force: boolean, error: unknown): Promise<Error> {
+    const reason = error instanceof Error ? error.message : String(error);
+    // After force there is nothing to go back to: the old site is dead, so the new one is told until it hears.
+    const target = force ? decision.at : from;
+    if (target !== decision.at) {
+      await this.#decide(decision.nid, target, decision.epoch + 1, decision.active).catch((cause) =>
+        this.#world.log.warn({ nid: formatNid(decision.nid), reason: String(cause) }, 'a move could not be taken back'),
+      );
+    }
+    this.retrySoon();
+    const outcome = force ? `${target} is told as soon as it answers` : `it stays at ${target}`;
+    return new IlnpError(
+      error instanceof IlnpError ? error.code : 'E_PEER_UNREACHABLE',
+      `move of ${formatNid(decision.nid)} to ${decision.at}: ${reason}; ${outcome}`,
+      { cause: error },
+    );
+  }
+
+  /** Makes a decision durable before anybody hears of it; no epoch is ever used for two. */
+  async #decide(nid: Nid, at: string, epoch: number, active: ReadonlySet<string>): Promise<Decision> {
+    if (epoch > MAX_EPOCH) throw new IlnpError('E_FULL', `no epoch is left for ${formatNid(nid)} after ${epoch - 1}`);
+    const decision: Decision = { nid, at, epoch, active: new Set(active), heard: new Set() };
+    await this.#world.record.append([{ nid, at, epoch, active: [...active] }]);
+    this.#open.set(nidKey(nid), decision);
+    return decision;
+  }
+
+  async #carryOut(decision: Decision, force: boolean): Promise<void> {
+    const release = [...decision.active].filter((site) => site !== decision.at);
+    await Promise.all(
+      release.map(async (site) => {
+        try {
+          await this.#tell(site, decision);
+        } catch (error) {
+          if (!force || site === this.#world.site || error instanceof Conflict) throw error;
+          this.#world.log.warn({ nid: formatNid(decision.nid), site }, 'moved by force without the old site');
+        }
+        decision.active.delete(site);
+      }),
+    );
+    // Once told, it may be active whether it answers or not; only a first telling that never left does not count.
+    const perhapsTold = decision.active.has(decision.at);
+    decision.active.add(decision.at);
+    try {
+      await this.#tell(decision.at, decision);
+    } catch (error) {
+      if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
+      throw error;
+    }
+  }
+
+  /** Resolves when `site` has switched. */
+  async #tell(site: string, decision: Decision): Promise<void> {
+    const { nid, at, epoch } = decision;
+    if (site === this.#world.site) {
+      await this.#writer.write([{ nid, at, epoch }]);
+    } else {
+      const reply = await this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })] });
+      this.#checkHave(site, reply, decision);
+    }
+    decision.heard.add(site);
+  }
+
+  #checkHave(site: string, reply: Reply, decision: Decision): void {
+    if (reply.kind !== 'have') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to set`);
+    const [newer] = reply.newer;
+    if (newer !== undefined) throw new Conflict(fromWire(newer));
+    const [refused] = reply.refused;
+    if (refused === undefined) return;
+    const [, , code] = refused;
+    // A site that does not know the identifier cannot be active for it.
+    if (code === 'E_UNKNOWN_NID' && site !== decision.at) return;
+    throw new IlnpError(code, `refused by ${site}`);
+  }
+
+  async #settle(decision: Decision): Promise<void> {
+    const { nid, at, epoch } = decision;
+    await this.#writer.write([{ nid, at, epoch }]);
+    this.#open.delete(nidKey(nid));
+    // Not awaited: were this line lost, a restart would carry out the same decision again, which changes nothing.
+    this.#world.record
+      .append([{ nid, at, epoch, settled: true }])
+      .catch((error) => this.#world.log.warn({ reason: String(error) }, 'a settled move was not recorded'));
+    this.#onSettled({ nid, at, epoch }, decision.heard);
+  }
+
+  async #ready(site: string, nid: Nid, to: string, force: boolean): Promise<void> {
+    if (site === this.#world.site) return;
+    try {
+      await this.#world.send(site, { kind: 'ready', nid: [nid.hi, nid.lo], to });
+    } catch (error) {
+      if (!(error instanceof IlnpError)) throw error;
+      const hint = force || site === to ? '' : `; if ${site} is dead, --force moves without it`;
+      throw new IlnpError(error.code, `${error.message}; nothing has changed${hint}`, { cause: error });
+    }
+  }
+
+  async #adoptOne({ nid, at, epoch }: Change): Promise<void> {
+    const binding = this.#world.bindings.get(nid);
+    if (binding === undefined || binding.home !== this.#world.site) return;
+    const pending = this.#open.get(nidKey(nid));
+    const known = pending ?? binding;
+    if (epoch < known.epoch || (epoch === known.epoch && at === known.at)) return;
+    const active = new Set([...(pending?.active ?? [binding.at]), at]);
+    this.#world.log.warn({ nid: formatNid(nid), at, epoch }, 'another site knows more of our identifier than we do');
+    await this.#decide(nid, epoch > known.epoch ? at : known.at, epoch + 1, active);
+  }
+
+  #scheduleRetry(ms: number): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    if (this.#closed || this.#open.size === 0) return;
+    this.#cancelRetry = this.#world.clock.after(ms, () => {
+      this.#cancelRetry = undefined;
+      void this.#retryAll();
+    });
+  }
+
+  async #retryAll(): Promise<void> {
+    if (this.#retrying) return this.#scheduleRetry(RETRY_FIRST_MS);
+    this.#retrying = true;
+    const keys = this.#open.keys();
+    const worker = async (): Promise<void> => {
+      for (const key of keys) if (!this.#closed) await this.#lock.run(key, () => this.#retry(key));
+    };
+    await Promise.all(Array.from({ length: Math.min(RETRY_WIDTH, this.#open.size) }, worker));
+    this.#retrying = false;
+    if (this.#cancelRetry !== undefined) return;
+    this.#scheduleRetry(this.#retryMs);
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_LAST_MS);
+  }
+
+  async #retry(key: string): Promise<void> {
+    const decision = this.#open.get(key);
+    if (decision === undefined) return;
+    try {
+      await this.#carryOut(decision, false);
+      await this.#settle(decision);
+    } catch (error) {
+      if (!(error instanceof Conflict)) return; // tried again later
+      const active = new Set([...decision.active, error.have.at]);
+      await this.#decide(decision.nid, decision.at, error.have.epoch + 1, active).catch(() => {});
+    }
+  }
+}
+
+const isUnsent = (error: unknown): boolean => error instanceof Error && 'sent' in error && error.sent === false;

@@ -1,0 +1,84 @@
+/**
+ * What borders say to each other, and the only place that decides whether it was said properly: every received value
+ * passes a schema here before anything looks at it.
+ *
+ *   move    please move this Node Identifier (to its home)            -> moved
+ *   ready   will you take part in a move of this one (from its home)  -> ready
+ *   set     these are where and since which epoch (from their home)   -> have: what the receiver holds instead
+ *   report  I was told these about Node Identifiers of yours          -> ready
+ *
+ * Any of them may be answered by `error`. A change is a tuple [nid high, nid low, at, epoch], 15 octets and a name.
+ */
+import { z } from 'zod';
+import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
+import type { Nid } from '../wire/text.ts';
+
+/** A Node Identifier is at site `at` since `epoch`; of two changes of one identifier the greater epoch holds. */
+export interface Change {
+  readonly nid: Nid;
+  readonly at: string;
+  readonly epoch: number;
+}
+
+/** Most changes in one message. */
+export const MAX_CHANGES = 4096;
+/** Greatest epoch. Reason: the tables keep it in 32 signed bits; enough for a move a second during 60 years. */
+export const MAX_EPOCH = 2 ** 31 - 1;
+/** Longest site name in octets; the configuration allows no longer one. */
+export const MAX_SITE_NAME = 64;
+
+const half = z.int().min(0).max(0xffffffff);
+const site = z.string().min(1).max(MAX_SITE_NAME);
+const epoch = z.int().min(0).max(MAX_EPOCH);
+const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
+const nid = z.tuple([half, half]);
+const changes = z.array(z.tuple([half, half, site, epoch])).max(MAX_CHANGES);
+
+const request = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('move'), nid, to: site, force: z.boolean() }),
+  z.strictObject({ kind: z.literal('ready'), nid, to: site }),
+  z.strictObject({ kind: z.literal('set'), changes }),
+  z.strictObject({ kind: z.literal('report'), changes }),
+]);
+
+const count = z.int().min(0);
+
+const reply = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('moved'), from: site, to: site, epoch, octets: count, microseconds: count }),
+  z.strictObject({ kind: z.literal('ready') }),
+  z.strictObject({
+    kind: z.literal('have'),
+    newer: changes,
+    refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
+  }),
+  z.strictObject({ kind: z.literal('error'), code, message: z.string().max(1024) }),
+]);
+
+export type Request = z.infer<typeof request>;
+export type Reply = z.infer<typeof reply>;
+export type WireChange = z.infer<typeof changes>[number];
+export type WireNid = z.infer<typeof nid>;
+
+/** Reads a request; IlnpError E_PROTOCOL if it is none. */
+export const parseRequest = (value: unknown): Request => checked(request, value, 'request');
+
+/** Reads a reply; IlnpError E_PROTOCOL if it is none. */
+export const parseReply = (value: unknown): Reply => checked(reply, value, 'reply');
+
+export const toWire = ({ nid, at, epoch }: Change): WireChange => [nid.hi, nid.lo, at, epoch];
+
+export const fromWire = ([hi, lo, at, epoch]: WireChange): Change => ({ nid: { hi, lo }, at, epoch });
+
+/** Gives the answer for an error that a request ran into. */
+export function errorReply(error: unknown): Reply {
+  const code = error instanceof IlnpError ? error.code : 'E_STATE';
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'error', code, message: message.slice(0, 1024) };
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [first] = result.error.issues;
+  throw new IlnpError('E_PROTOCOL', `${what} is not ours: ${first?.path.join('.') || 'message'}: ${first?.message}`);
+}

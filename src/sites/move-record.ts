@@ -1,0 +1,225 @@
+/**
+ * The memory of moves, `<state>/<site>.moves.jsonl`: one change per line, appended and on disk before anybody is told.
+ *
+ *   {"nid":"0:0:0:a1","at":"site2","epoch":3}                        this border switched
+ *   {"nid":"0:0:0:a1","at":"site2","epoch":3,"active":["site1"]}     home decided; `active` may still think it is theirs
+ *   {"nid":"0:0:0:a1","at":"site2","epoch":3,"settled":true}         home: everybody concerned has switched
+ *
+ * Appends that arrive while the disk is busy share the next fdatasync. At start the file is rewritten with one or two
+ * lines per identifier and replaced by rename. A last line cut by a power failure is dropped with a warning, since
+ * nobody was told what it says; damage before it is E_STATE with file and line, for an operator to look at.
+ */
+import { createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { IlnpError } from '../runtime/errors.ts';
+import { formatNid, type Nid, parseNid } from '../wire/text.ts';
+import { type Change, MAX_EPOCH, MAX_SITE_NAME } from './messages.ts';
+import { nidKey } from './nid-key.ts';
+
+/** A line of the record. */
+export interface RecordEntry extends Change {
+  /** Sites that may consider themselves active until they have heard of this decision. */
+  readonly active?: readonly string[];
+  readonly settled?: true;
+}
+
+/** A decision of home that was not known to be carried out when the process ended. */
+export interface OpenDecision extends Change {
+  readonly active: readonly string[];
+}
+
+/** What the record says, by nidKey. */
+export interface RecordedMoves {
+  readonly moved: ReadonlyMap<string, Change>;
+  readonly open: ReadonlyMap<string, OpenDecision>;
+}
+
+const site = z.string().min(1).max(MAX_SITE_NAME);
+const line = z.strictObject({
+  nid: z.string().transform((text, context): Nid => {
+    const nid = parseNid(text);
+    if (nid !== null) return nid;
+    context.addIssue({ code: 'custom', message: `expected a Node Identifier, got "${text}"` });
+    return z.NEVER;
+  }),
+  at: site,
+  epoch: z.int().min(1).max(MAX_EPOCH),
+  active: z.array(site).optional(),
+  settled: z.literal(true).optional(),
+});
+
+interface Waiting {
+  readonly text: string;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+export class MoveRecord {
+  readonly path: string;
+  #file: FileHandle;
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | undefined;
+  #failure: IlnpError | undefined;
+
+  private constructor(path: string, file: FileHandle) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  /** Reads, compacts and opens the record of `site` in folder `state`, making both when they are missing. */
+  static async open(
+    state: string,
+    site: string,
+    warn: (message: string) => void,
+  ): Promise<{ record: MoveRecord; loaded: RecordedMoves }> {
+    const path = join(state, `${site}.moves.jsonl`);
+    try {
+      await mkdir(state, { recursive: true, mode: 0o700 });
+      const loaded = await load(path, warn);
+      await compact(path, loaded);
+      return { record: new MoveRecord(path, await open(path, 'a', 0o600)), loaded };
+    } catch (error) {
+      throw error instanceof IlnpError ? error : stateError(path, error);
+    }
+  }
+
+  /** Resolves when the entries are on disk, in the order of the calls. */
+  append(entries: readonly RecordEntry[]): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    return new Promise((done, failed) => {
+      this.#waiting.push({ text: entries.map(lineOf).join(''), done, failed });
+      this.#writing ??= this.#writeAll();
+    });
+  }
+
+  /** Waits for what was appended and closes the file. */
+  async close(): Promise<void> {
+    await this.#writing;
+    this.#failure ??= new IlnpError('E_STATE', `${this.path}: is closed`);
+    await this.#file.close();
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#writeBatch(batch.map((one) => one.text).join(''));
+        for (const one of batch) one.done();
+      } catch (error) {
+        for (const one of batch) one.failed(stateError(this.path, error));
+      }
+    }
+    this.#writing = undefined;
+  }
+
+  async #writeBatch(text: string): Promise<void> {
+    const { size } = await this.#file.stat();
+    try {
+      await this.#file.appendFile(text);
+      await this.#file.datasync();
+    } catch (error) {
+      // A partial line must not become the corrupted middle of the next append. If even that fails, write no more.
+      await this.#file.truncate(size).catch((cause) => {
+        this.#failure = stateError(this.path, cause);
+      });
+      throw error;
+    }
+  }
+}
+
+async function load(path: string, warn: (message: string) => void): Promise<RecordedMoves> {
+  const moved = new Map<string, Change>();
+  const open = new Map<string, OpenDecision>();
+  let number = 0;
+  for await (const { text, ended } of lines(path)) {
+    number++;
+    const entry = parseLine(text);
+    if (typeof entry !== 'string') replay(entry, moved, open);
+    else if (ended) throw new IlnpError('E_STATE', `${path}:${number}: ${entry}`);
+    else warn(`${path}:${number}: last line is incomplete and is dropped: ${entry}`);
+  }
+  return { moved, open };
+}
+
+/** Brings what the record says so far up to date with its next line. */
+export function replay(entry: RecordEntry, moved: Map<string, Change>, open: Map<string, OpenDecision>): void {
+  const { nid, at, epoch, active, settled } = entry;
+  const key = nidKey(nid);
+  if (active !== undefined) {
+    open.set(key, { nid, at, epoch, active });
+    return;
+  }
+  if (epoch >= (moved.get(key)?.epoch ?? 0)) moved.set(key, { nid, at, epoch });
+  if (settled && epoch >= (open.get(key)?.epoch ?? 0)) open.delete(key);
+}
+
+/** Writes what is known beside the file and renames it over: a crash leaves the old record or the new one. */
+async function compact(path: string, { moved, open: decisions }: RecordedMoves): Promise<void> {
+  const fresh = `${path}.new`;
+  const file = await open(fresh, 'w', 0o600);
+  try {
+    for (const text of linesOf(moved.values(), decisions.values())) await file.appendFile(text);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await rename(fresh, path);
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+const LINES_PER_WRITE = 4096;
+
+function* linesOf(...sources: Iterable<RecordEntry>[]): Generator<string> {
+  let text: string[] = [];
+  for (const source of sources) {
+    for (const entry of source) {
+      text.push(lineOf(entry));
+      if (text.length < LINES_PER_WRITE) continue;
+      yield text.join('');
+      text = [];
+    }
+  }
+  yield text.join('');
+}
+
+const lineOf = ({ nid, ...rest }: RecordEntry): string => `${JSON.stringify({ nid: formatNid(nid), ...rest })}\n`;
+
+/** Gives the entry of a line, or what is wrong with it. */
+function parseLine(text: string): RecordEntry | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return `expected a change as JSON, got ${JSON.stringify(text.slice(0, 80))}`;
+  }
+  const result = line.safeParse(value);
+  if (result.success) return result.data as RecordEntry;
+  const [first] = result.error.issues;
+  return `${first?.path.join('.') || 'line'}: ${first?.message}`;
+}
+
+/** Yields the lines of a file with whether they end in a line feed; nothing if there is no file. */
+async function* lines(path: string): AsyncGenerator<{ text: string; ended: boolean }> {
+  let rest = '';
+  try {
+    for await (const chunk of createReadStream(path, { encoding: 'utf8' })) {
+      const parts = (rest + chunk).split('\n');
+      rest = parts.pop()!;
+      for (const text of parts) yield { text, ended: true };
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  if (rest !== '') yield { text: rest, ended: false };
+}
+
+const stateError = (path: string, error: unknown): IlnpError =>
+  new IlnpError('E_STATE', `${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

@@ -1,0 +1,45 @@
+/** Everything the move machine needs of the world, so that the same machine runs over TLS, in memory, in a simulator. */
+import type { Binding, Bindings } from '../ilnp/bindings.ts';
+import type { Recorder } from './binding-writer.ts';
+import type { Reply, Request } from './messages.ts';
+
+/** The bindings as this border knows them now. */
+export type BindingsView = Pick<Bindings, 'get' | 'all'>;
+
+/** Switches bindings in the store and in every worker's table, between two batches; resolves when all have switched. */
+export type ApplyBindings = (bindings: readonly Binding[]) => Promise<void>;
+
+/** Time as an argument. */
+export interface MovesClock {
+  /** Microseconds since an arbitrary start, never decreasing. */
+  now(): number;
+  /** Calls `run` once after `ms` milliseconds unless the returned function was called before. */
+  after(ms: number, run: () => void): () => void;
+}
+
+/**
+ * Asks another site. Rejects with PeerError if there is no answer (`sent` false: it certainly never got the request), or
+ * with the IlnpError it answered.
+ */
+export type SendRequest = (site: string, request: Request, timeoutMs?: number) => Promise<Reply>;
+
+export interface MovesWorld {
+  /** Name of this site. */
+  readonly site: string;
+  readonly bindings: BindingsView;
+  readonly apply: ApplyBindings;
+  readonly record: Recorder;
+  readonly send: SendRequest;
+  /** Names of the other sites as configured now. */
+  readonly peers: () => Iterable<string>;
+  readonly clock: MovesClock;
+  /** Octets so far, both ways, on the connections this border opened: each exchange counts where it was asked. */
+  readonly octets: () => number;
+  readonly log: SitesLog;
+}
+
+/** The part of a pino logger that the control plane uses. */
+export interface SitesLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
