@@ -85,12 +85,11 @@ function mayOverlap(first: Claim, second: Claim): boolean {
   const sameOwner = first.owner === second.owner;
   switch (`${first.role} ${second.role}`) {
     case 'uplink map': // an uplink's Locator is usually part of what its provider gave
+    case 'inside guest': // the kernel routes a guest Locator to one link
+    case 'guest inside':
       return sameOwner;
-    case 'guest guest': // a guest may move from link to link inside the site
     case 'mapped mapped': // one subnet, seen through each uplink
       return !sameOwner;
-    case 'inside guest':
-    case 'guest inside':
     case 'guest peer': // a guest at home there, visiting here
     case 'inside mapped':
     case 'guest mapped':

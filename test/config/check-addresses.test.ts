@@ -52,6 +52,16 @@ describe('a Locator', () => {
   });
 });
 
+test('guests of one Locator are on one link', () => {
+  const link = (n: number, ...guests: string[]) =>
+    `{ interface: lan${n}, l64: "fd00:${n}::/64", guests: ${JSON.stringify(guests)} }`;
+
+  expect(mistakesIn({ inside: `[${link(1, 'fd00:9::')}, ${link(3, 'fd00:9::', 'fd00:1::')}]` })).toEqual([
+    'inside[1].guests[0]: expected a Locator that does not overlap inside[0].guests[0] (fd00:9::/64), got "fd00:9::"',
+    'inside[1].guests[1]: expected a Locator that does not overlap inside[0].l64 (fd00:1::/64), got "fd00:1::"',
+  ]);
+});
+
 describe('a next hop', () => {
   test.each(['fe80::1', '2001:db8::1', 'fd00:12::2'])('%s is taken', (via) => {
     expect(mistakesIn({ peers: peers('fd00:2::/64', via) })).toEqual([]);
