@@ -54,6 +54,10 @@ static int tun_open(const char *name) {
   return fd;
 }
 
+static inline int work(uint8_t *packet, uint32_t length) {
+  return rewrite(packet, length, offload ? packet - VNET_LENGTH : NULL, port_of(packet, length));
+}
+
 /* One read, one rewrite, one write. The IPv6 header lies aligned, the virtio header before it. */
 static void loop_read_write(int fd) {
   const size_t before = offload ? VNET_LENGTH : 0;
@@ -66,7 +70,7 @@ static void loop_read_write(int fd) {
       else if (errno != EINTR) die("read");
       continue;
     }
-    if (n > (ssize_t)before && rewrite(packet, n - before, offload ? start : NULL)) (void)!write(fd, start, n);
+    if (n > (ssize_t)before && work(packet, n - before)) (void)!write(fd, start, n);
   }
 }
 
@@ -140,7 +144,7 @@ static void loop_uring(int fd) {
       if (c->res <= (int)before) continue;
       uint32_t buffer = taken[count++] = c->flags >> IORING_CQE_BUFFER_SHIFT;
       uint8_t *packet = pool.memory + buffer * (size_t)pool.size + ALIGNED;
-      if (!rewrite(packet, c->res - before, offload ? packet - before : NULL)) continue;
+      if (!work(packet, c->res - before)) continue;
       struct io_uring_sqe *e = prepare(&ring, IORING_OP_WRITE, IOSQE_CQE_SKIP_SUCCESS, TAG_WRITE);
       e->addr = (uintptr_t)(packet - before);
       e->len = c->res;
@@ -160,9 +164,9 @@ int main(int argc, char **argv) {
     else return fprintf(stderr, "router: unknown argument %s\n", argv[i]), 2;
   }
   const uint64_t global = network64(0x20010db8000b0000), guest = network64(0xfd00000b00000001);
-  bindings_init(others + 1);
-  bind_random(others, guest, global, NULL);
-  bind_nid(network64(0x5e1), guest, global);
+  site_init(global, guest, others + 1);
+  for (uint32_t i = 0; i < others; i++) bind_nid(random_nid());
+  bind_nid(network64(0x5e1));
 
   int fd = tun_open(argv[1]);
   printf("ready\n");
