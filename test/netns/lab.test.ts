@@ -1,7 +1,8 @@
 /** The lab itself, with kernels that route the guest Locators: if this fails, no other case of this folder means anything. */
 import { expect, test } from 'vitest';
+import { guest } from './support/addresses.ts';
 import { command } from './support/command.ts';
-import { guest, labForThisFile } from './support/lab.ts';
+import { labForThisFile } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
 
 const lab = labForThisFile('--plain');

@@ -6,26 +6,13 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
+import type { Site, Vm } from './addresses.ts';
 import { command, type Output, succeed } from './command.ts';
 
 const NAME = process.env.LAB ?? 'ilnp-test';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SCRIPT = `${ROOT}scripts/lab`;
 const ENV = { ...process.env, LAB: NAME };
-
-export type Vm = 'a1' | 'a2' | 'b1' | 'b2' | 'c1';
-export type Site = 1 | 2 | 3;
-export type Signal = 'SIGTERM' | 'SIGKILL' | 'SIGHUP';
-
-/** Addresses of the drawing in `scripts/lab`. */
-export const CN = '2001:db8:c::c0';
-export const CN_SECOND = '2001:db8:c::c1';
-export const L1 = '2001:db8:1::';
-export const L11 = '2001:db8:11::';
-export const L2 = '2001:db8:2::';
-export const L3 = '2001:db8:3::';
-export const global = (vm: Vm, l64: string): string => `${l64}${vm}`;
-export const guest = (vm: Vm): string => `fd00:${{ a: 1, b: 2, c: 3 }[vm[0]!]}::${vm}`;
 
 /** One snapshot of a border's counters by name. */
 export type Counters = Readonly<Record<string, number>>;

@@ -1,0 +1,151 @@
+/** Packets that are not what they say they are: dropped, counted under their name, and seen by nobody. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CN, global, guest, L1, L11, under } from './support/addresses.ts';
+import { Capture } from './support/capture.ts';
+import { type Counters, labForThisFile } from './support/lab.ts';
+import { until } from './support/wait.ts';
+
+const lab = labForThisFile();
+const SEND = 'test/netns/probes/send.py';
+const COUNT = 7;
+const PORT = 666;
+
+const datagram = (src: string, dst: string) => `IPv6(src="${src}", dst="${dst}")/UDP(sport=1, dport=${PORT})/b"not me"`;
+
+interface Forgery {
+  readonly what: string;
+  readonly from: string;
+  readonly src: string;
+  readonly dst: string;
+  readonly counter: string;
+  readonly site: 1 | 2;
+}
+
+const FORGERIES: readonly Forgery[] = [
+  {
+    what: 'from outside, with a guest address as source',
+    from: 'cn',
+    src: guest('a2'),
+    dst: global('a1'),
+    counter: 'drop_spoofed_source',
+    site: 1,
+  },
+  {
+    what: 'from outside, with a site Locator as source',
+    from: 'cn',
+    src: 'fd00:2::b1',
+    dst: global('a1'),
+    counter: 'drop_spoofed_source',
+    site: 1,
+  },
+  {
+    what: 'from outside, with the own global Locator as source',
+    from: 'cn',
+    src: under(L1, 'a2'),
+    dst: global('a1'),
+    counter: 'drop_spoofed_source',
+    site: 1,
+  },
+  {
+    what: 'from outside, with the other own global Locator as source',
+    from: 'cn',
+    src: under(L11, 'a2'),
+    dst: global('a1'),
+    counter: 'drop_spoofed_source',
+    site: 1,
+  },
+  {
+    what: 'from outside, to a guest address',
+    from: 'core',
+    src: CN,
+    dst: guest('a1'),
+    counter: 'drop_inside_destination',
+    site: 1,
+  },
+  {
+    what: 'from outside, to a site Locator of a peer',
+    from: 'core',
+    src: CN,
+    dst: 'fd00:2::b1',
+    counter: 'drop_inside_destination',
+    site: 1,
+  },
+  {
+    what: 'from a guest, with a foreign source',
+    from: 'vm-a2',
+    src: '2001:db8:bad::1',
+    dst: CN,
+    counter: 'drop_unknown_source',
+    site: 1,
+  },
+  {
+    what: 'from a guest, with a NID that nobody has',
+    from: 'vm-a2',
+    src: 'fd00:1::dead',
+    dst: CN,
+    counter: 'drop_unknown_source',
+    site: 1,
+  },
+  {
+    what: 'from a guest, with its own NID under its global Locator',
+    from: 'vm-a2',
+    src: under(L1, 'a2'),
+    dst: CN,
+    counter: 'drop_unknown_source',
+    site: 1,
+  },
+  {
+    what: 'from a guest, in the name of one that is at another site',
+    from: 'vm-a2',
+    src: guest('b1'),
+    dst: CN,
+    counter: 'drop_not_here',
+    site: 1,
+  },
+  {
+    what: 'from the correspondent, in the name of a guest, at the other site',
+    from: 'cn',
+    src: guest('b2'),
+    dst: global('b1'),
+    counter: 'drop_spoofed_source',
+    site: 2,
+  },
+];
+
+let captures: Capture[];
+beforeAll(async () => {
+  // The core would not carry such packets of its own accord.
+  await lab.exec('core', 'ip', 'route', 'add', 'fd00::/16', 'via', '2001:db8:f1::2');
+  captures = [await Capture.start(lab, 'cn', 'eth0', 'udp'), await Capture.start(lab, 'vm-a1', 'eth0', 'udp')];
+});
+afterAll(() => Promise.all(captures.map((capture) => capture.remove())));
+
+describe('a forged packet is dropped and counted', () => {
+  test.each(FORGERIES)('$what: $counter', async ({ from, src, dst, counter, site }) => {
+    const before = await lab.counters(site);
+    await lab.exec(from, '/usr/bin/python3', SEND, '--count', String(COUNT), datagram(src, dst));
+    const after = await until(
+      `${counter} to grow by ${COUNT}`,
+      async () => {
+        const now = await lab.counters(site);
+        return (now[counter] ?? 0) - (before[counter] ?? 0) >= COUNT && now;
+      },
+      3000,
+    );
+
+    const grown = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
+    const drops = (counters: Counters) =>
+      Object.keys(counters).filter((name) => name.startsWith('drop_') && grown(name) > 0);
+    expect(drops(after)).toEqual([counter]);
+    expect(grown(counter)).toBe(COUNT);
+  });
+});
+
+test('none of them was seen by the correspondent or the VM', async () => {
+  const [atCn, atVm] = captures as [Capture, Capture];
+  await Promise.all([atCn.stop(), atVm.stop()]);
+
+  // Those that the correspondent itself sent are not what is meant.
+  expect(await atCn.fields(`udp.dstport == ${PORT} && ipv6.dst == ${CN}`, ['ipv6.src'])).toEqual([]);
+  expect(await atVm.fields(`udp.dstport == ${PORT}`, ['ipv6.src'])).toEqual([]);
+});

@@ -1,0 +1,22 @@
+/** Everything that a border may have changed in the kernel of its namespace, as text that can be compared. */
+import type { Lab } from './lab.ts';
+
+const VIEWS: readonly (readonly string[])[] = [
+  ['ip', '-6', 'rule', 'show'],
+  ['ip', '-4', 'rule', 'show'],
+  ['ip', '-6', 'route', 'show', 'table', 'all'],
+  ['ip', '-4', 'route', 'show', 'table', 'all'],
+  ['ip', 'addr', 'show'],
+  ['ip', '-6', 'neigh', 'show', 'proxy'],
+  ['sysctl', '-a', '--pattern', '^net\\.ipv[46]\\.(conf|route|icmp|neigh|ip_forward)'],
+];
+
+/** A snapshot of the namespace of `node`: the views' outputs one after the other. */
+export async function snapshot(lab: Lab, node: string): Promise<string> {
+  const parts: string[] = [];
+  for (const view of VIEWS) {
+    const { stdout } = await lab.run(node, ...view);
+    parts.push(`# ${view.join(' ')}\n${stdout}`);
+  }
+  return parts.join('\n');
+}
