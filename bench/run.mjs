@@ -6,6 +6,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { rewriteRound, tableRound } from './alone.mjs';
 import { OUT, prepare } from './anchors.mjs';
 import * as lab from './lab.mjs';
 import { LOADS, suits } from './loads.mjs';
@@ -15,7 +16,6 @@ import { picture } from './picture.mjs';
 import { endAll, installed, run } from './process.mjs';
 import { judge } from './ratios.mjs';
 import { historyLine, misses, targetTable, valueTable } from './report.mjs';
-import { rewriteRound } from './rewrite.mjs';
 import { ROWS, TABLES } from './rows.mjs';
 import { EXTRA_VARIANTS, VARIANTS } from './variants.mjs';
 
@@ -72,6 +72,7 @@ async function measureAll(variants, loads, options, scratch) {
       results.push(...(await measure(variant, suited, { round, seconds: options.seconds, scratch })));
     }
     if (wants(options, 'rewrite')) results.push(...(await rewriteRound(round, say)));
+    if (wants(options, 'table')) results.push(...(await tableRound(round, say)));
   }
   return { results, disturbance };
 }

@@ -2,7 +2,8 @@
  * The load generator of the bench, UDP over IPv6. Each command prints one line of JSON at its end.
  *
  *   udp recv PORT [gro]                                       counts datagrams until SIGTERM
- *   udp send ADDRESS PORT SECONDS SIZE FLOWS BATCH [gso]      as fast as it can; FLOWS > 1: interleaved packet by packet
+ *   udp send ADDRESS PORT SECONDS SIZE FLOWS BATCH [gso] [rate=N]
+ *                                      as fast as it can, or N datagrams a second; flows take turns batch by batch
  *   udp echo PORT                                             answers until SIGTERM
  *   udp ping ADDRESS PORT SECONDS SIZE GAP                    ping-pong, GAP microseconds between answer and question
  *
@@ -107,7 +108,14 @@ static int receive(int s, int gro) {
   return 0;
 }
 
-static int send_flood(char **argv, int gso) {
+/* Sleeps until `count` datagrams are due. */
+static void pace(uint64_t begin, uint64_t count, double rate) {
+  uint64_t due = begin + (uint64_t)(count / rate * 1e9);
+  struct timespec t = {due / 1000000000u, due % 1000000000u};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+}
+
+static int send_flood(char **argv, int gso, double rate) {
   double seconds = atof(argv[4]);
   int size = atoi(argv[5]), flows = atoi(argv[6]), batch = atoi(argv[7]), sockets[MAX_FLOWS];
   if (size < 1 || flows < 1 || flows > MAX_FLOWS || batch < 1 || batch > MAX_BATCH || size * batch > 65000) return 2;
@@ -122,6 +130,7 @@ static int send_flood(char **argv, int gso) {
 
   uint64_t count = 0, begin = nanoseconds(), end = begin + (uint64_t)(seconds * 1e9);
   for (uint32_t turn = 0; !stopped && nanoseconds() < end; turn++) {
+    if (rate > 0) pace(begin, count, rate);
     int s = sockets[turn % flows];
     if (gso) {
       if (send(s, payload, (size_t)size * batch, 0) > 0) count += batch;
@@ -201,7 +210,15 @@ int main(int argc, char **argv) {
   int wrong = 2;
   if (!strcmp(command, "recv")) wrong = receive(bound(argv[2]), argc > 3);
   else if (!strcmp(command, "echo")) wrong = echo(bound(argv[2]));
-  else if (!strcmp(command, "send") && argc > 7) wrong = send_flood(argv, argc > 8);
+  else if (!strcmp(command, "send") && argc > 7) {
+    int gso = 0;
+    double rate = 0;
+    for (int i = 8; i < argc; i++) {
+      if (!strcmp(argv[i], "gso")) gso = 1;
+      else if (!strncmp(argv[i], "rate=", 5)) rate = atof(argv[i] + 5);
+    }
+    wrong = send_flood(argv, gso, rate);
+  }
   else if (!strcmp(command, "ping") && argc > 6) wrong = ping(argv);
   if (wrong == 2) fprintf(stderr, "udp: wrong arguments, see the comment at the top of udp.c\n");
   return wrong;

@@ -1,0 +1,57 @@
+/** Parts of the border router alone, without input and output, each in a process of its own: rewrite and table. */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { anchor } from './anchors.mjs';
+import { run } from './process.mjs';
+import { REWRITE_SIZES } from './rows.mjs';
+
+const REPETITIONS = 400; // of 4096 packets
+const TRIES = 3; // the lowest median counts: a neighbour on the machine can only make it higher
+const TIMEOUT_MS = 120_000;
+
+const here = (file) => fileURLToPath(new URL(file, import.meta.url));
+
+/** The last line a program prints, as JSON; undefined (and a line said) when it fails. */
+async function lineOf(argv, name, say) {
+  const { code, stdout, stderr } = await run(null, argv, { timeoutMs: TIMEOUT_MS });
+  if (code === 0) return JSON.parse(stdout.trim().split('\n').at(-1));
+  say(`  ${name} failed: ${stderr.trim().slice(-300)}`);
+  return undefined;
+}
+
+const CONTESTANTS = [
+  { variant: 'c-rewrite', file: anchor('rewrite'), argv: [anchor('rewrite')] },
+  { variant: 'sbr', file: here('../dist/sbr/forward.js'), argv: [process.execPath, here('./rewrite-sbr.mjs')] },
+];
+
+/** The rewrite of one packet, C and TypeScript in turn; results like those of the loads. */
+export async function rewriteRound(round, say) {
+  const results = [];
+  const contestants = CONTESTANTS.filter(({ file }) => existsSync(file));
+  const order = round % 2 === 0 ? contestants : contestants.toReversed();
+  for (const { name, bindings } of REWRITE_SIZES) {
+    const lowest = new Map();
+    for (let turn = 0; turn < TRIES; turn++) {
+      for (const { variant, argv } of order) {
+        const line = await lineOf([...argv, `${bindings}`, `${REPETITIONS}`], `${variant} rewrite-${name}`, say);
+        if (line === undefined) continue;
+        const known = lowest.get(variant);
+        if (known === undefined || line.median < known.ns) lowest.set(variant, { ns: line.median, bestNs: line.best });
+      }
+    }
+    for (const [variant, values] of lowest) {
+      results.push({ round, variant, load: `rewrite-${name}`, values });
+      say(`  ${variant.padEnd(13)} rewrite-${name} ${values.ns} ns (best ${values.bestNs})`);
+    }
+  }
+  return results;
+}
+
+/** Memory and changes of the table of 1,000,000 bindings. */
+export async function tableRound(round, say) {
+  if (!existsSync(here('../dist/ilnp/locator-table.js'))) return [];
+  const values = await lineOf([process.execPath, here('./table-sbr.mjs')], 'table', say);
+  if (values === undefined) return [];
+  say(`  ${'sbr'.padEnd(13)} table ${values.megabytes.toFixed(1)} MB, ${values.kiloChanges.toFixed(0)} k changes/s`);
+  return [{ round, variant: 'sbr', load: 'table', values }];
+}
