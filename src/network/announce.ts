@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import * as libc from '../device/libc.ts';
-import { addressOctets } from '../wire/ipv6-text.ts';
+import { parseIpv6 } from '../wire/text.ts';
 
 const AF_INET6 = 10;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
@@ -20,7 +20,7 @@ const TARGET_LINK_LAYER = 2;
 /** Tells everybody on `name` that `address` is at this interface's link-layer address; true when it was sent. */
 export function announce(name: string, address: string): boolean {
   const index = libc.ifNameToIndex(name);
-  const target = addressOctets(address);
+  const target = parseIpv6(address);
   const mac = linkLayerAddress(name);
   if (index === 0 || target === null || mac === null) return false;
   const fd = libc.socket(AF_INET6, SOCK_RAW_CLOEXEC, IPPROTO_ICMPV6);

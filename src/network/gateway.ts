@@ -37,23 +37,15 @@ export class Gateway {
     return true;
   }
 
-  /** The TUN devices exist and are down. Returns the steps taken. */
-  up(config: SiteConfig, guests: readonly L64[]): readonly Step[] {
+  /** Sets up everything; the TUN devices exist and are down. Returns the commands run. */
+  up(config: SiteConfig, guests: readonly L64[]): string[] {
     const steps = plan(config, guests, facts(config));
-    const sysctls = this.#wantedSysctls(config).filter(({ name, key, value }) => {
-      const now = readSysctl(name, key);
-      return now !== null && now !== value;
-    });
-    const journal: Journal = {
-      undo: steps.flatMap((s) => (s.undo === null ? [] : [s.undo])).reverse(),
-      sysctls: sysctls.map(({ name, key }) => ({ name, key, value: readSysctl(name, key)! })),
-    };
-    mkdirSync(dirname(this.#journal), { recursive: true, mode: 0o755 });
-    writeFileSync(`${this.#journal}.new`, JSON.stringify(journal));
-    renameSync(`${this.#journal}.new`, this.#journal);
+    const sysctls = wantedSysctls(config);
+    const undo = undoOf(steps).reverse();
+    this.#write({ undo, sysctls: sysctls.map(({ name, key, before: value }) => ({ name, key, value })) });
     try {
       for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
-      ipBatch(journal.undo, { force: true }); // somebody may have lost our journal but not our rules
+      ipBatch(undo, { force: true }); // somebody may have lost our journal but not our rules
       ipBatch(
         steps.map((s) => s.run),
         { force: false },
@@ -62,7 +54,33 @@ export class Gateway {
       this.down();
       throw error;
     }
-    return steps;
+    return describe(steps, sysctls);
+  }
+
+  /** Goes over to another configuration; what both set up stays as it is. Returns the commands run. */
+  change(config: SiteConfig, guests: readonly L64[]): string[] {
+    const journal = readJournal(this.#journal);
+    const known = new Set(journal.undo.map(text));
+    const seen = facts(config);
+    const addresses = new Set([...seen.addresses].filter((a) => !known.has(addressUndo(a))));
+    const steps = plan(config, guests, { ...seen, addresses }).filter((s) => s.undo !== null);
+    const wanted = new Set(undoOf(steps).map(text));
+    const added = steps.filter((s) => !known.has(text(s.undo!)));
+    const gone = journal.undo.filter((words) => !wanted.has(text(words)));
+    const stays = journal.undo.filter((words) => wanted.has(text(words)));
+    const sysctls = wantedSysctls(config);
+    const newSysctls = sysctls.map(({ name, key, before: value }) => ({ name, key, value }));
+    const kept = { sysctls: [...journal.sysctls, ...newSysctls] };
+    const undoAdded = undoOf(added).reverse();
+    this.#write({ ...kept, undo: [...undoAdded, ...gone, ...stays] });
+    for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
+    ipBatch(
+      added.map((s) => s.run),
+      { force: false },
+    );
+    ipBatch(gone, { force: true });
+    this.#write({ ...kept, undo: [...undoAdded, ...stays] });
+    return [...describe(added, sysctls), ...gone.map((words) => `ip -6 ${text(words)}`)];
   }
 
   /** Undoes everything in the journal, whether or not it was done. */
@@ -75,19 +93,58 @@ export class Gateway {
     rmSync(this.#journal, { force: true });
   }
 
-  /** Forwarding, on; on TUNs, no addresses of their own; router advertisements of an uplink still heard. */
-  #wantedSysctls(config: SiteConfig): { name: string; key: string; value: string }[] {
-    const wanted = [{ name: 'all', key: 'forwarding', value: '1' }];
-    for (const tun of tunNames(config.tun.name)) wanted.push({ name: tun, key: 'addr_gen_mode', value: '1' });
-    for (const uplink of config.uplinks) {
-      if (readSysctl(uplink.interface, 'accept_ra') === '1')
-        wanted.push({ name: uplink.interface, key: 'accept_ra', value: '2' });
-      if (uplink.onLink) wanted.push({ name: uplink.interface, key: 'proxy_ndp', value: '1' });
-    }
-    for (const link of config.inside) wanted.push({ name: link.interface, key: 'proxy_ndp', value: '1' });
-    return wanted;
+  #write(journal: Journal): void {
+    mkdirSync(dirname(this.#journal), { recursive: true, mode: 0o755 });
+    writeFileSync(`${this.#journal}.new`, JSON.stringify(journal));
+    renameSync(`${this.#journal}.new`, this.#journal);
   }
 }
+
+/** What the operator runs by hand with `network: manual`, once the TUN devices exist. */
+export function manualCommands(config: SiteConfig, guests: readonly L64[]): string[] {
+  return describe(plan(config, guests, facts(config)), wantedSysctls(config));
+}
+
+interface Sysctl {
+  readonly name: string;
+  readonly key: string;
+  readonly value: string;
+  readonly before: string;
+}
+
+/**
+ * What differs from: forwarding, on; on TUNs no addresses of their own; router advertisements of an uplink still heard;
+ * neighbours answered for.
+ */
+function wantedSysctls(config: SiteConfig): Sysctl[] {
+  const wanted = [{ name: 'all', key: 'forwarding', value: '1' }];
+  for (const tun of tunNames(config.tun.name)) wanted.push({ name: tun, key: 'addr_gen_mode', value: '1' });
+  for (const uplink of config.uplinks) {
+    if (readSysctl(uplink.interface, 'accept_ra') === '1')
+      wanted.push({ name: uplink.interface, key: 'accept_ra', value: '2' });
+    if (uplink.onLink) wanted.push({ name: uplink.interface, key: 'proxy_ndp', value: '1' });
+  }
+  for (const link of config.inside) wanted.push({ name: link.interface, key: 'proxy_ndp', value: '1' });
+  return wanted.flatMap((w) => {
+    const before = readSysctl(w.name, w.key);
+    return before === null || before === w.value ? [] : [{ ...w, before }];
+  });
+}
+
+const text = (words: readonly string[]): string => words.join(' ');
+const undoOf = (steps: readonly Step[]): (readonly string[])[] =>
+  steps.flatMap((s) => (s.undo === null ? [] : [s.undo]));
+
+/** The undoing of a gateway address (network/plan.ts) for an entry of Facts.addresses. */
+function addressUndo(entry: string): string {
+  const [name, address] = entry.split(' ');
+  return `addr del ${address}/64 dev ${name}`;
+}
+
+const describe = (steps: readonly Step[], sysctls: readonly Sysctl[]): string[] => [
+  ...sysctls.map(({ name, key, value }) => `sysctl -w net.ipv6.conf.${name}.${key}=${value}`),
+  ...steps.map((s) => `ip -6 ${text(s.run)}`),
+];
 
 /** Throws E_NETWORK naming every interface of the configuration that does not exist. */
 export function requireInterfaces(config: SiteConfig): void {

@@ -34,7 +34,7 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
     const key = `${l64.hi}:${l64.lo}`;
     roles.set(key, { l64, role: (roles.get(key)?.role ?? 0) | role });
   };
-  config.uplinks.forEach((u, i) => addRole(u.l64, fibs.UPLINK | (i << 8)));
+  for (const [i, u] of config.uplinks.entries()) addRole(u.l64, fibs.UPLINK | (i << 8));
   for (const link of config.inside) {
     addRole(link.l64, fibs.SITE_L64 | fibs.OWN);
     for (const guest of link.guests) addRole(guest, fibs.GUEST);

@@ -24,12 +24,6 @@ export function parseGroups(text: string): Groups | null {
   return eight([...left, ...new Array<number>(8 - left.length - right.length).fill(0), ...right]);
 }
 
-/** Reads an address into 16 octets, network order. */
-export function addressOctets(text: string): Uint8Array | null {
-  const groups = parseGroups(text);
-  return groups === null ? null : Uint8Array.from(groups.flatMap((group) => [group >>> 8, group & 0xff]));
-}
-
 /** Writes RFC 5952 text: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
 export function formatGroups(groups: readonly number[]): string {
   const hex = groups.map((group) => group.toString(16));

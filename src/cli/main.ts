@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+/** The command `ilnp`. Exit codes: 0 done, 1 failed, 2 usage or configuration error. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { registerKey } from './key.ts';
+import { registerMove } from './move.ts';
+import { fail } from './output.ts';
+import { registerSbr } from './sbr.ts';
+import { registerShow } from './show.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+
+const program = new Command('ilnp')
+  .description('ILNPv6 for Linux: sessions of virtual machines that survive a move to another site')
+  .version(version)
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+registerSbr(program);
+registerMove(program);
+registerShow(program);
+registerKey(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}

@@ -1,0 +1,40 @@
+/** `ilnp sbr`: runs a site border router in the foreground, or checks its configuration. */
+import { dirname } from 'node:path';
+import type { Command } from 'commander';
+import { pino } from 'pino';
+import { loadSiteConfig } from '../config/load.ts';
+import { runBorder } from '../sbr/run.ts';
+
+interface SbrOptions {
+  readonly config: string;
+  readonly check?: boolean;
+  readonly json?: boolean;
+}
+
+export function registerSbr(program: Command): void {
+  program
+    .command('sbr')
+    .description('run the site border router of a configuration, in the foreground')
+    .requiredOption('--config <file>', 'configuration of this site (YAML)')
+    .option('--check', 'only check the configuration, change nothing')
+    .option('--json', 'with --check: say it as JSON')
+    .action(async (options: SbrOptions) => {
+      const config = loadSiteConfig(options.config);
+      if (options.check) {
+        const { site, uplinks, inside, peers, bindings, subnets } = config;
+        const summary = {
+          site,
+          uplinks: uplinks.length,
+          inside: inside.length,
+          peers: peers.length,
+          bindings: bindings.length,
+          subnets: subnets.length,
+        };
+        const words = Object.entries(summary).map(([key, value]) => `${key} ${value}`);
+        process.stdout.write(`${options.json ? JSON.stringify({ ok: true, ...summary }) : `${options.config}: right: ${words.join(', ')}`}\n`);
+        return;
+      }
+      const log = pino({ level: config.log.level, base: { site: config.site } }, pino.destination({ dest: 2, sync: true }));
+      await runBorder(config, { path: options.config, runFolder: dirname(config.control.socket), log });
+    });
+}

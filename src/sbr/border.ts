@@ -1,0 +1,180 @@
+/**
+ * A site border router as a whole: its tables, its path, its place in the gateway. Beside the path: what changes slowly.
+ *
+ *   configuration ──► bindings (who is where) ──compile──► workers' tables
+ *   moves (sites/moves.ts) ──applyMoves──┘                 gateway rules, proxy neighbours, announcements
+ */
+import { randomInt } from 'node:crypto';
+import { closeSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { diffConfig } from '../config/diff.ts';
+import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
+import { type Binding, Bindings } from '../ilnp/bindings.ts';
+import { Gateway, globalAddress, manualCommands, requireInterfaces } from '../network/gateway.ts';
+import { Neighbours } from '../network/neighbours.ts';
+import { UplinkWatch } from '../network/uplink-watch.ts';
+import { DataPlane } from '../runtime/data-plane.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import { openSessionFile, type SessionFile } from '../runtime/session-store.ts';
+import { formatNid, type L64, parseIpv6 } from '../wire/text.ts';
+import { compile } from './compile.ts';
+import { namedCounters } from './counters.ts';
+import type { FibImage } from './fib.ts';
+
+export class Border {
+  config: SiteConfig;
+  readonly bindings: Bindings;
+  readonly #log: Logger;
+  readonly #gateway: Gateway;
+  readonly #path: DataPlane;
+  readonly #neighbours = new Neighbours();
+  readonly #uplinks: UplinkWatch;
+  #sessions: SessionFile | null = null;
+  #compiledClasses = 0;
+  #changes: Promise<unknown> = Promise.resolve();
+
+  /** `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. */
+  constructor(config: SiteConfig, options: { runFolder: string; log: Logger; onFailure: (error: Error) => void }) {
+    this.config = config;
+    this.#log = options.log;
+    this.#gateway = new Gateway(options.runFolder, config.site);
+    this.#path = new DataPlane(options.onFailure);
+    const seed = (): number => randomInt(0, 2 ** 32);
+    this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
+    for (const binding of config.bindings) this.bindings.put({ ...binding, epoch: 0 });
+    this.#uplinks = new UplinkWatch(config.uplinks, () => void this.#serial(() => this.#recompile()));
+  }
+
+  /** How packets are read and written, for people. */
+  get io(): string {
+    return this.#path.io;
+  }
+
+  /** Sets up the gateway and starts to forward; returns the commands run. On failure everything is taken back. */
+  async start(): Promise<string[]> {
+    const { config } = this;
+    requireInterfaces(config);
+    if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
+    try {
+      const queues = this.#path.openTuns(config.tun);
+      this.#sessions = this.#openSessions();
+      const { bindings: bindingsLimit } = config.limits;
+      await this.#path.start(queues, {
+        tun: config.tun,
+        image: this.#compile(),
+        bindingsLimit,
+        sessions: this.#sessions,
+      });
+      await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
+      const manual = config.network === 'manual';
+      const commands = manual ? manualCommands(config, this.#guests()) : this.#gateway.up(config, this.#guests());
+      this.#neighbours.sync(config, this.bindings.all());
+      this.#uplinks.start();
+      return commands;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Takes the gateway set-up back, then stops the path. */
+  async stop(): Promise<void> {
+    this.#uplinks.stop();
+    this.#neighbours.clear();
+    this.#gateway.down();
+    await this.#path.close();
+    if (this.#sessions) closeSync(this.#sessions.fd);
+    this.#sessions = null;
+  }
+
+  /** Switches bindings in the store and in every worker's table between two batches; resolves when all have switched. */
+  applyMoves(moved: readonly Binding[]): Promise<void> {
+    return this.#serial(() => this.#put(moved));
+  }
+
+  /**
+   * Takes a re-read configuration over; changes only what differs. Throws E_CONFIG, with nothing changed, when something
+   * differs that only a restart can change. A binding that has ever moved keeps its place.
+   */
+  reload(next: SiteConfig): Promise<void> {
+    return this.#serial(async () => {
+      const diff = diffConfig(this.config, next);
+      if (diff.restart.length > 0)
+        throw new IlnpError('E_CONFIG', `these settings change only by a restart: ${diff.restart.join(', ')}`);
+      requireInterfaces(next);
+      this.config = next;
+      for (const { nid } of diff.bindings.removed) this.bindings.delete(nid);
+      const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) => this.#place(b));
+      for (const binding of put) this.bindings.put(binding);
+      await this.#path.setImage(this.#compile());
+      await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
+      await this.#path.put(put, (b) => this.bindings.classOf(b));
+      if (next.network === 'auto') this.#gateway.change(next, this.#guests());
+      this.#neighbours.sync(next, this.bindings.all());
+      this.#uplinks.watch(next.uplinks);
+    });
+  }
+
+  counters(): Record<string, number> {
+    return namedCounters(this.#path.counters());
+  }
+
+  async #put(moved: readonly Binding[]): Promise<void> {
+    const arrived = moved.some((b) => b.at === this.config.site && this.bindings.get(b.nid)?.at !== this.config.site);
+    for (const binding of moved) this.bindings.put(binding);
+    if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
+    await this.#path.put(moved, (b) => this.bindings.classOf(b));
+    if (arrived) this.#neighbours.announceGateways(this.config);
+    this.#neighbours.moved(this.config, moved);
+  }
+
+  async #recompile(): Promise<void> {
+    await this.#path.setImage(this.#compile());
+  }
+
+  #compile(): FibImage {
+    this.#compiledClasses = this.bindings.classes.length;
+    return compile(this.config, this.bindings, {
+      uplinkUp: this.#uplinks.up,
+      outsideAddress: ownAddress(this.config.uplinks),
+      insideAddress: ownAddress(this.config.inside) ?? ownAddress(this.config.peers) ?? ownAddress(this.config.uplinks),
+    });
+  }
+
+  /** A configured binding with the place it has moved to since, if it has. */
+  #place(binding: BindingConfig): Binding {
+    const known = this.bindings.get(binding.nid);
+    if (known === undefined || known.epoch === 0) return { ...binding, epoch: 0 };
+    if (known.at !== binding.at)
+      this.#log.warn(
+        { nid: formatNid(binding.nid), at: known.at },
+        'it has moved; `at` of the configuration is passed over',
+      );
+    return { ...binding, at: known.at, epoch: known.epoch };
+  }
+
+  #guests(): L64[] {
+    return this.bindings.classes.map((c) => c.guest);
+  }
+
+  #openSessions(): SessionFile | null {
+    const { config } = this;
+    if (config.uplinks.length < 2 && config.checksum === 'full') return null;
+    return openSessionFile(`${config.state}/${config.site}.sessions`, config.limits.sessions, randomInt(0, 2 ** 32));
+  }
+
+  /** One change at a time, in the order asked. */
+  #serial<T>(change: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(change);
+    this.#changes = done.catch(() => {});
+    return done;
+  }
+}
+
+function ownAddress(links: readonly { readonly interface: string }[]): Uint8Array | null {
+  for (const link of links) {
+    const text = globalAddress(link.interface);
+    if (text !== null) return parseIpv6(text);
+  }
+  return null;
+}
