@@ -216,6 +216,21 @@ describe('after a restart', () => {
     expect(everywhere(A2)).toEqual(['site3 1', 'site3 1', 'site3 1']);
   });
 
+  test('home knows whom it had told: a move by force elsewhere releases that site first', async () => {
+    void sites.moves('site1').move(A2, 'site3');
+    while (sites.binding('site3', A2)?.epoch !== 1) await sites.time.runUntil(sites.time.now + 0.1);
+    expect(sites.binding('site1', A2)?.epoch).toBe(0);
+    sites.crash('site1');
+    sites.crash('site2');
+    sites.start('site1');
+
+    const result = await outcome(sites.moves('site1').move(A2, 'site1', { force: true }));
+
+    expect(result).toMatchObject({ from: 'site3', to: 'site1', epoch: 2 });
+    expect(sites.active(A2)).toEqual(['site1']);
+    expect(sites.binding('site3', A2)).toMatchObject({ at: 'site1', epoch: 2 });
+  });
+
   test('home that lost its disk learns from the others and decides anew', async () => {
     await outcome(sites.moves('site1').move(A1, 'site2'));
     await outcome(sites.moves('site1').move(A1, 'site3'));

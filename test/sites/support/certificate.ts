@@ -1,0 +1,19 @@
+/** A certificate anybody could have: what a man in the middle without our key would show. Made with openssl, to 2125. */
+export const KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgaQp4k/mgM6qmO/Ra
+024p6ob1I0b8aOLQajm9wRLdBiihRANCAAR5BTPYvlmjHkkHojEoO9D3AA1jqrZJ
+ksJ+SjtOSpILgqc8l91xocnrqUrItjquemxrDHE+7icTEzZWyM9K53oE
+-----END PRIVATE KEY-----
+`;
+export const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUH+O28hhzyN0jbfbCGvWSj9OHE1swCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTAyNTM0NVoYDzIxMjYxMDI4
+MDI1MzQ1WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAR5BTPYvlmjHkkHojEoO9D3AA1jqrZJksJ+SjtOSpILgqc8l91xocnr
+qUrItjquemxrDHE+7icTEzZWyM9K53oEo1MwUTAdBgNVHQ4EFgQUvcDfVlOXiJFS
+cZwYqVE69zVMSr8wHwYDVR0jBBgwFoAUvcDfVlOXiJFScZwYqVE69zVMSr8wDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA63VzhtSSD2ms0+lIgV8/
+gzSoQjciBcrBSmbkpFDizhUCIQDYXcjfC4A2swig6Mji4z+WzkYjeAHpADDUPdwe
+R29/GQ==
+-----END CERTIFICATE-----
+`;
