@@ -10,14 +10,18 @@
  * is measured with. fd00:b:0:30b8::/64 has the same ones' complement sum as 2001:db8:b::/64, so that NPTv6 (RFC 6296)
  * keeps the last 64 bits as they are.
  */
-import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { end, must, run, start, until } from './process.mjs';
 
 export const CN = 'ilnp-bench-cn';
 export const GW = 'ilnp-bench-gw';
 export const VM = 'ilnp-bench-vm';
 const NAMESPACES = [CN, GW, VM];
-const LOCK = '/run/ilnp-bench.pid';
+
+/** Configuration, keys and sockets of what is measured; gone with the namespaces. */
+export const SCRATCH = '/run/ilnp-bench';
+const LOCK = `${SCRATCH}/pid`;
+let mine = false;
 
 export const UPLINK = 'gc';
 export const INSIDE = 'gv';
@@ -40,8 +44,10 @@ export function up({ mtu = 1500 } = {}) {
     const other = readFileSync(LOCK, 'utf8');
     if (isBench(other)) throw new Error(`another bench runs (process ${other})`);
   }
-  writeFileSync(LOCK, `${process.pid}`);
+  mine = true;
   remove();
+  mkdirSync(SCRATCH, { recursive: true, mode: 0o700 });
+  writeFileSync(LOCK, `${process.pid}`);
   for (const namespace of NAMESPACES) {
     must(['ip', 'netns', 'add', namespace]);
     ip(namespace, 'link set lo up');
@@ -63,10 +69,9 @@ export function up({ mtu = 1500 } = {}) {
   exec(GW, 'sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.forwarding=1');
 }
 
-/** Takes the namespaces away and whatever still runs in them. */
+/** Takes away the namespaces `up` has made and whatever still runs in them. */
 export function down() {
-  remove();
-  if (existsSync(LOCK)) unlinkSync(LOCK);
+  if (mine) remove();
 }
 
 const isBench = (pid) =>
@@ -84,6 +89,7 @@ function remove() {
     }
     must(['ip', 'netns', 'del', namespace]);
   }
+  rmSync(SCRATCH, { recursive: true, force: true });
 }
 
 /** Waits until the machine answers the correspondent at `address`. */

@@ -8,6 +8,7 @@ const TAIL_CHARACTERS = 1_000_000; // of each output stream; an iperf3 report of
 const GRACE_MS = 3000;
 
 const running = new Set();
+let ending = false;
 
 /** The command that runs `argv` in a network namespace; the namespace tool replaces itself, so the id is the program's. */
 const inside = (namespace, argv) => (namespace ? ['ip', 'netns', 'exec', namespace, ...argv] : argv);
@@ -16,6 +17,7 @@ const inside = (namespace, argv) => (namespace ? ['ip', 'netns', 'exec', namespa
  * Starts a program; `output.stdout` and `output.stderr` grow while it runs, `exited` resolves to its exit code (or signal).
  */
 export function start(namespace, argv, options = {}) {
+  if (ending) throw new Error('the bench is ending');
   const [command, ...rest] = inside(namespace, argv);
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   const output = { stdout: '', stderr: '' };
@@ -60,8 +62,9 @@ export async function end(program, signal = 'SIGTERM') {
   clearTimeout(timer);
 }
 
-/** Ends every program the bench has started. */
+/** Ends every program the bench has started; none can be started any more. */
 export async function endAll() {
+  ending = true;
   await Promise.all([...running].map((program) => end(program)));
 }
 

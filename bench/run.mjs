@@ -3,8 +3,7 @@
  * Prints tables of ratios, writes JSON and a picture, names every missed floor. Exit codes: 0 done, 1 a floor was missed
  * or the run failed, 2 wrong command line. See README.md beside this file.
  */
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { rewriteRound, tableRound } from './alone.mjs';
 import { OUT, prepare } from './anchors.mjs';
@@ -13,7 +12,7 @@ import { LOADS, suits } from './loads.mjs';
 import { machine, noise } from './machine.mjs';
 import { isUsageError, parse, USAGE } from './options.mjs';
 import { picture } from './picture.mjs';
-import { endAll, installed, run } from './process.mjs';
+import { endAll, installed, must } from './process.mjs';
 import { judge } from './ratios.mjs';
 import { historyLine, misses, targetTable, valueTable } from './report.mjs';
 import { ROWS, TABLES } from './rows.mjs';
@@ -29,11 +28,11 @@ const compact = (values) =>
     .join(', ');
 
 /** All loads of one variant. What fails is said and left out: one anchor must not cost the others their numbers. */
-async function measure(variant, loads, { round, seconds, scratch }) {
+async function measure(variant, loads, { round, seconds }) {
   const results = [];
   let running;
   try {
-    running = await variant.start(scratch);
+    running = await variant.start(lab.SCRATCH);
     await lab.reachable(running.address, { program: running.program });
     for (const load of loads) {
       if (running.program?.ended) throw new Error(`ended: ${running.program.output.stderr.slice(-400)}`);
@@ -54,7 +53,7 @@ async function measure(variant, loads, { round, seconds, scratch }) {
 }
 
 /** Rounds of all variants; in odd rounds in reversed order, so that no variant always comes after the same one. */
-async function measureAll(variants, loads, options, scratch) {
+async function measureAll(variants, loads, options) {
   const results = [];
   const disturbance = [];
   const deadline = performance.now() + options.minutes * 60_000;
@@ -69,7 +68,7 @@ async function measureAll(variants, loads, options, scratch) {
     for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
       const suited = loads.filter((load) => suits(load, variant));
       if (suited.length === 0) continue;
-      results.push(...(await measure(variant, suited, { round, seconds: options.seconds, scratch })));
+      results.push(...(await measure(variant, suited, { round, seconds: options.seconds })));
     }
     if (wants(options, 'rewrite')) results.push(...(await rewriteRound(round, say)));
     if (wants(options, 'table')) results.push(...(await tableRound(round, say)));
@@ -89,31 +88,24 @@ function choose(options, tools) {
   };
 }
 
-async function writeFiles(record) {
+function writeFiles(record) {
   mkdirSync(OUT, { recursive: true });
   const stem = `${OUT}${record.machine.at.replace(/[:.]/g, '-')}`;
   writeFileSync(`${stem}.json`, `${JSON.stringify(record, null, 1)}\n`);
   const svg = picture(record);
   for (const file of [stem, `${OUT}latest`]) writeFileSync(`${file}.svg`, svg);
-  if (installed('rsvg-convert')) {
-    await run(null, ['rsvg-convert', '-o', `${OUT}latest.png`, `${OUT}latest.svg`]);
-  }
+  if (installed('rsvg-convert')) must(['rsvg-convert', '-o', `${OUT}latest.png`, `${OUT}latest.svg`]);
   if (record.options.history) appendFileSync(HISTORY, `${historyLine(record)}\n`);
   return `${stem}.json`;
 }
 
 async function bench(options) {
-  const scratch = mkdtempSync(`${tmpdir()}/ilnp-bench-`);
-  const cleanUp = async () => {
-    await endAll();
-    lab.down();
-    rmSync(scratch, { recursive: true, force: true });
-  };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.once(signal, async () => {
       say(`${signal}: cleaning up`);
-      await cleanUp();
-      process.exit(1);
+      await endAll();
+      lab.down();
+      process.exit(1); // in the same turn, so that nothing is made anew
     });
   }
   let measured;
@@ -121,9 +113,10 @@ async function bench(options) {
     const tools = await prepare(say);
     const { variants, loads } = choose(options, tools);
     lab.up();
-    measured = await measureAll(variants, loads, options, scratch);
+    measured = await measureAll(variants, loads, options);
   } finally {
-    await cleanUp();
+    await endAll();
+    lab.down();
   }
   const judged = ROWS.map((row) => judge(measured.results, row)).filter(
     (row) => options.only === null || row.verdict !== 'absent',
@@ -154,7 +147,7 @@ async function main() {
   if (process.getuid() !== 0) throw new Error('the bench makes network namespaces: run it as root');
   const record = await bench(options);
   print(record);
-  console.log(`written: ${await writeFiles(record)}`);
+  console.log(`written: ${writeFiles(record)}`);
   for (const line of misses(record.judged)) {
     console.log(line);
     process.exitCode = 1;
