@@ -1,5 +1,6 @@
 /** Where sub-commands print. A reader that went away (`ilnp show bindings | head`) ends the output, not the program. */
 import type { Writable } from 'node:stream';
+import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 
 /** A place for text; `write` resolves when more may follow, so that a million lines are never held in memory. */
 export interface Output {
@@ -31,6 +32,24 @@ export const standardOutput: Output = {
 };
 
 let opened: Output | undefined;
+
+/**
+ * Ends the program because of an error: `ilnp: E_CODE: message` on standard error, exit code 2 if the user can mend it by
+ * writing something else, 1 otherwise. Anything that is not an IlnpError is a fault of ours and shows where.
+ */
+export function fail(error: unknown): never {
+  process.stderr.write(`${failure(error)}\n`);
+  process.exit(error instanceof IlnpError && USAGE_CODES.has(error.code) ? 2 : 1);
+}
+
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['E_USAGE', 'E_CONFIG']);
+
+/** Gives the text of `fail`; several mistakes of a configuration are one per line. */
+export function failure(error: unknown): string {
+  if (!(error instanceof IlnpError)) return `ilnp: internal error: ${error instanceof Error ? error.stack : error}`;
+  const { code, message } = error;
+  return message.includes('\n') ? `ilnp: ${code}: ${ERROR_CODES[code]}\n${message}` : `ilnp: ${code}: ${message}`;
+}
 
 /** Gives rows as text with aligned columns, two spaces between them, the header first; numbers are aligned right. */
 export function columns(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {

@@ -42,6 +42,8 @@ const request = z.discriminatedUnion('kind', [
 ]);
 
 const count = z.int().min(0);
+/** What a peer says ends up on somebody's terminal. */
+const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
 
 const reply = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('moved'), from: site, to: site, epoch, octets: count, microseconds: count }),
@@ -51,7 +53,7 @@ const reply = z.discriminatedUnion('kind', [
     newer: changes,
     refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
   }),
-  z.strictObject({ kind: z.literal('error'), code, message: z.string().max(1024) }),
+  z.strictObject({ kind: z.literal('error'), code, message: z.string().max(1024).transform(printable) }),
 ]);
 
 export type Request = z.infer<typeof request>;

@@ -1,4 +1,4 @@
-import { appendFile, chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -165,7 +165,7 @@ describe('the record of moves', () => {
     const { record } = await open();
     await record.close();
 
-    const { mode } = await (await import('node:fs/promises')).stat(path());
+    const { mode } = await stat(path());
     expect(mode & 0o777).toBe(0o600);
   });
 });

@@ -1,0 +1,95 @@
+/** `ilnp show bindings|counters|config|peers`: what a running border knows. */
+import { Argument, type Command } from 'commander';
+import { stringify } from 'yaml';
+import { ControlClient } from '../runtime/control-client.ts';
+import type { BindingReply, BindingsPage, CountersReply, PeerReply } from '../runtime/control-methods.ts';
+import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
+import { type SocketOptions, socketOf, withSocket } from './socket.ts';
+
+interface ShowOptions extends SocketOptions {
+  readonly json?: boolean;
+}
+
+const SHOW = { bindings: showBindings, counters: showCounters, config: showConfig, peers: showPeers } as const;
+
+/** Adds the sub-command to the program. */
+export function registerShow(program: Command, out: Output = standardOutput): void {
+  withSocket(
+    program
+      .command('show')
+      .description('show what a running border router knows')
+      .addArgument(new Argument('<what>').choices(Object.keys(SHOW)))
+      .option('--json', 'say it as JSON'),
+  ).action(async (what: keyof typeof SHOW, options: ShowOptions) => {
+    const client = await ControlClient.connect(await socketOf(options));
+    try {
+      await SHOW[what](client, out, options.json ?? false);
+    } finally {
+      client.close();
+    }
+  });
+}
+
+const BINDING_COLUMNS = ['NID', 'GUEST', 'HOME', 'UPLINK', 'AT', 'EPOCH'] as const;
+/** Columns keep the width of the first page, but never less than the longest identifier. */
+const WIDEST_NID = 'ffff:ffff:ffff:ffff'.length;
+
+/** Page by page: a million bindings are never in memory at once. */
+async function showBindings(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  let after: number | undefined;
+  let first = true;
+  let widthOf: number[] = [];
+  do {
+    const { bindings, next } = (await client.call('bindings', { after, limit: 5000 })) as BindingsPage;
+    if (json) {
+      const lines = bindings.map((binding) => JSON.stringify(binding)).join(',\n');
+      await out.write(`${first ? '[' : bindings.length > 0 ? ',' : ''}${lines === '' ? '' : `\n${lines}`}`);
+    } else {
+      const rows = bindings.map(bindingRow);
+      if (first)
+        widthOf = widths(BINDING_COLUMNS, rows).map((width, i) => (i === 0 && next !== null ? WIDEST_NID : width));
+      await out.write(alignedTo(widthOf, first ? BINDING_COLUMNS : undefined, rows));
+    }
+    first = false;
+    after = next ?? undefined;
+  } while (after !== undefined);
+  if (json) await out.write('\n]\n');
+}
+
+const bindingRow = ({ nid, guest, home, uplink, at, epoch }: BindingReply): (string | number)[] => [
+  nid,
+  guest,
+  home,
+  uplink ?? '-',
+  at,
+  epoch,
+];
+
+async function showCounters(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const counters = (await client.call('counters')) as CountersReply;
+  await out.write(json ? `${JSON.stringify(counters)}\n` : columns(['COUNTER', 'VALUE'], flat(counters, '')));
+}
+
+function flat(counters: CountersReply, group: string): [string, number][] {
+  return Object.entries(counters).flatMap(([name, value]): [string, number][] =>
+    typeof value === 'number' ? [[group + name, value]] : flat(value, `${group}${name}.`),
+  );
+}
+
+async function showConfig(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const config = await client.call('config');
+  await out.write(json ? `${JSON.stringify(config)}\n` : stringify(config));
+}
+
+async function showPeers(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const peers = (await client.call('peers')) as readonly PeerReply[];
+  if (json) return out.write(`${JSON.stringify(peers)}\n`);
+  const rows = peers.map(({ site, control, connected, incoming, problem }) => [
+    site,
+    control ?? '-',
+    connected ? 'yes' : 'no',
+    incoming,
+    problem ?? '-',
+  ]);
+  await out.write(columns(['SITE', 'CONTROL', 'CONNECTED', 'INCOMING', 'PROBLEM'], rows));
+}

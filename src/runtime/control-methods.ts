@@ -1,0 +1,93 @@
+/**
+ * What can be asked over the control socket, and what is answered. Texts, not numbers, for identifiers and Locators:
+ * these are the JSON forms that scripts see.
+ */
+import { z } from 'zod';
+import { formatL64, formatNid, type L64, type Nid, parseNid } from '../wire/text.ts';
+import { IlnpError } from './errors.ts';
+
+/** Most bindings in one page. */
+export const MAX_PAGE = 10_000;
+
+const nid = z.string().transform((text, context): Nid => {
+  const value = parseNid(text);
+  if (value !== null) return value;
+  context.addIssue({
+    code: 'custom',
+    message: `expected a Node Identifier such as 0:0:0:a1, got "${text.slice(0, 60)}"`,
+  });
+  return z.NEVER;
+});
+
+/** `move`: answered by MoveReply. */
+export const moveParams = z.strictObject({ nid, to: z.string().min(1), force: z.boolean().default(false) });
+
+/** `bindings`: answered by BindingsPage; `after` is the `next` of the page before. */
+export const bindingsParams = z.strictObject({
+  after: z.int().min(0).optional(),
+  limit: z.int().min(1).max(MAX_PAGE).default(1000),
+});
+
+/** `counters`, `config`, `peers`: no parameters. */
+export const noParams = z.strictObject({});
+
+export interface MoveReply {
+  readonly nid: string;
+  readonly from: string;
+  readonly to: string;
+  readonly epoch: number;
+  readonly octets: number;
+  readonly microseconds: number;
+}
+
+export interface BindingReply {
+  readonly nid: string;
+  readonly guest: string;
+  readonly home: string;
+  readonly uplink: string | null;
+  readonly at: string;
+  readonly epoch: number;
+}
+
+/** `next` goes on after this page; null at the end. A binding that moves meanwhile may be in two pages or in none. */
+export interface BindingsPage {
+  readonly bindings: readonly BindingReply[];
+  readonly next: number | null;
+}
+
+/** Counters by name; groups of them by the name of the group. */
+export interface CountersReply {
+  readonly [name: string]: number | CountersReply;
+}
+
+export interface PeerReply {
+  readonly site: string;
+  /** `[host]:port`, null if the configuration has none. */
+  readonly control: string | null;
+  /** We can ask it. */
+  readonly connected: boolean;
+  /** Connections it has opened to us. */
+  readonly incoming: number;
+  readonly problem: string | null;
+}
+
+/** Reads the parameters of a method; E_USAGE if they are not its. */
+export function readParams<T>(schema: z.ZodType<T>, params: unknown): T {
+  const result = schema.safeParse(params ?? {});
+  if (result.success) return result.data;
+  const [first] = result.error.issues;
+  throw new IlnpError('E_USAGE', `${first?.path.join('.') || 'params'}: ${first?.message}`);
+}
+
+/** Gives the JSON form of a binding. */
+export function bindingReply(binding: {
+  readonly nid: Nid;
+  readonly guest: L64;
+  readonly home: string;
+  readonly uplink: string | undefined;
+  readonly at: string;
+  readonly epoch: number;
+}): BindingReply {
+  const { home, uplink, at, epoch } = binding;
+  return { nid: formatNid(binding.nid), guest: formatL64(binding.guest), home, uplink: uplink ?? null, at, epoch };
+}
