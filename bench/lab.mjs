@@ -92,13 +92,13 @@ function remove() {
   rmSync(SCRATCH, { recursive: true, force: true });
 }
 
-/** Waits until the machine answers the correspondent at `address`. */
-export async function reachable(address, { timeoutMs = 15_000, program } = {}) {
+/** Waits until the machine answers the correspondent at `address`. `patience`: seconds for one answer. */
+export async function reachable(address, { timeoutMs = 15_000, program, patience = '0.3' } = {}) {
   await until(
     `${address} answers`,
     async () => {
       if (program?.ended) throw new Error(`${program.argv.join(' ')} ended: ${lastLines(program)}`);
-      return (await run(CN, ['ping', '-6', '-c', '1', '-W', '0.3', address])).code === 0;
+      return (await run(CN, ['ping', '-6', '-c', '1', '-W', patience, address])).code === 0;
     },
     { timeoutMs, everyMs: 50 },
   );

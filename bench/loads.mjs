@@ -6,8 +6,9 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import { anchor } from './anchors.mjs';
-import { CN, GW, serve, withFeatures } from './lab.mjs';
-import { cpuNanoseconds, run } from './process.mjs';
+import { CN, GLOBAL_L64, GUEST_L64, GW, ip, reachable, serve, VM, withFeatures } from './lab.mjs';
+import { cpuNanoseconds, run, start } from './process.mjs';
+import { FURTHER_BINDINGS, SETS } from './sbr.mjs';
 
 const TCP_PORT = 5201;
 const UDP_PORT = 7000;
@@ -16,6 +17,9 @@ const WARM_UP_SECONDS = 0.5; // iperf3 leaves it out of the result
 const SIZE = 64; // octets of UDP payload
 const GAP_MICROSECONDS = 500;
 const DRAIN_MS = 200; // what is in queues when the sender stops
+const CHANGE_SECONDS = 6;
+const CHANGE_RATE = 50_000; // datagrams a second; the border router can do several times as many
+const CHANGE_BATCH = 8;
 const SETTLE_MS = 1000; // a process that has just started may still tidy up
 const IDLE_SECONDS = 2;
 const BATCH = 32;
@@ -100,6 +104,30 @@ async function idle(running, seconds) {
   return { cpuPercent: ((cpuNanoseconds(running.pids) - before) / 1e6 / (performance.now() - begin)) * 100 };
 }
 
+/**
+ * The bindings file is replaced by one without a common binding and read again (SIGHUP) while datagrams pass at a steady
+ * rate. Done is when the last binding of the new file answers; every datagram must have arrived. The time includes
+ * reading and checking the file.
+ */
+async function changes(running) {
+  const { server, stop } = await serve([anchor('udp'), 'recv', `${UDP_PORT}`], 'ready');
+  for (const { last } of SETS) ip(VM, `addr add ${GUEST_L64}${last}/64 dev v0 nodad`, { optional: true });
+  const words = [running.address, UDP_PORT, CHANGE_SECONDS, SIZE, 1, CHANGE_BATCH, `rate=${CHANGE_RATE}`].map(String);
+  const sender = start(CN, [anchor('udp'), 'send', ...words]);
+  await wait(SETTLE_MS);
+  const begin = performance.now();
+  running.rebind(SETS[1]);
+  await reachable(`${GLOBAL_L64}${SETS[1].last}`, { program: running.program, patience: '0.05' });
+  const seconds = (performance.now() - begin) / 1000;
+  await sender.exited;
+  await wait(DRAIN_MS);
+  await stop();
+  const { sent } = JSON.parse(sender.output.stdout);
+  const { received } = JSON.parse(server.output.stdout.split('\n')[1]);
+  const count = 2 * FURTHER_BINDINGS; // each removed or added
+  return { kiloChangesPerSecond: count / seconds / 1e3, lost: sent - received, sent, seconds };
+}
+
 /** Frames of MTU size reach the gateway one by one; its own veth does not group them (GRO is off there by default). */
 const mtuFrames = (running, seconds) => withFeatures(CN, 'c0', ['tso', 'gso'], () => tcp(running, seconds, 1));
 
@@ -158,6 +186,7 @@ export const LOADS = [
   },
   { name: 'latency', only: 'latency', needs: ['udp'], variants: REWRITERS, run: latency },
   { name: 'idle', only: 'idle', needs: [], variants: ['c-offload', 'c-uring', 'sbr'], run: idle },
+  { name: 'changes', only: 'table', needs: ['udp'], variants: ['sbr'], run: changes },
 ];
 
 /** Whether a load is meant for a variant; other ways to run the border router take all of its loads. */

@@ -1,5 +1,5 @@
 /** Starts the real border router, `ilnp sbr`, with a site of one machine and many further bindings. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CN_ADDRESS, GLOBAL_L64, GUEST_L64, GW, INSIDE, NID, UPLINK } from './lab.mjs';
 import { end, must, start, until } from './process.mjs';
@@ -13,9 +13,15 @@ export const isBuilt = () => existsSync(PROGRAM);
 
 const binding = (nid) => ({ nid, guest: `${GUEST_L64}/64`, home: 'site1', uplink: 'isp1', at: 'site1' });
 
+/** Two sets of further bindings without a common one; the last of each is a NID the machine answers to. */
+export const SETS = [
+  { file: 'bindings-a.jsonl', seed: 0x12345678, last: '5e2' },
+  { file: 'bindings-b.jsonl', seed: 0x0fedcba9, last: '5e3' },
+];
+
 /** The same pseudo-random NIDs every time (xorshift32), as four groups in text. */
-function* nids(count) {
-  let state = 0x12345678;
+function* nids(count, seed) {
+  let state = seed;
   const next = () => {
     state ^= state << 13;
     state ^= state >>> 17;
@@ -28,13 +34,18 @@ function* nids(count) {
   }
 }
 
+function writeSets(directory) {
+  for (const { file, seed, last } of SETS) {
+    if (existsSync(`${directory}/${file}`)) continue;
+    const all = [...nids(FURTHER_BINDINGS - 1, seed), `0:0:0:${last}`];
+    writeFileSync(`${directory}/${file}`, all.map((nid) => `${JSON.stringify(binding(nid))}\n`).join(''));
+  }
+}
+
 /** Writes the configuration and returns its path. JSON is YAML too. */
 function configure(directory, tun) {
-  const bindingsFile = `${directory}/bindings.jsonl`;
-  if (!existsSync(bindingsFile)) {
-    const lines = [...nids(FURTHER_BINDINGS)].map((nid) => JSON.stringify(binding(nid)));
-    writeFileSync(bindingsFile, `${lines.join('\n')}\n`);
-  }
+  writeSets(directory);
+  copyFileSync(`${directory}/${SETS[0].file}`, `${directory}/bindings.jsonl`);
   const config = {
     site: 'site1',
     tun: { name: 'ilnp0', ...tun },
@@ -42,7 +53,7 @@ function configure(directory, tun) {
     inside: [{ interface: INSIDE, l64: `${GUEST_L64}/64` }],
     peers: [],
     bindings: [binding(`0:0:0:${NID}`)],
-    bindingsFile,
+    bindingsFile: `${directory}/bindings.jsonl`,
     control: { socket: `${directory}/sbr.sock` },
     state: `${directory}/state`,
     log: { level: 'info' },
@@ -70,5 +81,11 @@ export async function startBorderRouter(scratch, { address, tun }) {
     await end(program);
     await until('ilnp0 is gone', () => !device());
   };
-  return { address, pids: [program.pid], tun: 'ilnp0', program, stop };
+  /** Makes the border router read the other set of bindings. */
+  const rebind = (set) => {
+    copyFileSync(`${directory}/${set.file}`, `${directory}/bindings.new`);
+    renameSync(`${directory}/bindings.new`, `${directory}/bindings.jsonl`);
+    program.child.kill('SIGHUP');
+  };
+  return { address, pids: [program.pid], tun: 'ilnp0', program, rebind, stop };
 }
