@@ -4,6 +4,8 @@ import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 
 /** A place for text; `write` resolves when more may follow, so that a million lines are never held in memory. */
 export interface Output {
+  /** Nobody reads any more. */
+  readonly ended?: boolean;
   write(text: string): Promise<void>;
 }
 
@@ -15,6 +17,9 @@ export function outputTo(stream: Writable): Output {
     gone = true;
   });
   return {
+    get ended() {
+      return gone;
+    },
     write: (text) =>
       new Promise((resolve) => {
         if (gone) return resolve();
@@ -25,6 +30,9 @@ export function outputTo(stream: Writable): Output {
 
 /** Standard output; opened with the first text. */
 export const standardOutput: Output = {
+  get ended() {
+    return opened?.ended ?? false;
+  },
   write: (text) => {
     opened ??= outputTo(process.stdout);
     return opened.write(text);

@@ -52,7 +52,7 @@ async function showBindings(client: ControlClient, out: Output, json: boolean): 
     }
     first = false;
     after = next ?? undefined;
-  } while (after !== undefined);
+  } while (after !== undefined && !out.ended);
   if (json) await out.write('\n]\n');
 }
 

@@ -7,7 +7,6 @@
  * Only the owner may connect (mode 0600). The socket file is also what keeps a second border of the same site from
  * starting. Clients that send too much, read too little, or go away in the middle harm nobody but themselves.
  */
-import { once } from 'node:events';
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -154,9 +153,11 @@ function reply(id: string | number | null, error: unknown): string {
   return JSON.stringify({ id, error: { code, message } });
 }
 
-async function say(socket: Socket, line: string): Promise<void> {
-  if (socket.destroyed) throw new Error('the client is gone');
-  if (!socket.write(`${line}\n`)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+/** Resolves when the client has taken the line, or is gone. */
+function say(socket: Socket, line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(`${line}\n`, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
 /** Removes the socket file of a border that is no more; E_RUNNING if it answers, E_SOCKET if it is no socket. */

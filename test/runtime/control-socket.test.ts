@@ -92,6 +92,20 @@ describe('a call', () => {
     expect(await controlCall(path, 'long')).toHaveLength(5 << 20);
   });
 
+  test('answers longer than the kernel takes at once leave nothing behind on the connection', async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => warnings.push(warning);
+    process.on('warning', warned);
+    await serve();
+    const client = await ControlClient.connect(path);
+    for (let i = 0; i < 15; i++) expect(await client.call('long')).toHaveLength(5 << 20);
+    client.close();
+
+    await new Promise(setImmediate);
+    process.off('warning', warned);
+    expect(warnings).toEqual([]);
+  });
+
   test('many calls go over one connection', async () => {
     await serve();
     const client = await ControlClient.connect(path);
