@@ -20,21 +20,22 @@ export class LocatorTable {
   slots: Int32Array;
   size = 0;
   readonly #limit: number;
-  #mask: number;
-  #shift: number;
-  readonly #seed0: number;
-  readonly #seed1: number;
+  /** Slots - 1, and what brings a hash down to a slot; the path probes by itself. */
+  mask: number;
+  shift: number;
+  readonly seed0: number;
+  readonly seed1: number;
 
   /** `limit`: most bindings ever held. `seed`: 64 random bits; identifiers are chosen by strangers. */
   constructor(limit: number, seed: readonly [number, number]) {
     if (!(limit >= 1 && limit <= 48 << 20)) throw new RangeError(`table limit must be 1..50331648, got ${limit}`);
     this.#limit = limit;
-    this.#seed0 = seed[0] | 0;
-    this.#seed1 = seed[1] | 0;
+    this.seed0 = seed[0] | 0;
+    this.seed1 = seed[1] | 0;
     const slots = 64;
     this.slots = new Int32Array(slots * 4);
-    this.#mask = slots - 1;
-    this.#shift = 32 - Math.log2(slots);
+    this.mask = slots - 1;
+    this.shift = 32 - Math.log2(slots);
   }
 
   /** Octets of memory in use for slots. */
@@ -45,7 +46,7 @@ export class LocatorTable {
   /** Index of the first word of the slot of a NID (two words, machine order), or -1. */
   find(nid0: number, nid1: number): number {
     const slots = this.slots;
-    const mask = this.#mask;
+    const mask = this.mask;
     let i = this.#home(nid0, nid1);
     for (;;) {
       const s = i << 2;
@@ -68,7 +69,7 @@ export class LocatorTable {
     if (s < 0) {
       if (this.size >= this.#limit)
         throw new IlnpError('E_FULL', `the table holds its limit of ${this.#limit} bindings`);
-      if ((this.size + 1) * 4 > (this.#mask + 1) * 3) this.#grow();
+      if ((this.size + 1) * 4 > (this.mask + 1) * 3) this.#grow();
       s = this.#free(nid0, nid1);
       this.slots[s] = nid0;
       this.slots[s + 1] = nid1;
@@ -81,7 +82,7 @@ export class LocatorTable {
   /** Removes; false when there was nothing to remove. */
   delete(nid0: number, nid1: number): boolean {
     const slots = this.slots;
-    const mask = this.#mask;
+    const mask = this.mask;
     const found = this.find(nid0 | 0, nid1 | 0);
     if (found < 0) return false;
     let hole = found >> 2;
@@ -107,28 +108,32 @@ export class LocatorTable {
     for (let s = 0; s < this.slots.length; s += 4) if (this.slots[s + 2] !== 0) visit(s);
   }
 
-  /** First probe of a NID. Mixes with two odd multipliers after the seed; the high bits are the best mixed. */
   #home(nid0: number, nid1: number): number {
-    let h = Math.imul(nid0 ^ this.#seed0, 0x9e3779b1) ^ Math.imul(nid1 ^ this.#seed1, 0x85ebca77);
-    h ^= h >>> 15;
-    return Math.imul(h, 0xc2b2ae3d) >>> this.#shift;
+    return firstProbe(nid0, nid1, this.seed0, this.seed1, this.shift);
   }
 
   #free(nid0: number, nid1: number): number {
     let i = this.#home(nid0, nid1);
-    while (this.slots[(i << 2) + 2] !== 0) i = (i + 1) & this.#mask;
+    while (this.slots[(i << 2) + 2] !== 0) i = (i + 1) & this.mask;
     return i << 2;
   }
 
   #grow(): void {
     const old = this.slots;
-    const slots = (this.#mask + 1) * 2;
+    const slots = (this.mask + 1) * 2;
     this.slots = new Int32Array(slots * 4);
-    this.#mask = slots - 1;
-    this.#shift = 32 - Math.log2(slots);
+    this.mask = slots - 1;
+    this.shift = 32 - Math.log2(slots);
     for (let s = 0; s < old.length; s += 4) {
       if (old[s + 2] === 0) continue;
       this.slots.set(old.subarray(s, s + 4), this.#free(old[s]!, old[s + 1]!));
     }
   }
+}
+
+/** Where the search for a NID begins. Mixes with two odd multipliers after the seed; the high bits are the best mixed. */
+export function firstProbe(nid0: number, nid1: number, seed0: number, seed1: number, shift: number): number {
+  let h = Math.imul(nid0 ^ seed0, 0x9e3779b1) ^ Math.imul(nid1 ^ seed1, 0x85ebca77);
+  h ^= h >>> 15;
+  return Math.imul(h, 0xc2b2ae3d) >>> shift;
 }

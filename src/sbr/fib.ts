@@ -95,10 +95,17 @@ export class Fib {
   locators!: Int32Array;
   classes!: Int32Array;
   roles!: Int32Array;
-  #roleMask = 0;
+  roleMask = 0;
+  /** Rows of this site's own Locator and of its only uplink; for the straight flows. */
+  siteRow = 0;
+  uplinkRow = 0;
   #subnetCount = 0;
   /** More than one uplink: which one a session uses must be remembered. */
   multihomed = false;
+  /** Nothing but the binding decides: one uplink, no subnet maps, checksums in the convention `full`. */
+  straight = false;
+  /** Where the path leaves what it only computed to load memory early. */
+  kept = 0;
   /** Errors this border may still originate now, and when that was reckoned (microseconds). */
   #errorTokens: number;
   #errorTime = 0;
@@ -119,21 +126,28 @@ export class Fib {
     this.locators = image.locators;
     this.classes = image.classes;
     this.roles = image.roles;
-    this.#roleMask = image.roles.length / 4 - 1;
+    this.roleMask = image.roles.length / 4 - 1;
     this.#subnetCount = image.subnets.length / SUBNET_WORDS;
     this.multihomed = image.uplinkRows.length > 1;
+    this.siteRow = image.siteRow;
+    this.uplinkRow = image.uplinkRows.length === 1 ? image.uplinkRows[0]! : 0;
+    this.straight =
+      image.uplinkRows.length === 1 &&
+      image.preferredUplink === 0 &&
+      image.subnets.length === 0 &&
+      image.convention === CONVENTION_FULL;
   }
 
   /** What the Locator (two words, machine order) is to this site; 0 = nothing. */
   role(l0: number, l1: number): number {
     const roles = this.roles;
-    let i = roleHash(l0, l1) & this.#roleMask;
+    let i = roleHash(l0, l1) & this.roleMask;
     for (;;) {
       const k = i << 2;
       const role = roles[k + 2]!;
       if (role === 0) return this.#subnetCount === 0 ? 0 : this.#subnetRole(l0, l1);
       if (roles[k] === l0 && roles[k + 1] === l1) return role;
-      i = (i + 1) & this.#roleMask;
+      i = (i + 1) & this.roleMask;
     }
   }
 

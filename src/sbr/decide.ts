@@ -1,0 +1,224 @@
+/**
+ * What becomes of any packet, in the order it meets it: check, find, rewrite, verdict (RFC 6748). The straight flows take
+ * the short cut in forward.ts; this is the rule.
+ *
+ * No allocation, exception, clock or I/O here. A packet leaves with the Locators of the side it goes to:
+ *
+ *   correspondent ── global L_1 ──► home border ── site L_L2 ──► far border ── guest L_V ──► guest
+ *   guest ── guest L_V ──► far border ── site L_L1 of its home ──► home border ── global L_1 ──► correspondent
+ *
+ * The far border puts the home's own site Locator into the source, because a packet written into a TUN carries no mark:
+ * the kernel finds the home border by that source in one look-up, however many sites there are (decision note 0002).
+ */
+import { S_CLASS } from '../ilnp/locator-table.ts';
+import { INSIDE, OUTSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
+import {
+  DROP_BAD_ADDRESS,
+  DROP_FOREIGN_SOURCE,
+  DROP_INSIDE_DESTINATION,
+  DROP_NO_UPLINK,
+  DROP_NOT_HERE,
+  DROP_SPOOFED_SOURCE,
+  DROP_TRUNCATED,
+  DROP_UNKNOWN_DESTINATION,
+  DROP_UNKNOWN_SOURCE,
+  DROP_VERSION,
+} from '../packet/verdict.ts';
+import * as chain from '../wire/extension-headers.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import { isZeroed } from './convention.ts';
+import * as fibs from './fib.ts';
+import { C_FLAGS, C_GUEST, C_HOME, type Fib, GUEST, HERE, HOME, OWN, SITE_L64, UPLINK } from './fib.ts';
+import { forwardError } from './icmp-error.ts';
+import { holds, rewrite, towards } from './rewrite.ts';
+import { subnetInbound, subnetOutbound } from './subnet.ts';
+import { unreachable } from './unreachable.ts';
+import { learnUplink, uplinkOf } from './uplink.ts';
+
+/** Decides and rewrites packet `i`, which came from side `port`; returns its verdict. */
+export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, now: number): number {
+  const b = batch.bytes;
+  const o = batch.offset[i]!;
+  const length = batch.length[i]!;
+
+  if (length < ipv6.HEADER_LENGTH) return DROP_TRUNCATED;
+  if (b[o]! >>> 4 !== 6) return DROP_VERSION;
+  const end = o + ipv6.HEADER_LENGTH + ipv6.payloadLength(b, o);
+  if (end > o + length) return DROP_TRUNCATED;
+  if (end < o + length) batch.length[i] = end - o; // padding behind the packet is not ours to carry
+
+  let protocol = b[o + ipv6.NEXT_HEADER]!;
+  let transport = o + ipv6.HEADER_LENGTH;
+  let nonce = false;
+  if (protocol !== ipv6.TCP && protocol !== ipv6.UDP && protocol !== ipv6.ICMPV6) {
+    const upper = chain.upperLayer(b, o, end);
+    protocol = chain.protocolOf(upper);
+    transport = o + chain.offsetOf(upper);
+    nonce = chain.hasNonce(upper);
+  }
+  // An error speaks of another packet, whose Locators tell where it belongs.
+  if (protocol === ipv6.ICMPV6 && transport + 8 <= end && b[transport]! < 128)
+    return forwardError(batch, i, fib, port, transport, now);
+  if (fib.image.convention !== fibs.CONVENTION_FULL && isZeroed(batch, i, fib, protocol, transport, nonce, now))
+    protocol = ipv6.NO_NEXT_HEADER; // RFC 6741 section 4.2: the checksum does not cover Locators
+
+  if (port === OUTSIDE) return fromOutside(batch, i, fib, protocol, transport, now);
+  if (port === INSIDE) return fromInside(batch, i, fib, protocol, transport, now);
+  return fromSite(batch, i, fib, protocol, transport, now);
+}
+
+/** From an uplink: only global Locators of this site are addressed, and nobody outside has one as its source. */
+function fromOutside(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  now: number,
+): number {
+  const word = batch.word;
+  const w = batch.offset[i]! >>> 2;
+  if (fib.role(word[w + 2]!, word[w + 3]!) !== 0) return DROP_SPOOFED_SOURCE;
+  if (ipv6.isUnforwardable(batch.bytes, (w << 2) + ipv6.SRC)) return DROP_BAD_ADDRESS;
+  const role = fib.role(word[w + 6]!, word[w + 7]!);
+  if ((role & (UPLINK | fibs.SUBNET_OUTSIDE)) === 0) return DROP_INSIDE_DESTINATION;
+
+  const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+  const c = slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
+  if (c < 0 || (fib.classes[c + C_FLAGS]! & HOME) === 0) {
+    if ((role & fibs.SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
+    return unreachable(batch, i, fib, OUTSIDE, now);
+  }
+  if (fib.multihomed) learnUplink(fib, word, w, (role >>> 8) & 0xff, now);
+  return rewrite(batch, i, fib, protocol, transport, 0, towards(batch, i, fib, c));
+}
+
+/** From a guest: towards the world, towards another guest, or through its global Locator (hairpin, RFC 6748 2.8). */
+function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, transport: number, now: number): number {
+  const word = batch.word;
+  const w = batch.offset[i]! >>> 2;
+  const classes = fib.classes;
+  if (ipv6.isUnforwardable(batch.bytes, (w << 2) + ipv6.DST)) return DROP_BAD_ADDRESS;
+  const sourceSlot = fib.table.find(word[w + 4]!, word[w + 5]!);
+  const c = sourceSlot < 0 ? -1 : (fib.table.slots[sourceSlot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
+  const role = fib.role(word[w + 6]!, word[w + 7]!);
+
+  if (c < 0 || !holds(fib, classes[c + C_GUEST]!, word, w + 2)) {
+    // no bound guest: a host of this site may talk inside, and outside by a subnet map
+    const own = fib.role(word[w + 2]!, word[w + 3]!);
+    if ((own & fibs.SUBNET_INSIDE) !== 0 && (role & ~fibs.SUBNET_INSIDE) === 0)
+      return subnetOutbound(batch, i, fib, protocol, transport, role, now);
+    if ((own & OWN) === 0 || (role & (SITE_L64 | GUEST)) === 0) return DROP_UNKNOWN_SOURCE;
+    return towardsInside(batch, i, fib, protocol, transport, role, now);
+  }
+  const flags = classes[c + C_FLAGS]!;
+  if ((flags & HERE) === 0) return DROP_NOT_HERE;
+  if ((role & (SITE_L64 | GUEST)) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, now);
+
+  if ((flags & HOME) === 0) {
+    batch.egress[i] = SITE; // its answers leave where its global Locator belongs
+    return rewrite(batch, i, fib, protocol, transport, classes[c + C_HOME]!, 0);
+  }
+  return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
+}
+
+/** From another border, or an ICMPv6 message of this gateway's own kernel. */
+function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, transport: number, now: number): number {
+  const word = batch.word;
+  const w = batch.offset[i]! >>> 2;
+  const role = fib.role(word[w + 6]!, word[w + 7]!);
+  const sourceRole = fib.role(word[w + 2]!, word[w + 3]!);
+
+  if ((role & (SITE_L64 | GUEST)) !== 0) {
+    const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+    if (slot < 0) {
+      batch.egress[i] = (role & OWN) !== 0 ? INSIDE : SITE; // a host, not a guest
+      return (role & SITE_L64) !== 0 ? rewrite(batch, i, fib, protocol, transport, 0, 0) : DROP_UNKNOWN_DESTINATION;
+    }
+    const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
+    const row = towards(batch, i, fib, c);
+    if (batch.egress[i] === SITE) fib.counters[fibs.COUNT_STRAGGLERS]!++;
+    return rewrite(batch, i, fib, protocol, transport, guestSource(batch, i, fib, sourceRole), row);
+  }
+  // A guest homed here that is elsewhere: its far border tagged it with this site's own Locator.
+  const slot = (sourceRole & (SITE_L64 | OWN)) === (SITE_L64 | OWN) ? fib.table.find(word[w + 4]!, word[w + 5]!) : -1;
+  if (slot >= 0) {
+    const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
+    if ((fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_FOREIGN_SOURCE;
+    return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
+  }
+  if ((role & fibs.SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
+  if (sourceRole !== 0 && (role & UPLINK) === 0) return DROP_FOREIGN_SOURCE;
+  if ((role & UPLINK) === 0) {
+    batch.egress[i] = SITE; // this gateway's own message to somebody else
+    return rewrite(batch, i, fib, protocol, transport, 0, 0);
+  }
+  return hairpin(batch, i, fib, protocol, transport, 0, now);
+}
+
+/** Gives the source the global Locator its session uses, then on to the world or, for an own global Locator, back. */
+function withGlobalSource(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  role: number,
+  c: number,
+  now: number,
+): number {
+  const uplink = uplinkOf(fib, batch.word, batch.offset[i]! >>> 2, fib.classes[c + fibs.C_UPLINK]!, now);
+  if (uplink < 0) return DROP_NO_UPLINK;
+  const row = fib.image.uplinkRows[uplink]!;
+  if ((role & UPLINK) !== 0) return hairpin(batch, i, fib, protocol, transport, row, now);
+  batch.egress[i] = OUTSIDE;
+  return rewrite(batch, i, fib, protocol, transport, row, 0);
+}
+
+/** Towards an own global Locator from inside: turned around, both Locators translated (RFC 6748 2.8). */
+function hairpin(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  sourceRow: number,
+  now: number,
+): number {
+  const word = batch.word;
+  const w = batch.offset[i]! >>> 2;
+  const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+  const c = slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
+  if (c < 0 || (fib.classes[c + C_FLAGS]! & HOME) === 0) return unreachable(batch, i, fib, batch.port[i]!, now);
+  return rewrite(batch, i, fib, protocol, transport, sourceRow, towards(batch, i, fib, c));
+}
+
+/** Between guests and hosts that address each other by inside Locators: the site Locator between sites. */
+function towardsInside(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  role: number,
+  now: number,
+): number {
+  const word = batch.word;
+  const w = batch.offset[i]! >>> 2;
+  const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+  if (slot < 0) {
+    if ((role & SITE_L64) === 0) return unreachable(batch, i, fib, INSIDE, now);
+    batch.egress[i] = (role & OWN) !== 0 ? INSIDE : SITE;
+    return rewrite(batch, i, fib, protocol, transport, batch.egress[i] === SITE ? fib.image.siteRow : 0, 0);
+  }
+  const row = towards(batch, i, fib, (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS);
+  return rewrite(batch, i, fib, protocol, transport, batch.egress[i] === SITE ? fib.image.siteRow : 0, row);
+}
+
+/** At the far border a guest sees another guest under the Locator that one has configured. */
+function guestSource(batch: PacketBatch, i: number, fib: Fib, sourceRole: number): number {
+  if (batch.egress[i] !== INSIDE || (sourceRole & SITE_L64) === 0) return 0;
+  const w = batch.offset[i]! >>> 2;
+  const slot = fib.table.find(batch.word[w + 4]!, batch.word[w + 5]!);
+  return slot < 0 ? 0 : fib.classes[(fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS + C_GUEST]!;
+}
