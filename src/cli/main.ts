@@ -8,7 +8,9 @@ import { fail } from './output.ts';
 import { registerSbr } from './sbr.ts';
 import { registerShow } from './show.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 const program = new Command('ilnp')
   .description('ILNPv6 for Linux: sessions of virtual machines that survive a move to another site')

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { loadSiteConfig } from '../config/load.ts';
-import { runBorder } from '../sbr/run.ts';
+import { runBorder } from './run-border.ts';
 
 interface SbrOptions {
   readonly config: string;
@@ -31,10 +31,15 @@ export function registerSbr(program: Command): void {
           subnets: subnets.length,
         };
         const words = Object.entries(summary).map(([key, value]) => `${key} ${value}`);
-        process.stdout.write(`${options.json ? JSON.stringify({ ok: true, ...summary }) : `${options.config}: right: ${words.join(', ')}`}\n`);
+        process.stdout.write(
+          `${options.json ? JSON.stringify({ ok: true, ...summary }) : `${options.config}: right: ${words.join(', ')}`}\n`,
+        );
         return;
       }
-      const log = pino({ level: config.log.level, base: { site: config.site } }, pino.destination({ dest: 2, sync: true }));
+      const log = pino(
+        { level: config.log.level, base: { site: config.site } },
+        pino.destination({ dest: 2, sync: true }),
+      );
       await runBorder(config, { path: options.config, runFolder: dirname(config.control.socket), log });
     });
 }

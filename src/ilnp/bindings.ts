@@ -73,6 +73,17 @@ export class Bindings {
     }
   }
 
+  /** At most `limit` bindings from place `after` of the table on; `next` goes on behind them, null at the end. */
+  page(after: number, limit: number): { page: Binding[]; next: number | null } {
+    const page: Binding[] = [];
+    const slots = this.#table.slots;
+    for (let s = after * 4; s >= 0 && s < slots.length; s += 4) {
+      if (page.length === limit) return { page, next: s / 4 };
+      if (slots[s + S_CLASS] !== 0) page.push(this.#at(s));
+    }
+    return { page, next: null };
+  }
+
   #at(slot: number): Binding {
     const slots = this.#table.slots;
     const c = this.classes[slots[slot + S_CLASS]! - 1]!;

@@ -57,7 +57,10 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
     steps.push({ run: ['rule', 'add', ...what], undo: ['rule', 'del', ...what] });
   };
   for (const tun of [outside, inside, site])
-    steps.push({ run: ['link', 'set', 'dev', tun, 'mtu', '65535', 'txqueuelen', '1000', 'multicast', 'off', 'up'], undo: null });
+    steps.push({
+      run: ['link', 'set', 'dev', tun, 'mtu', '65535', 'txqueuelen', '1000', 'multicast', 'off', 'up'],
+      undo: null,
+    });
 
   for (const link of config.inside) {
     if (link.gateway !== undefined && !facts.addresses.has(`${link.interface} ${link.gateway}`)) {

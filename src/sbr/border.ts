@@ -16,7 +16,7 @@ import { UplinkWatch } from '../network/uplink-watch.ts';
 import { DataPlane } from '../runtime/data-plane.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { openSessionFile, type SessionFile } from '../runtime/session-store.ts';
-import { formatNid, type L64, parseIpv6 } from '../wire/text.ts';
+import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { compile } from './compile.ts';
 import { namedCounters } from './counters.ts';
 import type { FibImage } from './fib.ts';
@@ -48,6 +48,15 @@ export class Border {
   /** How packets are read and written, for people. */
   get io(): string {
     return this.#path.io;
+  }
+
+  /** Puts bindings where the record of moves says they went; before `start`. What is not configured is passed over. */
+  placeMoved(moved: Iterable<{ readonly nid: Nid; readonly at: string; readonly epoch: number }>): void {
+    const sites = new Set([this.config.site, ...this.config.peers.map((p) => p.site)]);
+    for (const { nid, at, epoch } of moved) {
+      const binding = this.bindings.get(nid);
+      if (binding !== undefined && sites.has(at)) this.bindings.put({ ...binding, at, epoch });
+    }
   }
 
   /** Sets up the gateway and starts to forward; returns the commands run. On failure everything is taken back. */
@@ -94,9 +103,9 @@ export class Border {
 
   /**
    * Takes a re-read configuration over; changes only what differs. Throws E_CONFIG, with nothing changed, when something
-   * differs that only a restart can change. A binding that has ever moved keeps its place.
+   * differs that only a restart can change. A binding that has ever moved keeps its place. Returns what differed.
    */
-  reload(next: SiteConfig): Promise<void> {
+  reload(next: SiteConfig): Promise<string[]> {
     return this.#serial(async () => {
       const diff = diffConfig(this.config, next);
       if (diff.restart.length > 0)
@@ -112,6 +121,9 @@ export class Border {
       if (next.network === 'auto') this.#gateway.change(next, this.#guests());
       this.#neighbours.sync(next, this.bindings.all());
       this.#uplinks.watch(next.uplinks);
+      const { added, removed, changed } = diff.bindings;
+      const count = added.length + removed.length + changed.length;
+      return [...diff.settings.map((c) => c.path), ...(count > 0 ? [`${count} bindings`] : [])];
     });
   }
 

@@ -1,0 +1,197 @@
+/**
+ * A border router as a process: puts path, gateway, moves, channel to the other borders, control socket and signals
+ * together. The only place that does.
+ */
+import type { Logger } from 'pino';
+import { loadSiteConfig } from '../config/load.ts';
+import type { SiteConfig } from '../config/site-config.ts';
+import {
+  type BindingsPage,
+  bindingReply,
+  bindingsParams,
+  type CountersReply,
+  type MoveReply,
+  moveParams,
+  noParams,
+  type PeerReply,
+  readParams,
+} from '../runtime/control-methods.ts';
+import { ControlSocket } from '../runtime/control-socket.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import { Border } from '../sbr/border.ts';
+import { MoveRecord } from '../sites/move-record.ts';
+import { Moves } from '../sites/moves.ts';
+import { PeerChannel } from '../sites/peer-channel.ts';
+import { PeerError } from '../sites/peer-error.ts';
+import { readSiteKey } from '../sites/site-key.ts';
+import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
+
+export interface RunOptions {
+  /** File that SIGHUP reads again. */
+  readonly path: string;
+  readonly runFolder: string;
+  readonly log: Logger;
+}
+
+/** Runs the border of a configuration until SIGTERM or SIGINT, or until its path fails. */
+export async function runBorder(config: SiteConfig, { path, runFolder, log }: RunOptions): Promise<void> {
+  let fail = (_: Error): void => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  const undo: (() => unknown)[] = [];
+  const stopped = untilSignal();
+  try {
+    const border = new Border(config, { runFolder, log, onFailure: (error) => fail(error) });
+    const { record, loaded } = await MoveRecord.open(config.state, config.site, (text) => log.warn(text));
+    undo.push(() => record.close());
+    border.placeMoved(loaded.moved.values());
+
+    const key = config.control.keyFile === undefined ? null : await readSiteKey(config.control.keyFile);
+    const channel =
+      key &&
+      new PeerChannel({
+        site: config.site,
+        key,
+        listen: config.control.listen,
+        peers: config.peers,
+        answer: (from, request) => moves.handle(from, request),
+        onConnected: (site) => moves.connected(site),
+        log,
+      });
+    const moves = new Moves({
+      site: config.site,
+      bindings: border.bindings,
+      apply: (moved) => border.applyMoves(moved),
+      record,
+      send: (site, request, timeoutMs) =>
+        channel?.send(site, request, timeoutMs) ??
+        Promise.reject(new PeerError('control.keyFile is not in the configuration', false)),
+      peers: () => border.config.peers.map((p) => p.site),
+      clock: {
+        now: () => performance.now() * 1000,
+        after: (ms, run) => {
+          const timer = setTimeout(run, ms);
+          return () => clearTimeout(timer);
+        },
+      },
+      octets: () => channel?.asked ?? 0,
+      log,
+    });
+
+    const control = await ControlSocket.open(config.control.socket, {
+      move: async (params): Promise<MoveReply> => {
+        const { nid, to, force } = readParams(moveParams, params);
+        const result = await moves.move(nid, to, { force });
+        return { ...result, nid: formatNid(result.nid) };
+      },
+      bindings: (params): BindingsPage => {
+        const { after, limit } = readParams(bindingsParams, params);
+        const { page, next } = border.bindings.page(after ?? 0, limit);
+        return { bindings: page.map(bindingReply), next };
+      },
+      counters: (params): CountersReply => {
+        readParams(noParams, params);
+        const octets = channel?.octets;
+        const signalling = octets
+          ? {
+              octets_sent: octets.opened.sent + octets.accepted.sent,
+              octets_received: octets.opened.received + octets.accepted.received,
+            }
+          : {};
+        return { ...border.counters(), ...(channel ? { control: { ...channel.counters, ...signalling } } : {}) };
+      },
+      config: (params) => {
+        readParams(noParams, params);
+        return shownConfig(border);
+      },
+      peers: (params): PeerReply[] => {
+        readParams(noParams, params);
+        return (channel?.peers() ?? []).map(({ control: at, problem, ...rest }) => ({
+          ...rest,
+          control: at ? `[${at.host}]:${at.port}` : null,
+          problem: problem ?? null,
+        }));
+      },
+    });
+    undo.push(() => control.close());
+
+    const commands = await border.start();
+    undo.push(() => border.stop());
+    await channel?.start();
+    if (channel) undo.push(() => channel.close());
+    moves.start(loaded.open.values());
+    undo.push(() => moves.close());
+
+    if (config.network === 'manual') process.stdout.write(`${commands.join('\n')}\n`);
+    else log.info({ commands }, 'set up the gateway');
+    const reload = (): void => void reread(path, border, moves, channel, log);
+    process.on('SIGHUP', reload);
+    undo.push(() => process.off('SIGHUP', reload));
+    log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
+    const signal = await Promise.race([stopped.signal, failed]);
+    log.info({ signal }, 'stopping');
+  } finally {
+    stopped.close();
+    failed.catch(() => {});
+    for (const step of undo.reverse()) await step();
+  }
+}
+
+async function reread(
+  path: string,
+  border: Border,
+  moves: Moves,
+  channel: PeerChannel | null,
+  log: Logger,
+): Promise<void> {
+  try {
+    const next = loadSiteConfig(path);
+    const changed = await border.reload(next);
+    const key = next.control.keyFile === undefined ? undefined : await readSiteKey(next.control.keyFile);
+    channel?.setPeers(next.peers, key);
+    moves.rescan();
+    log.level = next.log.level;
+    log.info({ changed }, 'took the configuration over');
+  } catch (error) {
+    const code = error instanceof IlnpError ? error.code : undefined;
+    log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
+  }
+}
+
+/** What `ilnp show config` says: the configuration in force, in the words of the file, and how packets are read. */
+function shownConfig(border: Border): object {
+  const { bindings, control, ...config } = border.config;
+  return {
+    ...config,
+    uplinks: config.uplinks.map((u) => ({ ...u, l64: formatL64(u.l64), via: u.via ?? null })),
+    inside: config.inside.map((i) => ({
+      ...i,
+      l64: formatL64(i.l64),
+      gateway: i.gateway ?? null,
+      guests: i.guests.map(formatL64),
+    })),
+    peers: config.peers.map((p) => ({
+      ...p,
+      l64: formatL64(p.l64),
+      control: p.control ? `[${p.control.host}]:${p.control.port}` : null,
+    })),
+    subnets: config.subnets.map((s) => ({ ...s, inside: formatPrefix(s.inside), outside: formatPrefix(s.outside) })),
+    control: {
+      socket: control.socket,
+      listen: control.listen ? `[${control.listen.host}]:${control.listen.port}` : null,
+      keyFile: control.keyFile ?? null,
+    },
+    running: { io: border.io, bindings: border.bindings.size, pid: process.pid },
+  };
+}
+
+function untilSignal(): { signal: Promise<string>; close: () => void } {
+  let close = (): void => {};
+  const signal = new Promise<string>((resolve) => {
+    const on = (name: NodeJS.Signals): void => resolve(name);
+    process.on('SIGTERM', on).on('SIGINT', on);
+    close = () => process.off('SIGTERM', on).off('SIGINT', on);
+  });
+  return { signal, close };
+}
