@@ -131,9 +131,14 @@ export class LocatorTable {
   }
 }
 
-/** Where the search for a NID begins. Mixes with two odd multipliers after the seed; the high bits are the best mixed. */
+/**
+ * Where the search for a NID begins. Mixes with two odd multipliers after the seed; the high bits are the best mixed. High
+ * bits of a factor reach only high bits of its product, so one product is turned: else NIDs like 0:x:0:y (x and y in the
+ * high bits of the machine's words) would share few hashes, whatever the seed.
+ */
 export function firstProbe(nid0: number, nid1: number, seed0: number, seed1: number, shift: number): number {
-  let h = Math.imul(nid0 ^ seed0, 0x9e3779b1) ^ Math.imul(nid1 ^ seed1, 0x85ebca77);
+  const turned = Math.imul(nid1 ^ seed1, 0x85ebca77);
+  let h = Math.imul(nid0 ^ seed0, 0x9e3779b1) ^ ((turned << 16) | (turned >>> 16));
   h ^= h >>> 15;
   return Math.imul(h, 0xc2b2ae3d) >>> shift;
 }
