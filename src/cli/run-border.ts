@@ -16,7 +16,7 @@ import {
   type PeerReply,
   readParams,
 } from '../runtime/control-methods.ts';
-import { ControlSocket } from '../runtime/control-socket.ts';
+import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { Border } from '../sbr/border.ts';
 import { MoveRecord } from '../sites/move-record.ts';
@@ -42,6 +42,13 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
   const undo: (() => unknown)[] = [];
   const stopped = untilSignal();
   try {
+    // first, because whoever answers on the socket owns the record of moves
+    let methods: ControlMethods | null = null;
+    const control = await ControlSocket.open(
+      config.control.socket,
+      startable(() => methods),
+    );
+    undo.push(() => control.close());
     const border = new Border(config, { runFolder, log, onFailure: (error) => fail(error) });
     const { record, loaded } = await MoveRecord.open(config.state, config.site, (text) => log.warn(text));
     undo.push(() => record.close());
@@ -79,7 +86,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
       log,
     });
 
-    const control = await ControlSocket.open(config.control.socket, {
+    methods = {
       move: async (params): Promise<MoveReply> => {
         const { nid, to, force } = readParams(moveParams, params);
         const result = await moves.move(nid, to, { force });
@@ -113,8 +120,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
           problem: problem ?? null,
         }));
       },
-    });
-    undo.push(() => control.close());
+    };
 
     const commands = await border.start();
     undo.push(() => border.stop());
@@ -157,6 +163,16 @@ async function reread(
     const code = error instanceof IlnpError ? error.code : undefined;
     log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
   }
+}
+
+/** The methods of a border that may still be starting. */
+function startable(methods: () => ControlMethods | null): ControlMethods {
+  const late = (name: string) => (params: unknown) => {
+    const method = methods()?.[name];
+    if (method === undefined) throw new IlnpError('E_SOCKET', 'the border router is still starting');
+    return method(params);
+  };
+  return Object.fromEntries(['move', 'bindings', 'counters', 'config', 'peers'].map((name) => [name, late(name)]));
 }
 
 /** What `ilnp show config` says: the configuration in force, in the words of the file, and how packets are read. */

@@ -21,6 +21,7 @@ export const DROP_TRANSPORT_TRUNCATED = 12;
 export const DROP_OFFLOAD_HEADER = 13;
 export const DROP_QUOTE_UNKNOWN = 14;
 export const DROP_ERROR_RATE = 15;
+export const DROP_ASTRAY = 16;
 
 /** Name and meaning of every verdict, index = verdict. */
 export const VERDICTS: readonly { readonly name: string; readonly meaning: string }[] = [

@@ -24,9 +24,9 @@ export function namedCounters(sums: Float64Array): Record<string, number> {
   VERDICTS.forEach(({ name }, verdict) => {
     named[name] = sums[verdict]!;
   });
-  named['stragglers'] = sums[COUNT_STRAGGLERS]!;
-  named['quotes_translated'] = sums[COUNT_QUOTES]!;
-  named['sessions_refused'] = sums[COUNT_SESSIONS_REFUSED]!;
-  named['write_failed'] = sums[COUNT_WRITE_FAILED]!;
+  named.stragglers = sums[COUNT_STRAGGLERS]!;
+  named.quotes_translated = sums[COUNT_QUOTES]!;
+  named.sessions_refused = sums[COUNT_SESSIONS_REFUSED]!;
+  named.write_failed = sums[COUNT_WRITE_FAILED]!;
   return named;
 }

@@ -13,6 +13,7 @@
 import { S_CLASS } from '../ilnp/locator-table.ts';
 import { INSIDE, OUTSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
 import {
+  DROP_ASTRAY,
   DROP_BAD_ADDRESS,
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
@@ -30,7 +31,7 @@ import { isZeroed } from './convention.ts';
 import * as fibs from './fib.ts';
 import { C_FLAGS, C_GUEST, C_HOME, type Fib, GUEST, HERE, HOME, OWN, SITE_L64, UPLINK } from './fib.ts';
 import { forwardError } from './icmp-error.ts';
-import { holds, rewrite, towards } from './rewrite.ts';
+import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { subnetInbound, subnetOutbound } from './subnet.ts';
 import { unreachable } from './unreachable.ts';
 import { learnUplink, uplinkOf } from './uplink.ts';
@@ -137,7 +138,7 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
     }
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     const row = towards(batch, i, fib, c);
-    if (batch.egress[i] === SITE) fib.counters[fibs.COUNT_STRAGGLERS]!++;
+    if (batch.egress[i] === SITE && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
     return rewrite(batch, i, fib, protocol, transport, guestSource(batch, i, fib, sourceRole), row);
   }
   // A guest homed here that is elsewhere: its far border tagged it with this site's own Locator.

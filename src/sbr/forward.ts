@@ -55,6 +55,7 @@ export function forward(batch: PacketBatch, fib: Fib, now: number): void {
     counters[COUNT_PACKETS_IN + port]!++;
     counters[COUNT_OCTETS_IN + port]! += length;
 
+    // biome-ignore lint/suspicious/noConfusingLabels: the way out of the short cut, without a call
     straight: if (isStraight) {
       // check: a whole packet, transport checksum in reach
       const protocol = b[o + NEXT_HEADER]!;

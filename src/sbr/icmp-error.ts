@@ -9,6 +9,7 @@
 import { S_CLASS } from '../ilnp/locator-table.ts';
 import { INSIDE, OUTSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
 import {
+  DROP_ASTRAY,
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
   DROP_NO_UPLINK,
@@ -24,7 +25,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import * as fibs from './fib.ts';
 import { C_FLAGS, C_GUEST, C_HOME, type Fib, GUEST, HERE, HOME, OWN, SITE_L64, SUBNET_OUTSIDE, UPLINK } from './fib.ts';
-import { holds, rewrite, towards } from './rewrite.ts';
+import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow } from './subnet.ts';
 import { uplinkOf } from './uplink.ts';
 
@@ -59,6 +60,8 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   if (c >= 0 && (role & (UPLINK | SITE_L64 | GUEST)) !== 0) {
     if ((role & UPLINK) !== 0 && (fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_UNKNOWN_DESTINATION;
     destinationRow = towards(batch, i, fib, c);
+    const straggles = port === SITE && batch.egress[i] === SITE && (role & UPLINK) === 0;
+    if (straggles && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
   } else if ((role & SUBNET_OUTSIDE) !== 0) {
     destinationRow = insideRow(fib, word, w + 6, role);
     batch.egress[i] = INSIDE;

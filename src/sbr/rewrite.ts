@@ -7,7 +7,7 @@ import { DROP_OFFLOAD_HEADER, DROP_TRANSPORT_TRUNCATED, FORWARD } from '../packe
 import { difference, fold, sum64, update } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
-import { C_FLAGS, C_GUEST, C_SITE, type Fib, HERE, L_SUM } from './fib.ts';
+import { C_FLAGS, C_GUEST, C_SITE, COUNT_STRAGGLERS, type Fib, HERE, L_SUM } from './fib.ts';
 
 /** Row of the destination Locator that leads to a guest of class `c`, and the egress with it. */
 export function towards(batch: PacketBatch, i: number, fib: Fib, c: number): number {
@@ -17,6 +17,18 @@ export function towards(batch: PacketBatch, i: number, fib: Fib, c: number): num
   }
   batch.egress[i] = SITE;
   return fib.classes[c + C_SITE]!;
+}
+
+/** Hops that being sent on from one site to another costs, so that two sites that disagree cannot play ball for long. */
+const STRAGGLER_HOPS = 16;
+
+/** Takes the price of being sent on from site to site; false when the packet cannot pay. */
+export function payStraggler(batch: PacketBatch, i: number, fib: Fib): boolean {
+  const hops = batch.offset[i]! + ipv6.HOP_LIMIT;
+  if (batch.bytes[hops]! <= STRAGGLER_HOPS) return false;
+  batch.bytes[hops]! -= STRAGGLER_HOPS;
+  fib.counters[COUNT_STRAGGLERS]!++;
+  return true;
 }
 
 /** True when the Locator at word `w` of the packet is the one of `row`. */
