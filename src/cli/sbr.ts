@@ -1,9 +1,6 @@
 /** `ilnp sbr`: runs a site border router in the foreground, or checks its configuration. */
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import { pino } from 'pino';
-import { loadSiteConfig } from '../config/load.ts';
-import { runBorder } from './run-border.ts';
 
 interface SbrOptions {
   readonly config: string;
@@ -19,6 +16,8 @@ export function registerSbr(program: Command): void {
     .option('--check', 'only check the configuration, change nothing')
     .option('--json', 'with --check: say it as JSON')
     .action(async (options: SbrOptions) => {
+      // loaded here, so that the other commands start without them
+      const { loadSiteConfig } = await import('../config/load.ts');
       const config = loadSiteConfig(options.config);
       if (options.check) {
         const { site, uplinks, inside, peers, bindings, subnets } = config;
@@ -36,6 +35,8 @@ export function registerSbr(program: Command): void {
         );
         return;
       }
+      const { pino } = await import('pino');
+      const { runBorder } = await import('./run-border.ts');
       const log = pino(
         { level: config.log.level, base: { site: config.site } },
         pino.destination({ dest: 2, sync: true }),

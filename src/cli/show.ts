@@ -1,6 +1,5 @@
 /** `ilnp show bindings|counters|config|peers`: what a running border knows. */
 import { Argument, type Command } from 'commander';
-import { stringify } from 'yaml';
 import { ControlClient } from '../runtime/control-client.ts';
 import type { BindingReply, BindingsPage, CountersReply, PeerReply } from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
@@ -78,7 +77,7 @@ function flat(counters: CountersReply, group: string): [string, number][] {
 
 async function showConfig(client: ControlClient, out: Output, json: boolean): Promise<void> {
   const config = await client.call('config');
-  await out.write(json ? `${JSON.stringify(config)}\n` : stringify(config));
+  await out.write(json ? `${JSON.stringify(config)}\n` : (await import('yaml')).stringify(config));
 }
 
 async function showPeers(client: ControlClient, out: Output, json: boolean): Promise<void> {

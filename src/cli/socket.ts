@@ -2,7 +2,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { loadSiteConfig } from '../config/load.ts';
 import { IlnpError } from '../runtime/errors.ts';
 
 const RUN_FOLDER = '/run/ilnp';
@@ -22,7 +21,10 @@ export function withSocket(command: Command): Command {
 /** Gives the path of the control socket; E_USAGE if it is not clear which. */
 export async function socketOf(options: SocketOptions, folder: string = RUN_FOLDER): Promise<string> {
   if (options.socket !== undefined) return options.socket;
-  if (options.config !== undefined) return loadSiteConfig(options.config).control.socket;
+  if (options.config !== undefined) {
+    const { loadSiteConfig } = await import('../config/load.ts'); // heavy, seldom needed
+    return loadSiteConfig(options.config).control.socket;
+  }
   const names = await readdir(folder).catch(() => []);
   const sockets = names.filter((name) => name.endsWith('.sock')).sort();
   if (sockets.length === 1) return join(folder, sockets[0]!);

@@ -1,16 +1,14 @@
 /** Asks a running border over its control socket. Every problem of the connection is E_SOCKET and names the socket. */
 import { connect, type Socket } from 'node:net';
-import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, IlnpError } from './errors.ts';
 
 /** Reason: longer than any method takes; a move over dead peers takes ten seconds. */
 const CALL_MS = 30_000;
 
-const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
-const reply = z.union([
-  z.object({ id: z.number().nullable(), result: z.unknown() }),
-  z.object({ id: z.number().nullable(), error: z.object({ code, message: z.string() }) }),
-]);
+/** What a border answers. Checked by hand, because loading a schema library would double the time a command takes. */
+type Answer =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly error: { readonly code: ErrorCode; readonly message: string } };
 
 /** Asks one thing; see ControlClient. */
 export async function controlCall(path: string, method: string, params: unknown = {}): Promise<unknown> {
@@ -91,22 +89,31 @@ export class ControlClient {
   }
 
   #take(line: string): void {
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch {
-      value = undefined;
-    }
-    const result = reply.safeParse(value);
-    if (!result.success) this.#failed('it answered something that is not ours');
-    else if ('error' in result.data) {
-      this.#waiting?.reject(new IlnpError(result.data.error.code, result.data.error.message));
-    } else if (result.data.id === this.#waiting?.id) this.#waiting?.resolve(result.data.result);
+    const answer = readAnswer(line);
+    if (answer === null) this.#failed('it answered something that is not ours');
+    else if ('error' in answer) this.#waiting?.reject(new IlnpError(answer.error.code, answer.error.message));
+    else if (answer.id === this.#waiting?.id) this.#waiting.resolve(answer.result);
   }
 
   #failed(reason: string): void {
     this.#socket.destroy();
     this.#waiting?.reject(new IlnpError('E_SOCKET', `${this.#path}: ${reason}`));
+  }
+}
+
+function readAnswer(line: string): Answer | null {
+  try {
+    const { id, result, error } = JSON.parse(line) as {
+      id?: unknown;
+      result?: unknown;
+      error?: Record<string, unknown>;
+    };
+    if (error === undefined) return typeof id === 'number' ? { id, result } : null;
+    const { code, message } = error;
+    if (typeof code !== 'string' || !(code in ERROR_CODES) || typeof message !== 'string') return null;
+    return { error: { code: code as ErrorCode, message } };
+  } catch {
+    return null;
   }
 }
 
