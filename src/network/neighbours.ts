@@ -7,7 +7,7 @@ import type { SiteConfig } from '../config/site-config.ts';
 import type { Binding } from '../ilnp/bindings.ts';
 import { formatIlv } from '../wire/text.ts';
 import { announce } from './announce.ts';
-import { ipBatch } from './ip.ts';
+import { ipBatch, ipJson } from './ip.ts';
 import { PROTOCOL } from './plan.ts';
 
 /** Reason: many guests may arrive at once, one message reaches them all. */
@@ -18,6 +18,12 @@ export class Neighbours {
   readonly #entries = new Set<string>();
   #announced = 0;
   #later: NodeJS.Timeout | undefined;
+
+  /** Takes over what an earlier run left, so that `sync` and `clear` know of it. */
+  adopt(): void {
+    for (const { dst, dev } of ipJson<{ dst: string; dev: string }>('neigh', 'show', 'proxy', 'protocol', PROTOCOL))
+      this.#entries.add(`${dst} ${dev}`);
+  }
 
   /** Makes the entries that the bindings want and removes all others of ours. */
   sync(config: SiteConfig, bindings: Iterable<Binding>): void {

@@ -75,10 +75,11 @@ export class Border {
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
-      const manual = config.network === 'manual';
-      const commands = manual ? manualCommands(config, this.#guests()) : this.#gateway.up(config, this.#guests());
-      this.#neighbours.sync(config, this.bindings.all());
       this.#uplinks.start();
+      if (config.network === 'manual') return manualCommands(config, this.#guests());
+      const commands = this.#gateway.up(config, this.#guests());
+      this.#neighbours.adopt();
+      this.#neighbours.sync(config, this.bindings.all());
       return commands;
     } catch (error) {
       await this.stop();
@@ -118,8 +119,10 @@ export class Border {
       await this.#path.setImage(this.#compile());
       await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
       await this.#path.put(put, (b) => this.bindings.classOf(b));
-      if (next.network === 'auto') this.#gateway.change(next, this.#guests());
-      this.#neighbours.sync(next, this.bindings.all());
+      if (next.network === 'auto') {
+        this.#gateway.change(next, this.#guests());
+        this.#neighbours.sync(next, this.bindings.all());
+      }
       this.#uplinks.watch(next.uplinks);
       const { added, removed, changed } = diff.bindings;
       const count = added.length + removed.length + changed.length;
@@ -137,7 +140,7 @@ export class Border {
     if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
     if (arrived) this.#neighbours.announceGateways(this.config);
-    this.#neighbours.moved(this.config, moved);
+    if (this.config.network === 'auto') this.#neighbours.moved(this.config, moved);
   }
 
   async #recompile(): Promise<void> {
@@ -169,9 +172,8 @@ export class Border {
     return this.bindings.classes.map((c) => c.guest);
   }
 
-  #openSessions(): SessionFile | null {
+  #openSessions(): SessionFile {
     const { config } = this;
-    if (config.uplinks.length < 2 && config.checksum === 'full') return null;
     return openSessionFile(`${config.state}/${config.site}.sessions`, config.limits.sessions, randomInt(0, 2 ** 32));
   }
 

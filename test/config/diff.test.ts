@@ -69,7 +69,8 @@ describe('settings', () => {
     ['control', '{ socket: /run/x.sock }', ['control.socket']],
     ['control', '{ listen: "[::1]:6740", keyFile: /k }', ['control.listen']],
     ['log', '{ level: debug }', []],
-    ['network', 'manual', []],
+    ['network', 'manual', ['network']],
+    ['limits', '{ bindings: 7 }', ['limits.bindings']],
   ])('a change of %s to %s needs a restart for %j', (key, value, restart) => {
     expect(diffConfig(config(), config({ [key]: value })).restart).toEqual(restart);
   });
