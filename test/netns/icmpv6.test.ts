@@ -76,14 +76,15 @@ describe('a NID that nobody has', () => {
       expect(OUTSIDE_OF[1]).toContain(sources!.split(',')[0]);
       expect(sources!.split(',')[1]).toBe(CN);
       expect(destinations).toBe(`${CN},${UNKNOWN}`);
-      expect(code).toBe('3');
+      expect(code!.split(',')[0]).toBe('3');
     }
     expect(inside).toEqual([]);
   });
 
   test('a guest is told so too', async () => {
     await lab.move('a1', 'host1');
-    const said = await ping('vm-a1', under('fd00:1::', 'c1'));
+    // On its own link it is the kernel that asks three seconds long whether anybody has the address.
+    const said = await ping('vm-a1', under('fd00:1::', 'c1'), '-W', '5');
 
     expect(said.stdout).toContain('Destination unreachable: Address unreachable');
   });

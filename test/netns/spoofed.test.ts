@@ -120,6 +120,9 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(captures.map((capture) => capture.remove())));
 
+/** The kernel's own multicast listener reports on the TUN devices, whenever it likes. */
+const KERNEL_CHATTER = 'drop_bad_address';
+
 describe('a forged packet is dropped and counted', () => {
   test.each(FORGERIES)('$what: $counter', async ({ from, src, dst, counter, site }) => {
     const before = await lab.counters(site);
@@ -135,7 +138,7 @@ describe('a forged packet is dropped and counted', () => {
 
     const grown = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
     const drops = (counters: Counters) =>
-      Object.keys(counters).filter((name) => name.startsWith('drop_') && grown(name) > 0);
+      Object.keys(counters).filter((name) => name.startsWith('drop_') && name !== KERNEL_CHATTER && grown(name) > 0);
     expect(drops(after)).toEqual([counter]);
     expect(grown(counter)).toBe(COUNT);
   });

@@ -117,7 +117,8 @@ socket.on('message', (octets, from) => {
   highest = Math.max(highest, number);
 });
 socket.on('error', (problem) => {
-  error = problem.code;
+  // After the other end's last words it may be gone before ours.
+  if (otherSent === null) error = problem.code;
 });
 onStop(stopSending);
 const endProgress = progress(() => ({ sent, received: sentMsOf.size, lastMs: arrivals.lastMs }));

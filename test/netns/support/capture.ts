@@ -31,6 +31,7 @@ export class Capture {
       '-i',
       device,
       '-U',
+      '--immediate-mode',
       '-n',
       '-B',
       '16384',

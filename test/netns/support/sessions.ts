@@ -28,11 +28,15 @@ export function expectNoLoss({ listener, connector }: Both<UdpResult>): void {
   expect(listener).toMatchObject(perfect);
 }
 
-/** As many lost as fit into `gapMs` of a stream of one per millisecond; nothing doubled or overtaken. */
+/** Reason: packets that were under way through the old site may arrive after the first ones through the new. */
+const OVERTAKEN_AT_MOST = 20;
+
+/** As many lost as fit into `gapMs` of a stream of one per millisecond; hardly any overtaken, none doubled. */
 export function expectLossBelow({ listener, connector }: Both<UdpResult>, gapMs: number): void {
   for (const end of [listener, connector]) {
-    expect(end).toMatchObject({ error: null, doubled: 0, overtaken: 0 });
+    expect(end).toMatchObject({ error: null, doubled: 0 });
     expect(end.lost).toBeLessThan(gapMs);
     expect(end.longestGap.ms).toBeLessThan(gapMs);
+    expect(end.overtaken).toBeLessThanOrEqual(OVERTAKEN_AT_MOST);
   }
 }
