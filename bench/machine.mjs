@@ -1,5 +1,5 @@
 /** Where and when a run was made: without it a number means nothing. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { must } from './process.mjs';
@@ -20,27 +20,50 @@ export function machine() {
   };
 }
 
-function processorTimes() {
-  const [user, nice, system, idle, ioWait, irq, softIrq, steal] = readFileSync('/proc/stat', 'utf8')
-    .split('\n')[0]
-    .split(/\s+/)
-    .slice(1)
-    .map(Number);
-  return { total: user + nice + system + idle + ioWait + irq + softIrq + steal, idle: idle + ioWait, steal };
+/** Beyond this share of one processor used by other programs a measurement counts as disturbed. */
+export const DISTURBED_PERCENT = 10;
+
+const MS_PER_TICK = 10; // USER_HZ is 100 on every Linux
+const KERNEL_THREADS = 2;
+
+/** Milliseconds of processor time of all programs that are not the bench's, those they have ended included. */
+function foreignMilliseconds() {
+  const parents = new Map();
+  const ticks = new Map();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8');
+      const words = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      parents.set(Number(entry), Number(words[1]));
+      ticks.set(Number(entry), Number(words[11]) + Number(words[12]) + Number(words[13]) + Number(words[14]));
+    } catch {
+      // gone meanwhile: its parent has its time
+    }
+  }
+  const isOurs = (pid) => pid === process.pid || (pid > 1 && isOurs(parents.get(pid) ?? 0));
+  let total = 0;
+  for (const [pid, used] of ticks) {
+    if (pid !== KERNEL_THREADS && parents.get(pid) !== KERNEL_THREADS && !isOurs(pid)) total += used;
+  }
+  return total * MS_PER_TICK;
 }
 
-/**
- * How busy the machine is while the bench does nothing for half a second: what others take away from the numbers, in
- * percent of all processors, and the hypervisor's share.
- */
-export async function noise() {
-  const before = processorTimes();
-  await wait(500);
-  const after = processorTimes();
-  const total = Math.max(1, after.total - before.total);
-  return {
-    othersPercent: Math.round((1 - (after.idle - before.idle) / total) * 100),
-    stealPercent: Math.round(((after.steal - before.steal) / total) * 100),
-    load: Number(loadavg()[0].toFixed(2)),
-  };
+/** Runs `body`; returns what it gives and what other programs used meanwhile, in percent of one processor. */
+export async function watchingOthers(body) {
+  const [used, begin] = [foreignMilliseconds(), performance.now()];
+  const value = await body();
+  const elapsed = performance.now() - begin;
+  return { value, othersPercent: Math.round(((foreignMilliseconds() - used) / elapsed) * 100) };
 }
+
+/** Waits until other programs rest, at most `timeoutMs`; returns what they used last, in percent of one processor. */
+export async function quiet(timeoutMs) {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const { othersPercent } = await watchingOthers(() => wait(500));
+    if (othersPercent <= DISTURBED_PERCENT || performance.now() > deadline) return othersPercent;
+  }
+}
+
+export const load = () => Number(loadavg()[0].toFixed(2));
