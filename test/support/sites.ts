@@ -1,5 +1,5 @@
 /** Sites as the tests need them: configuration, bindings and compiled tables without a file or a device. */
-import type { BindingConfig, SiteConfig } from '../../src/config/site-config.ts';
+import type { BindingConfig, SiteConfig, SubnetConfig } from '../../src/config/site-config.ts';
 import { Bindings } from '../../src/ilnp/bindings.ts';
 import { LocatorTable } from '../../src/ilnp/locator-table.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
@@ -91,3 +91,10 @@ export function pass(fib: Fib, port: number, packet: Uint8Array, now = 1e6): Out
   forward(batch, fib, now);
   return { verdict: batch.verdict[0]!, egress: batch.egress[0]!, packet: packetOf(batch), batch };
 }
+
+/** A subnet map by text. */
+export const mapped = (inside: string, outside: string, uplink = 'isp1'): SubnetConfig => ({
+  inside: parsePrefix(inside)!,
+  outside: parsePrefix(outside)!,
+  uplink,
+});
