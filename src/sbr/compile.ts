@@ -6,7 +6,7 @@ import type { SiteConfig } from '../config/site-config.ts';
 import type { Bindings } from '../ilnp/bindings.ts';
 import { native32 } from '../wire/bytes.ts';
 import { sum64 } from '../wire/checksum.ts';
-import type { L64 } from '../wire/text.ts';
+import { type L64, prefixesOverlap } from '../wire/text.ts';
 import type { FibImage } from './fib.ts';
 import * as fibs from './fib.ts';
 
@@ -41,6 +41,7 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
   }
   for (const peer of config.peers) addRole(peer.l64, fibs.SITE_L64);
   for (const c of bindings.classes) addRole(c.guest, fibs.GUEST);
+  for (const { l64 } of [...roles.values()]) addRole(l64, subnetRole(config, l64));
 
   const places = new Map([[config.site, site], ...config.peers.map((p) => [p.site, p.l64] as const)]);
   const classes = new Int32Array(bindings.classes.length * fibs.CLASS_WORDS);
@@ -73,6 +74,15 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
     errorRate: config.icmp.rate,
     errorBurst: config.icmp.burst,
   };
+}
+
+/** What the subnet maps make of a Locator that has a role of its own as well. */
+function subnetRole({ subnets }: SiteConfig, l64: L64): number {
+  const whole = { ...l64, length: 64 };
+  const inside = subnets.findIndex((s) => prefixesOverlap(s.inside, whole));
+  if (inside >= 0) return fibs.SUBNET_INSIDE | (inside << 16);
+  const outside = subnets.findIndex((s) => prefixesOverlap(s.outside, whole));
+  return outside < 0 ? 0 : fibs.SUBNET_OUTSIDE | (outside << 16);
 }
 
 /** Lowest preference value among the uplinks that are up (RFC 6742: lower is preferred); -1 when none is. */

@@ -29,10 +29,25 @@ import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { isZeroed } from './convention.ts';
 import * as fibs from './fib.ts';
-import { C_FLAGS, C_GUEST, C_HOME, type Fib, GUEST, HERE, HOME, OWN, SITE_L64, UPLINK } from './fib.ts';
+import {
+  ANY_INSIDE,
+  ANY_OUTSIDE,
+  C_FLAGS,
+  C_GUEST,
+  C_HOME,
+  type Fib,
+  GUEST,
+  HERE,
+  HOME,
+  OWN,
+  SITE_L64,
+  SUBNET_INSIDE,
+  SUBNET_OUTSIDE,
+  UPLINK,
+} from './fib.ts';
 import { forwardError } from './icmp-error.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
-import { subnetInbound, subnetOutbound } from './subnet.ts';
+import { insideRow, sessionRow, subnetInbound } from './subnet.ts';
 import { unreachable } from './unreachable.ts';
 import { learnUplink, uplinkOf } from './uplink.ts';
 
@@ -82,12 +97,12 @@ function fromOutside(
   if (fib.role(word[w + 2]!, word[w + 3]!) !== 0) return DROP_SPOOFED_SOURCE;
   if (ipv6.isUnforwardable(batch.bytes, (w << 2) + ipv6.SRC)) return DROP_BAD_ADDRESS;
   const role = fib.role(word[w + 6]!, word[w + 7]!);
-  if ((role & (UPLINK | fibs.SUBNET_OUTSIDE)) === 0) return DROP_INSIDE_DESTINATION;
+  if ((role & ANY_OUTSIDE) === 0) return DROP_INSIDE_DESTINATION;
 
-  const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+  const slot = (role & UPLINK) === 0 ? -1 : fib.table.find(word[w + 8]!, word[w + 9]!);
   const c = slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
   if (c < 0 || (fib.classes[c + C_FLAGS]! & HOME) === 0) {
-    if ((role & fibs.SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
+    if ((role & SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
     return unreachable(batch, i, fib, OUTSIDE, now);
   }
   if (fib.multihomed) learnUplink(fib, word, w, (role >>> 8) & 0xff, now);
@@ -107,14 +122,19 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
   if (c < 0 || !holds(fib, classes[c + C_GUEST]!, word, w + 2)) {
     // no bound guest: a host of this site may talk inside, and outside by a subnet map
     const own = fib.role(word[w + 2]!, word[w + 3]!);
-    if ((own & fibs.SUBNET_INSIDE) !== 0 && (role & ~fibs.SUBNET_INSIDE) === 0)
-      return subnetOutbound(batch, i, fib, protocol, transport, role, now);
-    if ((own & OWN) === 0 || (role & (SITE_L64 | GUEST)) === 0) return DROP_UNKNOWN_SOURCE;
-    return towardsInside(batch, i, fib, protocol, transport, role, now);
+    if ((own & (OWN | SUBNET_INSIDE)) === 0) return DROP_UNKNOWN_SOURCE;
+    if ((role & ANY_INSIDE) !== 0) {
+      const tag = (own & OWN) !== 0 ? fib.image.siteRow : 0; // a mapped subnet is known under its own Locator
+      return towardsInside(batch, i, fib, protocol, transport, role, tag, now);
+    }
+    if ((own & SUBNET_INSIDE) === 0) return DROP_UNKNOWN_SOURCE;
+    const row = sessionRow(batch, i, fib, now);
+    if (row === 0) return DROP_NO_UPLINK;
+    return fromGlobal(batch, i, fib, protocol, transport, role, row, now);
   }
   const flags = classes[c + C_FLAGS]!;
   if ((flags & HERE) === 0) return DROP_NOT_HERE;
-  if ((role & (SITE_L64 | GUEST)) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, now);
+  if ((role & ANY_INSIDE) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, fib.image.siteRow, now);
 
   if ((flags & HOME) === 0) {
     batch.egress[i] = SITE; // its answers leave where its global Locator belongs
@@ -133,8 +153,9 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
   if ((role & (SITE_L64 | GUEST)) !== 0) {
     const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
     if (slot < 0) {
-      batch.egress[i] = (role & OWN) !== 0 ? INSIDE : SITE; // a host, not a guest
-      return (role & SITE_L64) !== 0 ? rewrite(batch, i, fib, protocol, transport, 0, 0) : DROP_UNKNOWN_DESTINATION;
+      if ((role & (SITE_L64 | SUBNET_INSIDE)) === 0) return DROP_UNKNOWN_DESTINATION;
+      batch.egress[i] = (role & (OWN | SUBNET_INSIDE)) !== 0 ? INSIDE : SITE; // a host, not a guest
+      return rewrite(batch, i, fib, protocol, transport, 0, 0);
     }
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     const row = towards(batch, i, fib, c);
@@ -146,18 +167,17 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
   if (slot >= 0) {
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     if ((fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_FOREIGN_SOURCE;
-    return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
+    if ((role & SUBNET_INSIDE) === 0) return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
+    batch.egress[i] = INSIDE; // a host of its home, which knows it as it knows itself
+    return rewrite(batch, i, fib, protocol, transport, fib.classes[c + C_GUEST]!, 0);
   }
-  if ((role & fibs.SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
-  if (sourceRole !== 0 && (role & UPLINK) === 0) return DROP_FOREIGN_SOURCE;
-  if ((role & UPLINK) === 0) {
-    batch.egress[i] = SITE; // this gateway's own message to somebody else
-    return rewrite(batch, i, fib, protocol, transport, 0, 0);
-  }
-  return hairpin(batch, i, fib, protocol, transport, 0, now);
+  if ((role & ANY_OUTSIDE) !== 0) return hairpin(batch, i, fib, protocol, transport, role, 0, now);
+  if ((role & SUBNET_INSIDE) === 0 && sourceRole !== 0) return DROP_FOREIGN_SOURCE;
+  batch.egress[i] = (role & SUBNET_INSIDE) !== 0 ? INSIDE : SITE; // SITE: this gateway's own message to somebody else
+  return rewrite(batch, i, fib, protocol, transport, 0, 0);
 }
 
-/** Gives the source the global Locator its session uses, then on to the world or, for an own global Locator, back. */
+/** Gives the source of a guest of class `c` the global Locator its session uses, then on. */
 function withGlobalSource(
   batch: PacketBatch,
   i: number,
@@ -170,10 +190,23 @@ function withGlobalSource(
 ): number {
   const uplink = uplinkOf(fib, batch.word, batch.offset[i]! >>> 2, fib.classes[c + fibs.C_UPLINK]!, now);
   if (uplink < 0) return DROP_NO_UPLINK;
-  const row = fib.image.uplinkRows[uplink]!;
-  if ((role & UPLINK) !== 0) return hairpin(batch, i, fib, protocol, transport, row, now);
+  return fromGlobal(batch, i, fib, protocol, transport, role, fib.image.uplinkRows[uplink]!, now);
+}
+
+/** Under the global Locator of `sourceRow` to the world or, towards an own global Locator, back. */
+function fromGlobal(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  role: number,
+  sourceRow: number,
+  now: number,
+): number {
+  if ((role & ANY_OUTSIDE) !== 0) return hairpin(batch, i, fib, protocol, transport, role, sourceRow, now);
   batch.egress[i] = OUTSIDE;
-  return rewrite(batch, i, fib, protocol, transport, row, 0);
+  return rewrite(batch, i, fib, protocol, transport, sourceRow, 0);
 }
 
 /** Towards an own global Locator from inside: turned around, both Locators translated (RFC 6748 2.8). */
@@ -183,18 +216,22 @@ function hairpin(
   fib: Fib,
   protocol: number,
   transport: number,
+  role: number,
   sourceRow: number,
   now: number,
 ): number {
   const word = batch.word;
   const w = batch.offset[i]! >>> 2;
-  const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+  const slot = (role & UPLINK) === 0 ? -1 : fib.table.find(word[w + 8]!, word[w + 9]!);
   const c = slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
-  if (c < 0 || (fib.classes[c + C_FLAGS]! & HOME) === 0) return unreachable(batch, i, fib, batch.port[i]!, now);
-  return rewrite(batch, i, fib, protocol, transport, sourceRow, towards(batch, i, fib, c));
+  if (c >= 0 && (fib.classes[c + C_FLAGS]! & HOME) !== 0)
+    return rewrite(batch, i, fib, protocol, transport, sourceRow, towards(batch, i, fib, c));
+  if ((role & SUBNET_OUTSIDE) === 0) return unreachable(batch, i, fib, batch.port[i]!, now);
+  batch.egress[i] = INSIDE;
+  return rewrite(batch, i, fib, protocol, transport, sourceRow, insideRow(fib, word, w + 6, role));
 }
 
-/** Between guests and hosts that address each other by inside Locators: the site Locator between sites. */
+/** Between guests and hosts that address each other by inside Locators; `tag`: row of the source between sites. */
 function towardsInside(
   batch: PacketBatch,
   i: number,
@@ -202,18 +239,19 @@ function towardsInside(
   protocol: number,
   transport: number,
   role: number,
+  tag: number,
   now: number,
 ): number {
   const word = batch.word;
   const w = batch.offset[i]! >>> 2;
-  const slot = fib.table.find(word[w + 8]!, word[w + 9]!);
+  const slot = (role & (SITE_L64 | GUEST)) === 0 ? -1 : fib.table.find(word[w + 8]!, word[w + 9]!);
   if (slot < 0) {
-    if ((role & SITE_L64) === 0) return unreachable(batch, i, fib, INSIDE, now);
-    batch.egress[i] = (role & OWN) !== 0 ? INSIDE : SITE;
-    return rewrite(batch, i, fib, protocol, transport, batch.egress[i] === SITE ? fib.image.siteRow : 0, 0);
+    if ((role & (SITE_L64 | SUBNET_INSIDE)) === 0) return unreachable(batch, i, fib, INSIDE, now);
+    batch.egress[i] = (role & (OWN | SUBNET_INSIDE)) !== 0 ? INSIDE : SITE;
+    return rewrite(batch, i, fib, protocol, transport, batch.egress[i] === SITE ? tag : 0, 0);
   }
   const row = towards(batch, i, fib, (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS);
-  return rewrite(batch, i, fib, protocol, transport, batch.egress[i] === SITE ? fib.image.siteRow : 0, row);
+  return rewrite(batch, i, fib, protocol, transport, batch.egress[i] === SITE ? tag : 0, row);
 }
 
 /** At the far border a guest sees another guest under the Locator that one has configured. */

@@ -41,6 +41,10 @@ export const OWN = 4;
 export const GUEST = 8;
 export const SUBNET_INSIDE = 16;
 export const SUBNET_OUTSIDE = 32;
+/** Addressed within and between sites, never from outside. */
+export const ANY_INSIDE = SITE_L64 | GUEST | SUBNET_INSIDE;
+/** Addressed from outside; inside, it leads to a hairpin. */
+export const ANY_OUTSIDE = UPLINK | SUBNET_OUTSIDE;
 
 /** Words of a subnet map: inside, outside, mask (2 each), uplink. */
 export const M_INSIDE = 0;

@@ -24,7 +24,22 @@ import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import * as fibs from './fib.ts';
-import { C_FLAGS, C_GUEST, C_HOME, type Fib, GUEST, HERE, HOME, OWN, SITE_L64, SUBNET_OUTSIDE, UPLINK } from './fib.ts';
+import {
+  ANY_INSIDE,
+  ANY_OUTSIDE,
+  C_FLAGS,
+  C_GUEST,
+  C_HOME,
+  type Fib,
+  GUEST,
+  HERE,
+  HOME,
+  OWN,
+  SITE_L64,
+  SUBNET_INSIDE,
+  SUBNET_OUTSIDE,
+  UPLINK,
+} from './fib.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow } from './subnet.ts';
 import { uplinkOf } from './uplink.ts';
@@ -46,11 +61,11 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   const sourceRole = fib.role(word[w + 2]!, word[w + 3]!);
   const subjectRole = fib.role(word[q + 6]!, word[q + 7]!);
   const c = classOf(fib, word, w + 8);
-  const subject = classOf(fib, word, q + 8);
+  const subject = (subjectRole & (SITE_L64 | GUEST)) === 0 ? -1 : classOf(fib, word, q + 8);
 
   if (port === OUTSIDE) {
     if (sourceRole !== 0) return DROP_SPOOFED_SOURCE;
-    if ((role & (UPLINK | SUBNET_OUTSIDE)) === 0) return DROP_INSIDE_DESTINATION;
+    if ((role & ANY_OUTSIDE) === 0) return DROP_INSIDE_DESTINATION;
   }
   if (port === INSIDE && sourceRole === 0) return DROP_UNKNOWN_SOURCE;
   if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) return DROP_NOT_HERE;
@@ -67,6 +82,8 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
     batch.egress[i] = INSIDE;
   } else if ((role & SITE_L64) !== 0) {
     batch.egress[i] = (role & OWN) !== 0 ? INSIDE : SITE; // a host, not a guest
+  } else if ((role & SUBNET_INSIDE) !== 0) {
+    batch.egress[i] = INSIDE;
   } else if (role !== 0) {
     return DROP_UNKNOWN_DESTINATION;
   } else {
@@ -75,27 +92,29 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
 
   // on whose behalf: the source of the error, and the destination of what it quotes
   let sourceRow = 0;
-  if (port !== OUTSIDE && (role & (SITE_L64 | GUEST)) === 0) {
+  if (port !== OUTSIDE && (role & ANY_INSIDE) === 0) {
     const flags = subject < 0 ? 0 : fib.classes[subject + C_FLAGS]!;
-    if (subject >= 0 && subjectRole !== 0 && (flags & HOME) === 0) {
+    if (subject >= 0 && (flags & HOME) === 0) {
       sourceRow = fib.classes[subject + C_HOME]!;
       batch.egress[i] = SITE; // the home border knows under which Locator the session runs
       destinationRow = 0;
-    } else if (subject >= 0 && subjectRole !== 0) {
+    } else if (subject >= 0) {
       const uplink = subjectUplink(fib, word, q, fib.classes[subject + fibs.C_UPLINK]!, now);
       if (uplink < 0) return DROP_NO_UPLINK;
       sourceRow = fib.image.uplinkRows[uplink]!;
-    } else if ((subjectRole & fibs.SUBNET_INSIDE) !== 0) {
+    } else if ((subjectRole & SUBNET_INSIDE) !== 0) {
       sourceRow = outsideRow(fib, word, q + 6, subjectUplink(fib, word, q, -1, now));
     } else if (port === INSIDE) {
       return DROP_UNKNOWN_SOURCE;
+    } else if ((subjectRole & UPLINK) !== 0) {
+      sourceRow = fib.image.uplinkRows[(subjectRole >>> 8) & 0xff]!; // the packet as it came from outside
     } else if (sourceRole !== 0) {
       return DROP_FOREIGN_SOURCE;
     } else if (role === 0) {
       batch.egress[i] = SITE; // this gateway's own error about its own traffic
     }
   } else if (batch.egress[i] === SITE && port === INSIDE) {
-    sourceRow = fib.image.siteRow;
+    if (subject >= 0 || (sourceRole & OWN) !== 0) sourceRow = fib.image.siteRow;
   } else if (batch.egress[i] === INSIDE && port === SITE && subject >= 0 && (subjectRole & SITE_L64) !== 0) {
     sourceRow = fib.classes[subject + C_GUEST]!;
   }

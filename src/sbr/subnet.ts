@@ -1,9 +1,10 @@
 /**
  * Hosts without a binding, translated by their subnet: external L_pp || L_ss <-> internal L_pp || L_ss (RFC 6748 section
  * 2.3). A map of two /64 is a row of the table; a map of two shorter prefixes keeps L_ss, the identity map.
+ *
+ * Only a Locator that is an uplink's, too, is looked up by NID first: elsewhere the NID of a host may be that of a guest.
  */
-import { INSIDE, OUTSIDE, type PacketBatch } from '../packet/batch.ts';
-import { DROP_NO_UPLINK } from '../packet/verdict.ts';
+import { INSIDE, type PacketBatch } from '../packet/batch.ts';
 import { sum64 } from '../wire/checksum.ts';
 import {
   type Fib,
@@ -14,7 +15,6 @@ import {
   M_UPLINK,
   SCRATCH_DESTINATION,
   SCRATCH_SOURCE,
-  SUBNET_OUTSIDE,
   SUBNET_WORDS,
 } from './fib.ts';
 import { rewrite } from './rewrite.ts';
@@ -36,22 +36,11 @@ export function subnetInbound(
   return rewrite(batch, i, fib, protocol, transport, 0, insideRow(fib, batch.word, w + 6, role));
 }
 
-/** Source internal -> external; towards a mapped subnet of this site the packet is turned around (hairpin). */
-export function subnetOutbound(
-  batch: PacketBatch,
-  i: number,
-  fib: Fib,
-  protocol: number,
-  transport: number,
-  role: number,
-  now: number,
-): number {
+/** Scratch row with the external Locator of packet `i`'s source, through the uplink of its session; 0: no uplink. */
+export function sessionRow(batch: PacketBatch, i: number, fib: Fib, now: number): number {
   const w = batch.offset[i]! >>> 2;
-  const row = outsideRow(fib, batch.word, w + 2, uplinkOf(fib, batch.word, w, -1, now));
-  if (row === 0) return DROP_NO_UPLINK;
-  const hairpin = (role & SUBNET_OUTSIDE) !== 0;
-  batch.egress[i] = hairpin ? INSIDE : OUTSIDE;
-  return rewrite(batch, i, fib, protocol, transport, row, hairpin ? insideRow(fib, batch.word, w + 6, role) : 0);
+  const uplink = uplinkOf(fib, batch.word, w, -1, now);
+  return uplink < 0 ? 0 : outsideRow(fib, batch.word, w + 2, uplink);
 }
 
 /** Scratch row with the internal Locator for the external one at word `w`, whose `role` names the map. */

@@ -152,6 +152,18 @@ describe('towards a correspondent', () => {
     expect(addressesOf(quoteOf(packet)).dst).toBe(full(GLOBAL));
   });
 
+  test('the home border itself speaks of a packet it has not translated yet: the quote is as it came', () => {
+    const came = udp6({ src: CN, dst: '2001:db8:11::a1', hopLimit: 1 });
+    const { egress, packet } = pass(at(1), SITE, error6({ src: '2001:db8:f1::2', dst: CN }, ...TIME_EXCEEDED, came));
+    const ofInside = pass(at(1), SITE, error6({ src: 'fd00:1::1', dst: CN }, ...TIME_EXCEEDED, came));
+
+    expect(egress).toBe(OUTSIDE);
+    expect(addressesOf(packet)).toEqual({ src: full('2001:db8:f1::2'), dst: full(CN) });
+    expect(quoteOf(packet)).toEqual(came);
+    expect([ofInside.egress, addressesOf(ofInside.packet).src]).toEqual([OUTSIDE, full('2001:db8:11::1')]);
+    expect(hasRightChecksum(packet) && hasRightChecksum(ofInside.packet)).toBe(true);
+  });
+
   test('an inside source address of the home border does not leave', () => {
     const fib = at(1);
     const inside = pass(fib, OUTSIDE, udp6({ src: CN, dst: GLOBAL })).packet;
