@@ -8,7 +8,7 @@ import { type Mapping, mapAnonymous } from './libc.ts';
 
 /** Largest IPv6 packet: fixed header and 65,535 octets of payload. */
 const MAX_PACKET = 40 + 65535;
-export const SLOT_OCTETS = 65536 + 256;
+const SLOT_OCTETS = 65536 + 256;
 
 export class Arena {
   readonly batch: PacketBatch;

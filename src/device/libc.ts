@@ -94,7 +94,6 @@ export const errno = (): number => koffi.errno();
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const EBUSY = 16;
-export const EINVAL = 22;
 export const ENOBUFS = 105;
 
 export const O_RDWR = 2;

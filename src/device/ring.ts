@@ -21,7 +21,6 @@ const REGISTER_PBUF_RING = 22;
 
 const OP_SUPPORTED = 1;
 
-export const OP_READV = 1;
 export const OP_WRITEV = 2;
 export const OP_READ = 22;
 export const OP_WRITE = 23;

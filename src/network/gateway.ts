@@ -155,7 +155,7 @@ export function requireInterfaces(config: SiteConfig): void {
 }
 
 /** What the plan needs to know of this machine. */
-export function facts(config: SiteConfig): Facts {
+function facts(config: SiteConfig): Facts {
   const gateways = new Map<string, string>();
   for (const { interface: name } of config.uplinks) {
     const routes = ipJson<{ gateway?: string }>('route', 'show', 'default', 'dev', name);

@@ -24,7 +24,6 @@ export const HOME = 2;
 
 /** Words of a Locator row: two of Locator (machine order) and the one's complement sum of its four 16-bit words. */
 export const L_SUM = 2;
-export const LOCATOR_WORDS = 4;
 
 /** Rows of `locators` for Locators computed per packet (sbr/subnet.ts); row 0 means "none". */
 export const SCRATCH_SOURCE = 4;

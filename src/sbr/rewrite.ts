@@ -68,7 +68,7 @@ export function rewrite(
 }
 
 /** Adds `delta` to what the transport checksum covers. `transport`: offset of the upper-layer header. */
-export function adjustChecksum(
+function adjustChecksum(
   batch: PacketBatch,
   i: number,
   protocol: number,

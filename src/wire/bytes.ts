@@ -6,8 +6,6 @@
  */
 export type Bytes = Uint8Array;
 
-export const u8 = (b: Bytes, o: number): number => b[o]!;
-
 export const u16 = (b: Bytes, o: number): number => (b[o]! << 8) | b[o + 1]!;
 
 /** Unsigned 32 bits. */

@@ -19,7 +19,6 @@ export const GSO_TCPV6 = 4;
 export const GSO_UDP_L4 = 5;
 
 /** The same fields counted in 16-bit words from `offset >>> 1`. */
-export const H_FLAGS_AND_TYPE = -5;
 export const H_HEADER_LENGTH = -4;
 export const H_SEGMENT_SIZE = -3;
 export const H_CSUM_START = -2;
