@@ -17,6 +17,7 @@ import type { Arena } from './arena.ts';
 import { type Mapping, mapAnonymous, putAddress } from './libc.ts';
 
 const GROUPS = 32;
+const GROUP_SHIFT = 27; // what leaves a group of 32 bits
 const MAX_SEGMENTS = 64; // Linux UDP_MAX_SEGMENTS
 const MAX_OCTETS = 65000;
 const MAX_SEGMENT = 9000;
@@ -194,7 +195,7 @@ export class Coalescer {
     const word = this.#batch.word;
     const w = o >>> 2;
     const x = word[w + 10]! ^ (word[w + 9]! >>> 24) ^ (word[w + 5]! >>> 24);
-    return (x ^ (x >>> 16) ^ (x >>> 8)) & (GROUPS - 1);
+    return Math.imul(x, 0x9e3779b1) >>> GROUP_SHIFT; // neighbouring ports, of either side or both, apart
   }
 }
 
