@@ -21,6 +21,7 @@ import { EXTRA_VARIANTS, VARIANTS } from './variants.mjs';
 const HISTORY = fileURLToPath(new URL('./history.jsonl', import.meta.url));
 const TRIES = 3;
 const QUIET_MS = 10_000;
+const PATIENCE_MS = 60_000;
 const say = (line) => process.stderr.write(`${line}\n`);
 
 const compact = (values) =>
@@ -29,20 +30,26 @@ const compact = (values) =>
     .map(([name, value]) => `${name} ${Number(value).toPrecision(3)}`)
     .join(', ');
 
-/** Measures again, a bounded number of times, when other programs were busy meanwhile; the quietest try counts. */
-async function undisturbed(measureOnce) {
+/**
+ * Measures again, a bounded number of times, when other programs were busy meanwhile; the quietest try counts. Waits for
+ * rest in between, but in one round not longer than its patience: who computes for hours is not waited for.
+ */
+async function undisturbed(measureOnce, patience) {
   let best;
   for (let turn = 0; turn < TRIES; turn++) {
     const { value: values, othersPercent } = await watchingOthers(measureOnce);
     if (best === undefined || othersPercent < best.othersPercent) best = { values, othersPercent };
-    if (othersPercent <= DISTURBED_PERCENT) break;
-    if (turn + 1 < TRIES) await quiet(QUIET_MS);
+    if (othersPercent <= DISTURBED_PERCENT || patience.ms <= 0) break;
+    const begin = performance.now();
+    const isQuiet = (await quiet(Math.min(QUIET_MS, patience.ms))) <= DISTURBED_PERCENT;
+    patience.ms -= performance.now() - begin;
+    if (!isQuiet) break;
   }
   return best;
 }
 
 /** All loads of one variant. What fails is said and left out: one anchor must not cost the others their numbers. */
-async function measure(variant, loads, { round, seconds }) {
+async function measure(variant, loads, { round, seconds, patience }) {
   const results = [];
   let running;
   try {
@@ -51,7 +58,7 @@ async function measure(variant, loads, { round, seconds }) {
     for (const load of loads) {
       if (running.program?.ended) throw new Error(`ended: ${running.program.output.stderr.slice(-400)}`);
       try {
-        const { values, othersPercent } = await undisturbed(() => load.run(running, seconds));
+        const { values, othersPercent } = await undisturbed(() => load.run(running, seconds), patience);
         results.push({ round, variant: variant.name, load: load.name, values, othersPercent });
         const disturbed = othersPercent > DISTURBED_PERCENT ? `, disturbed: others used ${othersPercent} %` : '';
         say(`  ${variant.name.padEnd(13)} ${load.name.padEnd(8)} ${compact(values)}${disturbed}`);
@@ -76,12 +83,13 @@ async function measureAll(variants, loads, options) {
       say(`stopped after ${round} rounds: ${options.minutes} minutes are over`);
       break;
     }
+    const patience = { ms: PATIENCE_MS };
     const othersPercent = await quiet(QUIET_MS);
     say(`round ${round + 1} of ${options.rounds}; others use ${othersPercent} % of a processor, load ${loadAverage()}`);
     for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
       const suited = loads.filter((load) => suits(load, variant));
       if (suited.length === 0) continue;
-      results.push(...(await measure(variant, suited, { round, seconds: options.seconds })));
+      results.push(...(await measure(variant, suited, { round, seconds: options.seconds, patience })));
     }
     if (wants(options, 'rewrite')) results.push(...(await rewriteRound(round, say)));
     if (wants(options, 'table')) results.push(...(await tableRound(round, say)));
