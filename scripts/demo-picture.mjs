@@ -10,9 +10,9 @@ const BLUE = '#1f6fb5';
 const ORANGE = '#cc6a12';
 const MARK = '#b3261e';
 
-const TOP_PANEL = { top: 142, height: 230 };
-const LOW_PANEL = { top: 450, height: 130 };
-const HEIGHT = 666;
+const TOP_PANEL = { top: 158, height: 230 };
+const LOW_PANEL = { top: 466, height: 130 };
+const HEIGHT = 682;
 
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
@@ -72,16 +72,17 @@ export function drawReport(report) {
   const low = frame(LOW_PANEL, { max: Math.max(...[...toCn, ...toVm].map(([, v]) => v)) * 1.2, x, seconds, label: 'per 100 ms' });
 
   const area = `${steps(bulk, x, top.y)}V${top.y(0)}H${x(bulk[0][0]).toFixed(1)}Z`;
-  const marks = report.scenarios.map(({ move, atMs, gapSeenByCorrespondentMs, udpLost, signalling }, i) => {
+  const marks = report.scenarios.map(({ move, atMs, gapSeenByCorrespondentMs, udpLost, signallingOctets }, i) => {
     const at = x((atMs - startMs) / 1000);
     const lost = udpLost.toCorrespondent + udpLost.toVm;
     const small = { size: 12, fill: MARK, anchor: 'middle' };
     return [
       line(at, TOP_PANEL.top - 14, at, TOP_PANEL.top + TOP_PANEL.height, MARK, ' stroke-dasharray="5 4" stroke-width="1.5"'),
       line(at, LOW_PANEL.top, at, LOW_PANEL.top + LOW_PANEL.height, MARK, ' stroke-dasharray="5 4" stroke-width="1.5"'),
-      text(at, TOP_PANEL.top - 54, `${i + 1}. ${move}`, { fill: MARK, anchor: 'middle', weight: 'bold' }),
-      text(at, TOP_PANEL.top - 37, `gap: TCP ${gapSeenByCorrespondentMs.tcpBulk} ms, UDP ${gapSeenByCorrespondentMs.udp} ms`, small),
-      text(at, TOP_PANEL.top - 21, `lost: ${lost} datagrams; signalling: ${signalling.octets} octets`, small),
+      text(at, TOP_PANEL.top - 70, `${i + 1}. ${move}`, { ...small, size: 13, weight: 'bold' }),
+      text(at, TOP_PANEL.top - 53, `gap: TCP ${gapSeenByCorrespondentMs.tcpBulk} ms, UDP ${gapSeenByCorrespondentMs.udp} ms`, small),
+      text(at, TOP_PANEL.top - 37, `lost: ${lost} datagrams`, small),
+      text(at, TOP_PANEL.top - 21, `signalling: ${signallingOctets} octets`, small),
     ].join('\n');
   });
 

@@ -62,7 +62,10 @@ const scenarios = moves.map((move) => ({
   },
   udpLost: { toCorrespondent: lostAt(udp.cn, move), toVm: lostAt(udp.vm, move) },
   udpReordered: { toCorrespondent: overtakenAt(udp.cn, move), toVm: overtakenAt(udp.vm, move) },
-  signalling: captured('signalling.pcap', move.fromMs, move.toMs + AFTERMATH_MS),
+  // What the border says it asked and was answered for this move; beside it, everything between the borders on the wire in
+  // that time, keep-alives and all headers included.
+  signallingOctets: move.signallingOctets,
+  onTheWire: captured('signalling.pcap', move.fromMs, move.toMs),
 }));
 
 const tcp = { cn: tcpCounters('snmp-cn.txt'), vm: tcpCounters('snmp-vm-a1.txt') };
@@ -118,7 +121,8 @@ const rows = [
   ['gap of UDP', ...scenarios.map((s) => `${s.gapSeenByCorrespondentMs.udp} ms`)],
   ['UDP lost, to correspondent / to VM', ...scenarios.map((s) => `${s.udpLost.toCorrespondent} / ${s.udpLost.toVm}`)],
   ['UDP reordered, to correspondent / to VM', ...scenarios.map((s) => `${s.udpReordered.toCorrespondent} / ${s.udpReordered.toVm}`)],
-  ['signalling between borders', ...scenarios.map((s) => `${s.signalling.octets} octets, ${s.signalling.packets} packets`)],
+  ['signalling between the borders', ...scenarios.map((s) => `${s.signallingOctets} octets`)],
+  ['   on the wire, keep-alives included', ...scenarios.map((s) => `${s.onTheWire.octets} octets, ${s.onTheWire.packets} packets`)],
 ];
 const width = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
 console.log('Seen by the correspondent:');

@@ -6,7 +6,7 @@ import { CN, global, L1, under } from './support/addresses.ts';
 import { Lab } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact, expectNoLoss } from './support/sessions.ts';
-import { snapshot } from './support/snapshot.ts';
+import { expectAsBefore, snapshot } from './support/snapshot.ts';
 import { until } from './support/wait.ts';
 
 const lab = new Lab();
@@ -21,7 +21,7 @@ describe('nothing is left behind', () => {
   afterAll(() => lab.down());
 
   const expectNothingLeft = async () => {
-    expect(await snapshot(lab, 'sbr1')).toBe(before);
+    await expectAsBefore(lab, 'sbr1', before);
     expect(existsSync(lab.socket(1))).toBe(false);
   };
 

@@ -5,7 +5,7 @@ import { CN, global, L1 } from './support/addresses.ts';
 import { Lab } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact } from './support/sessions.ts';
-import { snapshot } from './support/snapshot.ts';
+import { expectAsBefore, snapshot } from './support/snapshot.ts';
 
 const lab = new Lab();
 let before: string;
@@ -55,5 +55,5 @@ test('a binding that a reload adds is answered for, one that it removes no longe
 test('nothing is left behind', async () => {
   await lab.stop(1);
 
-  expect(await snapshot(lab, 'sbr1')).toBe(before);
+  await expectAsBefore(lab, 'sbr1', before);
 });

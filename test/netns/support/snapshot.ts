@@ -1,4 +1,5 @@
 /** Everything that a border may have changed in the kernel of its namespace, as text that can be compared. */
+import { expect } from 'vitest';
 import type { Lab } from './lab.ts';
 
 const VIEWS: readonly (readonly string[])[] = [
@@ -19,4 +20,12 @@ export async function snapshot(lab: Lab, node: string): Promise<string> {
     parts.push(`# ${view.join(' ')}\n${stdout}`);
   }
   return parts.join('\n');
+}
+
+/**
+ * The namespace looks again as it did. Reason for the second of patience: the kernel tears down an io_uring, which holds
+ * the TUN, some milliseconds after its process has ended.
+ */
+export async function expectAsBefore(lab: Lab, node: string, before: string): Promise<void> {
+  await expect.poll(() => snapshot(lab, node), { timeout: 1000, interval: 50 }).toBe(before);
 }
