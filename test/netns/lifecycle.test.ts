@@ -11,6 +11,8 @@ import { until } from './support/wait.ts';
 
 const lab = new Lab();
 
+const echoFromCn = (to: string) => lab.run('cn', 'ping', '-6', '-n', '-c', '1', '-W', '1', '-I', CN, to);
+
 describe('nothing is left behind', () => {
   let before: string;
   beforeEach(async () => {
@@ -115,6 +117,31 @@ describe('a wrong configuration', () => {
   });
 });
 
+describe('network: manual', () => {
+  beforeAll(() => lab.up());
+  afterAll(() => lab.down());
+
+  test('the border prints the commands and runs none of them; once somebody has run them, it forwards', async () => {
+    await lab.stop(1);
+    const before = await snapshot(lab, 'sbr1');
+    lab.editConfig(1, (text) => `${text}network: manual\n`);
+
+    await lab.start(1);
+
+    const commands = (await lab.log(1)).split('\n').filter((line) => /^(ip|sysctl) /.test(line));
+    expect(commands.length).toBeGreaterThan(10);
+    expect(await lab.exec('sbr1', 'ip', '-6', 'rule')).not.toContain('ilnp0');
+    expect(await lab.exec('sbr1', 'sysctl', '-n', 'net.ipv6.conf.all.forwarding')).toBe('0\n');
+    expect((await echoFromCn(global('a1'))).code).not.toBe(0);
+
+    await lab.exec('sbr1', 'sh', '-ec', commands.join('\n'));
+
+    await until('the VM to answer', async () => (await echoFromCn(global('a1'))).code === 0);
+    await lab.stop(1);
+    expect(await snapshot(lab, 'sbr1')).not.toBe(before); // what others have set up is theirs to remove
+  });
+});
+
 describe('a border at work', () => {
   beforeAll(() => lab.up());
   afterAll(() => lab.down());
@@ -140,14 +167,14 @@ describe('a border at work', () => {
     const datagrams = await openSession(lab, 'udp', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
     await datagrams.connector.receives(200);
     const links = await lab.exec('sbr1', 'ip', '-o', 'link');
-    expect((await echo(`${L1}d1`)).code).not.toBe(0);
+    expect((await echoFromCn(`${L1}d1`)).code).not.toBe(0);
 
     lab.editConfig(1, (text) =>
       text.replace('bindings:\n', 'bindings:\n  - { nid: "0:0:0:d1", guest: "fd00:1::/64", home: site1, at: site1 }\n'),
     );
     await lab.reload(1);
 
-    await until('the new NID to answer', async () => (await echo(`${L1}d1`)).code === 0);
+    await until('the new NID to answer', async () => (await echoFromCn(`${L1}d1`)).code === 0);
     await datagrams.connector.receives(200);
     expectNoLoss(await datagrams.end());
     expect(await lab.pid(1)).toBe(pid);
@@ -175,12 +202,18 @@ describe('a border at work', () => {
     lab.editConfig(1, (text) => text.replace(/.*name: isp2.*\n/, ''));
 
     await lab.reload(1);
-    await until('the second uplink to be gone', async () => (await echo(under('2001:db8:11::', 'a1'))).code !== 0);
-    expect((await echo(global('a1'))).code).toBe(0);
+    await until(
+      'the second uplink to be gone',
+      async () => (await echoFromCn(under('2001:db8:11::', 'a1'))).code !== 0,
+    );
+    expect((await echoFromCn(global('a1'))).code).toBe(0);
 
     lab.editConfig(1, () => right);
     await lab.reload(1);
-    await until('the second uplink to be back', async () => (await echo(under('2001:db8:11::', 'a1'))).code === 0);
+    await until(
+      'the second uplink to be back',
+      async () => (await echoFromCn(under('2001:db8:11::', 'a1'))).code === 0,
+    );
     expect(await snapshot(lab, 'sbr1')).toBe(before);
   });
 
@@ -192,8 +225,6 @@ describe('a border at work', () => {
       expect(await lab.show(what, 1)).toBeTypeOf('object');
     }
   });
-
-  const echo = (to: string) => lab.run('cn', 'ping', '-6', '-n', '-c', '1', '-W', '1', '-I', CN, to);
 });
 
 /** Processor time of all threads of a process in milliseconds. */

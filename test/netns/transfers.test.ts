@@ -15,6 +15,7 @@ describe.each([
   ['single reads by io_uring', ['--tun-io', 'uring-single']],
   ['poll, read and write', ['--tun-io', 'poll']],
   ['poll, read and write, no offload anywhere', ['--tun-io', 'poll', '--tun-offload', 'false', '--nic-offload', 'off']],
+  ['two queues', ['--tun-queues', '2']],
   ['jumbo frames', ['--mtu', '9000']],
 ])('%s', (_what, options) => {
   beforeAll(() => lab.up(...options));
@@ -44,9 +45,9 @@ describe.each([
       lab,
       'udp',
       { listener: 'vm-a1', connector: 'cn', to: global('a1') },
-      { listener: ['--interval', '0.1', '--size', '1200'], connector: ['--interval', '0.1', '--size', '50'] },
+      { listener: ['--interval', '0.25', '--size', '1200'], connector: ['--interval', '0.25', '--size', '50'] },
     );
-    await session.connector.receives(5000);
+    await session.connector.receives(4000);
     expectNoLoss(await session.end());
   });
 });
