@@ -184,6 +184,13 @@ describe('packets whose checksum nobody vouches for', () => {
     expect(wireOf(written(batch))).toEqual(asWire(batch));
   });
 
+  test('UDP that ends before its packet does is never joined: cut again it would have grown', () => {
+    const batch = [1, 2, 3].map((k) => given(udp(64, k), DATA_VALID));
+    for (const { packet } of batch) packet.set([0, 70], 44);
+
+    expect(wireOf(written(batch))).toEqual(asWire(batch));
+  });
+
   test('a forged DATA_VALID over wrong checksums leaves with right ones', () => {
     const right = stream(4);
     const forged = right.map((p) => {

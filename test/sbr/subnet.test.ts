@@ -201,6 +201,8 @@ describe('hairpin: by global address, each is seen under its own global one', ()
 describe('what must not pass', () => {
   test.each([
     ['a source of no map', INSIDE, 'fd02::9', CN, v.DROP_UNKNOWN_SOURCE],
+    ['a source of no map, towards a guest', INSIDE, 'fd02::9', GUEST, v.DROP_UNKNOWN_SOURCE],
+    ['a source of no map, towards a host', INSIDE, 'fd02::9', HOST, v.DROP_UNKNOWN_SOURCE],
     ['a host of the link without a map, to the world', INSIDE, 'fd00:1::99', CN, v.DROP_UNKNOWN_SOURCE],
     ['an external Locator as a source inside', INSIDE, HOST_GLOBAL, CN, v.DROP_UNKNOWN_SOURCE],
     ['an internal source from outside', OUTSIDE, HOST, OTHER_GLOBAL, v.DROP_SPOOFED_SOURCE],

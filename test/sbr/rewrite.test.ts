@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { OUTSIDE } from '../../src/packet/batch.ts';
+import { DROP_TRANSPORT_TRUNCATED } from '../../src/packet/verdict.ts';
+import { ipv6, tcpSegment, udp6, udpSegment } from '../support/packets.ts';
+import { bound, fibOf, pass, siteConfig } from '../support/sites.ts';
+
+const CN = '2001:db8:c::c0';
+const GLOBAL = '2001:db8:2::a1';
+const GUEST = 'fd00:2::a1';
+const CHECKSUM = 46;
+
+/** Site 2, with one uplink, by the short cut or by the whole rule. */
+function site(straight: boolean) {
+  const fib = fibOf(siteConfig(2, 2, [bound('a1', 'fd00:2::/64', 2, 2)]));
+  expect(fib.straight).toBe(true);
+  fib.straight = straight;
+  return fib;
+}
+
+/** The payload of two octets with which a datagram to `dst` has the checksum `wanted`. */
+function payloadFor(dst: string, wanted: number): Uint8Array {
+  for (let word = 0; word <= 0xffff; word++) {
+    const payload = Uint8Array.of(word >>> 8, word & 0xff);
+    const packet = udp6({ src: CN, dst }, payload);
+    if (((packet[CHECKSUM]! << 8) | packet[CHECKSUM + 1]!) === wanted) return payload;
+  }
+  throw new RangeError(`no payload gives ${wanted}`);
+}
+
+describe.each([
+  ['on the short cut', true],
+  ['by the whole rule', false],
+])('a checksum, %s', (_, straight) => {
+  test('of UDP that becomes zero is written as 0xffff: zero would read as none (RFC 8200 section 8.1)', () => {
+    const payload = payloadFor(GUEST, 0xffff);
+    const { packet } = pass(site(straight), OUTSIDE, udp6({ src: CN, dst: GLOBAL }, payload));
+
+    expect([...packet.slice(CHECKSUM, CHECKSUM + 2)]).toEqual([0xff, 0xff]);
+    expect(packet.slice(40)).toEqual(udp6({ src: CN, dst: GUEST }, payload).slice(40));
+  });
+
+  test.each([
+    [6, 17, tcpSegment],
+    [17, 7, udpSegment],
+  ])('of protocol %i out of reach behind %i octets is not written', (protocol, octets, segment) => {
+    const h = { src: CN, dst: GLOBAL };
+    const cut = ipv6(h, protocol, segment(h, new Uint8Array(0)).slice(0, octets));
+
+    expect(pass(site(straight), OUTSIDE, cut).verdict).toBe(DROP_TRANSPORT_TRUNCATED);
+  });
+
+  test('of UDP of 0xffff, the other name of zero, is updated like any other', () => {
+    const payload = payloadFor(GLOBAL, 0xffff);
+    const { packet } = pass(site(straight), OUTSIDE, udp6({ src: CN, dst: GLOBAL }, payload));
+
+    expect(packet.slice(40)).toEqual(udp6({ src: CN, dst: GUEST }, payload).slice(40));
+  });
+});
