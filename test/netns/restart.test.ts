@@ -3,7 +3,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { CN, global, type Site } from './support/addresses.ts';
 import { labForThisFile } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
-import { expectIntact } from './support/sessions.ts';
+import { expectIntact, expectSameOctets } from './support/sessions.ts';
 
 const lab = labForThisFile();
 
@@ -12,14 +12,24 @@ beforeEach(() => lab.move('a1', 'host1'));
 async function liveThrough(interruption: () => Promise<void>): Promise<void> {
   const inbound = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
   const outbound = await openSession(lab, 'records', { listener: 'cn', connector: 'vm-a1', to: CN });
+  const bulk = await openSession(
+    lab,
+    'bulk',
+    { listener: 'vm-a1', connector: 'cn', to: global('a1') },
+    { listener: ['--send', 'all'] },
+  );
   const all = [inbound, outbound].flatMap(({ connector, listener }) => [connector, listener]);
   await Promise.all(all.map((probe) => probe.receives(300)));
 
+  await bulk.connector.receives(10_000_000);
+
   await interruption();
   await Promise.all(all.map((probe) => probe.receives(300, 20_000)));
+  await bulk.connector.receives(10_000_000, 20_000);
 
   expectIntact(await inbound.end());
   expectIntact(await outbound.end());
+  expectSameOctets(await bulk.end());
 }
 
 const whereIsA1 = async (site: Site) =>
