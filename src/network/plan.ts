@@ -58,7 +58,7 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
   };
   for (const tun of [outside, inside, site])
     steps.push({
-      run: ['link', 'set', 'dev', tun, 'mtu', '65535', 'txqueuelen', '1000', 'multicast', 'off', 'up'],
+      run: ['link', 'set', 'dev', tun, 'mtu', '65535', 'txqueuelen', '4096', 'multicast', 'off', 'up'],
       undo: null,
     });
 
@@ -90,8 +90,8 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
     for (const prefix of new Set([link.l64, ...link.guests].map(formatL64)))
       route(INSIDE_OUT, prefix, 'dev', link.interface);
   }
-  for (const s of config.subnets)
-    route(INSIDE_OUT, formatPrefix(s.inside), 'dev', config.inside[0]!.interface, 'metric', '2048');
+  for (const prefix of new Set(config.subnets.map((s) => formatPrefix(s.inside)))) // one may have a map per uplink
+    route(INSIDE_OUT, prefix, 'dev', config.inside[0]!.interface, 'metric', '2048');
   route(INSIDE_OUT, 'default', 'dev', config.inside[0]!.interface);
   for (const peer of config.peers) {
     const hop = ['via', peer.via, 'dev', peer.interface];
