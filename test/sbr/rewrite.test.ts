@@ -42,7 +42,7 @@ describe.each([
   test.each([
     [6, 17, tcpSegment],
     [17, 7, udpSegment],
-  ])('of protocol %i out of reach behind %i octets is not written', (protocol, octets, segment) => {
+  ] as const)('of protocol %i out of reach behind %i octets is not written', (protocol, octets, segment) => {
     const h = { src: CN, dst: GLOBAL };
     const cut = ipv6(h, protocol, segment(h, new Uint8Array(0)).slice(0, octets));
 
