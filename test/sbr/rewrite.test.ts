@@ -39,12 +39,12 @@ describe.each([
     expect(packet.slice(40)).toEqual(udp6({ src: CN, dst: GUEST }, payload).slice(40));
   });
 
+  const h = { src: CN, dst: GLOBAL };
   test.each([
-    [6, 17, tcpSegment],
-    [17, 7, udpSegment],
+    [6, 17, tcpSegment(h, new Uint8Array(0))],
+    [17, 7, udpSegment(h, new Uint8Array(0))],
   ] as const)('of protocol %i out of reach behind %i octets is not written', (protocol, octets, segment) => {
-    const h = { src: CN, dst: GLOBAL };
-    const cut = ipv6(h, protocol, segment(h, new Uint8Array(0)).slice(0, octets));
+    const cut = ipv6(h, protocol, segment.slice(0, octets));
 
     expect(pass(site(straight), OUTSIDE, cut).verdict).toBe(DROP_TRANSPORT_TRUNCATED);
   });
