@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { registerKey } from './key.ts';
 import { registerMove } from './move.ts';
 import { fail } from './output.ts';
+import { registerReplay } from './replay.ts';
 import { registerSbr } from './sbr.ts';
 import { registerShow } from './show.ts';
 
@@ -17,6 +18,7 @@ const program = new Command('ilnp')
   .version(version)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 registerSbr(program);
+registerReplay(program);
 registerMove(program);
 registerShow(program);
 registerKey(program);

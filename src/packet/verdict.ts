@@ -50,6 +50,7 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
     name: 'drop_error_rate',
     meaning: 'would have been answered, but the error rate limit is reached (RFC 4443 2.4 f)',
   },
+  { name: 'drop_astray', meaning: 'sent on between sites so often that it could not pay another time' },
 ];
 
 /** True for the verdicts whose packet is sent. */
