@@ -1,0 +1,251 @@
+/**
+ * A border router in the simulator: the production bindings, compiled tables, path and move machine, as
+ * src/cli/run-border.ts puts them together, in a gateway of ours. A crash loses what a process loses; the record of
+ * moves and the sessions' uplinks stay, as they do on disk.
+ */
+import type { SiteConfig } from '../../src/config/site-config.ts';
+import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
+import { Sessions } from '../../src/ilnp/sessions.ts';
+import { PeerError } from '../../src/sites/peer-error.ts';
+import { type MoveResult, Moves } from '../../src/sites/moves.ts';
+import type { Nid } from '../../src/wire/text.ts';
+import type { SeededRandom } from '../random.ts';
+import { ControlChannel, type ControlEnd, type ControlLines } from './control.ts';
+import { SimDisk } from './disk.ts';
+import type { Engine } from './engine.ts';
+import { Gateway } from './gateway.ts';
+import { SimPath } from './path.ts';
+
+/** Longest time until all workers have switched, microseconds. */
+const SWITCH_US = 300;
+
+/** What others want to know of a border. */
+export interface BorderHooks {
+  readonly onSwitched: (border: SimBorder, bindings: readonly Binding[]) => void;
+  readonly onForced: (nid: string, site: string) => void;
+  readonly onLeave: (border: SimBorder, side: number, octets: Uint8Array) => void;
+}
+
+interface Running {
+  readonly bindings: Bindings;
+  readonly path: SimPath;
+  readonly moves: Moves;
+  readonly channels: Map<string, ControlChannel>;
+  isAlive: boolean;
+}
+
+export class SimBorder {
+  readonly config: SiteConfig;
+  readonly disk: SimDisk;
+  readonly gateway: Gateway;
+  readonly end: ControlEnd;
+  /** Verdicts of earlier lives. */
+  readonly pastVerdicts: Record<string, number> = {};
+  /** Signalling on the connections this border opened, all lives. */
+  pastOctets = 0;
+  crashes = 0;
+  running: Running | undefined;
+  readonly #engine: Engine;
+  readonly #random: SeededRandom;
+  readonly #lines: ControlLines;
+  readonly #hooks: BorderHooks;
+  readonly #sessions: Sessions;
+  readonly #addresses: { readonly outside: Uint8Array; readonly inside: Uint8Array };
+  readonly #uplinkUp: boolean[];
+  #peers: readonly SimBorder[] = [];
+  #isPowered = true;
+
+  constructor(options: {
+    readonly engine: Engine;
+    readonly config: SiteConfig;
+    readonly lines: ControlLines;
+    readonly hooks: BorderHooks;
+    readonly addresses: { readonly outside: Uint8Array; readonly inside: Uint8Array };
+  }) {
+    const { engine, config, lines, hooks, addresses } = options;
+    this.#engine = engine;
+    this.config = config;
+    this.#lines = lines;
+    this.#hooks = hooks;
+    this.#addresses = addresses;
+    this.#random = engine.random(`border ${config.site}`);
+    this.#uplinkUp = config.uplinks.map(() => true);
+    this.disk = new SimDisk(engine, config.site);
+    const words = new Int32Array(Sessions.words(config.limits.sessions));
+    this.#sessions = new Sessions(words, this.#random.next());
+    this.gateway = new Gateway({
+      name: config.site,
+      siteL64: config.inside[0]!.l64,
+      outsideAddress: addresses.outside,
+      insideAddress: addresses.inside,
+      path: () => this.running?.path ?? null,
+      now: () => engine.now,
+      onLeave: (side, octets) => hooks.onLeave(this, side, octets),
+    });
+    this.end = {
+      name: config.site,
+      isUp: () => this.running !== undefined,
+      isPowered: () => this.#isPowered,
+      handle: (from, request) => this.#running.moves.handle(from, request),
+      connected: (site) => this.running?.moves.connected(site),
+    };
+  }
+
+  get name(): string {
+    return this.config.site;
+  }
+
+  /** Signalling octets on the connections this border opened. */
+  get octets(): number {
+    let octets = this.pastOctets;
+    for (const channel of this.running?.channels.values() ?? []) octets += channel.octets;
+    return octets;
+  }
+
+  get sessions(): Sessions {
+    return this.#sessions;
+  }
+
+  /** Starts from the configuration, the record and the sessions of before. */
+  start(peers: readonly SimBorder[]): void {
+    if (this.running !== undefined) return;
+    this.#peers = peers.filter((peer) => peer !== this);
+    this.#isPowered = true;
+    const seed = (): [number, number] => [this.#random.next(), this.#random.next()];
+    const { config, disk } = this;
+    const bindings = new Bindings(config.limits.bindings, seed());
+    for (const binding of config.bindings) bindings.put({ ...binding, epoch: 0 });
+    for (const { nid, at, epoch } of disk.moved.values()) {
+      const binding = bindings.get(nid);
+      if (binding !== undefined) bindings.put({ ...binding, at, epoch });
+    }
+    const around = {
+      uplinkUp: this.#uplinkUp,
+      outsideAddress: this.#addresses.outside,
+      insideAddress: this.#addresses.inside,
+    };
+    const path = new SimPath(config, bindings, { around, sessions: this.#sessions, seed: seed() });
+    path.put(bindings.all());
+    const running: Running = { bindings, path, moves: this.#machine(bindings, () => running), channels: new Map(), isAlive: true };
+    this.running = running;
+    for (const peer of this.#peers) {
+      const { end: self } = this;
+      const channel = new ControlChannel({
+        engine: this.#engine,
+        lines: this.#lines,
+        self,
+        peer: peer.end,
+        life: this.crashes,
+      });
+      channel.twin = peer.running?.channels.get(this.name);
+      const other = peer.running?.channels.get(this.name);
+      if (other !== undefined) other.twin = channel;
+      running.channels.set(peer.name, channel);
+    }
+    running.moves.start([...disk.open.values()]);
+    this.#engine.touch();
+    this.#engine.trace.add(this.#engine.now, this.name, 'started');
+    this.#hooks.onSwitched(this, [...bindings.all()]);
+  }
+
+  /** The process dies; with `power` the machine as well, so that nobody is told. */
+  crash(power = false): void {
+    const { running } = this;
+    if (running === undefined) return;
+    this.crashes++;
+    this.pastOctets = this.octets;
+    for (const [name, count] of Object.entries(running.path.verdicts()))
+      this.pastVerdicts[name] = (this.pastVerdicts[name] ?? 0) + count;
+    running.isAlive = false;
+    running.moves.close();
+    for (const channel of running.channels.values()) channel.close();
+    this.running = undefined;
+    this.#isPowered = !power;
+    this.#engine.trace.add(this.#engine.now, this.name, power ? 'vanished' : 'crashed');
+  }
+
+  setUplink(name: string, isUp: boolean): void {
+    const index = this.config.uplinks.findIndex((uplink) => uplink.name === name);
+    if (index < 0) throw new RangeError(`${this.name} has no uplink ${name}`);
+    this.#uplinkUp[index] = isUp;
+    this.running?.path.setUplink(index, isUp);
+  }
+
+  /** As `ilnp move` on this border. */
+  move(nid: Nid, to: string, force: boolean): Promise<MoveResult> {
+    this.#engine.touch();
+    return this.#running.moves.move(nid, to, { force });
+  }
+
+  /** True if this border gives packets for the identifier to a guest of its own, or would once it runs again. */
+  isActive(nid: Nid): boolean {
+    if (this.running !== undefined) return this.running.path.isHere(nid);
+    const recorded = this.disk.moved.get(`${nid.hi}:${nid.lo}`);
+    const configured = this.config.bindings.find((b) => b.nid.hi === nid.hi && b.nid.lo === nid.lo);
+    return (recorded ?? configured)?.at === this.name;
+  }
+
+  verdicts(): Record<string, number> {
+    const sums = { ...this.pastVerdicts };
+    for (const [name, count] of Object.entries(this.running?.path.verdicts() ?? {}))
+      sums[name] = (sums[name] ?? 0) + count;
+    return sums;
+  }
+
+  get #running(): Running {
+    if (this.running === undefined) throw new RangeError(`${this.name} is down`);
+    return this.running;
+  }
+
+  #machine(bindings: Bindings, self: () => Running): Moves {
+    const engine = this.#engine;
+    return new Moves({
+      site: this.name,
+      bindings,
+      record: { append: (entries) => this.disk.append(entries, () => self().isAlive) },
+      apply: (moved) => this.#apply(moved, self()),
+      send: (site, request, timeoutMs) =>
+        self().channels.get(site)?.request(request, timeoutMs) ??
+        Promise.reject(new PeerError(`${site} is not configured`, false)),
+      peers: () => this.config.peers.map((peer) => peer.site),
+      clock: {
+        now: () => engine.now,
+        after: (ms, run) =>
+          engine.after(ms * 1000, () => {
+            if (!self().isAlive) return;
+            engine.touch();
+            run();
+          }),
+      },
+      octets: () => this.octets,
+      log: {
+        info: () => {},
+        warn: (fields, message) => {
+          const { nid, site } = fields as { readonly nid?: string; readonly site?: string };
+          if (message.startsWith('moved by force') && nid !== undefined && site !== undefined)
+            this.#hooks.onForced(nid, site);
+        },
+      },
+    });
+  }
+
+  /** Store and table switch together; the promise comes a little later, as the workers' answers do. */
+  #apply(moved: readonly Binding[], running: Running): Promise<void> {
+    const engine = this.#engine;
+    return new Promise((resolve) => {
+      engine.after(this.#random.below(SWITCH_US), () => {
+        if (!running.isAlive) return;
+        for (const binding of moved) {
+          running.bindings.put(binding);
+          engine.trace.add(engine.now, this.name, `${binding.nid.lo.toString(16)} at ${binding.at} ${binding.epoch}`);
+        }
+        running.path.put(moved);
+        this.#hooks.onSwitched(this, moved);
+        engine.after(this.#random.below(SWITCH_US), () => {
+          engine.touch();
+          if (running.isAlive) resolve();
+        });
+      });
+    });
+  }
+}

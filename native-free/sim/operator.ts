@@ -1,0 +1,151 @@
+/**
+ * Whoever moves the guests: carries a guest over, then says so with `ilnp move`, one move of a guest at a time. If that
+ * fails, the guest goes back to where its home says it is.
+ */
+import type { SimBorder } from './border.ts';
+import type { Station, World } from './world.ts';
+
+/** How often the operator looks whether home has made up its mind. */
+const LOOK_US = 100_000;
+
+export interface MoveOrder {
+  readonly guest: string;
+  readonly to: string;
+  readonly by: string | undefined;
+  readonly force: boolean;
+  readonly downtimeMs: number;
+}
+
+/** What became of a move. */
+export interface MoveReport {
+  readonly guest: string;
+  readonly from: string;
+  readonly to: string;
+  /** Microseconds: when the guest was taken away, and when the borders were done. */
+  readonly at: number;
+  doneAt: number;
+  state: 'done' | 'failed' | 'under way';
+  /** Why it failed. */
+  why: string;
+  /** Signalling octets. */
+  octets: number;
+  /** How long borders took to agree, milliseconds. */
+  agreementMs: number;
+}
+
+export class Operator {
+  readonly moves: MoveReport[] = [];
+  readonly #world: World;
+  readonly #waiting = new Map<string, MoveOrder[]>();
+  readonly #busy = new Set<string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get isIdle(): boolean {
+    return this.#busy.size === 0;
+  }
+
+  /** Moves a guest as soon as its earlier moves are over. */
+  order(order: MoveOrder): void {
+    const waiting = this.#waiting.get(order.guest) ?? [];
+    this.#waiting.set(order.guest, waiting);
+    waiting.push(order);
+    if (!this.#busy.has(order.guest)) this.#next(order.guest);
+  }
+
+  #next(guest: string): void {
+    const order = this.#waiting.get(guest)?.shift();
+    if (order === undefined) {
+      this.#busy.delete(guest);
+      return;
+    }
+    this.#busy.add(guest);
+    const world = this.#world;
+    const { engine } = world;
+    const station = world.station(guest);
+    const report: MoveReport = {
+      guest,
+      from: station.at ?? '',
+      to: order.to,
+      at: engine.now,
+      doneAt: engine.now,
+      state: 'under way',
+      why: '',
+      octets: 0,
+      agreementMs: 0,
+    };
+    this.moves.push(report);
+    engine.trace.add(engine.now, guest, `moves from ${report.from} to ${order.to}`);
+    const stays = station.at === order.to;
+    if (!stays) world.detach(station);
+    engine.after(stays ? 0 : order.downtimeMs * 1000, () => {
+      world.attach(station, order.to);
+      this.#tell(order, station, report);
+    });
+  }
+
+  #tell(order: MoveOrder, station: Station, report: MoveReport): void {
+    const world = this.#world;
+    const { engine } = world;
+    const asked = this.#asked(order, station);
+    if (asked === undefined) return this.#failed(order, station, report, 'no border is running');
+    const lives = asked.crashes;
+    const started = engine.now;
+    let isOver = false;
+    const over = (): boolean => {
+      const first = !isOver;
+      isOver = true;
+      return first;
+    };
+    asked.move(station.guest!.nid, order.to, order.force).then(
+      (result) => {
+        if (!over()) return;
+        report.state = 'done';
+        report.octets = result.octets;
+        report.doneAt = engine.now;
+        report.agreementMs = (engine.now - started) / 1000;
+        engine.after(0, () => this.#next(order.guest));
+      },
+      (error: Error) => {
+        if (over()) this.#failed(order, station, report, error.message);
+      },
+    );
+    const look = (): void => {
+      if (isOver) return;
+      if (asked.crashes === lives) return void engine.after(LOOK_US, look);
+      if (over()) this.#failed(order, station, report, `${asked.name} died`);
+    };
+    look();
+  }
+
+  #asked({ by }: MoveOrder, { guest }: Station): SimBorder | undefined {
+    const { borders } = this.#world;
+    const wanted = borders.find((border) => border.name === (by ?? guest!.home));
+    return wanted?.running === undefined ? borders.find((border) => border.running !== undefined) : wanted;
+  }
+
+  #failed(order: MoveOrder, station: Station, report: MoveReport, why: string): void {
+    const { engine } = this.#world;
+    report.state = 'failed';
+    report.why = why;
+    report.doneAt = engine.now;
+    engine.trace.add(engine.now, order.guest, `move failed: ${why}`);
+    this.#follow(order, station);
+  }
+
+  /** Puts the guest where its home finally says it is; while home is down, it stays where it was carried. */
+  #follow(order: MoveOrder, station: Station): void {
+    const world = this.#world;
+    const home = world.border(station.guest!.home);
+    const look = (): void => {
+      const { running } = home;
+      if (running !== undefined && running.moves.unsettled === 0) {
+        world.attach(station, running.bindings.get(station.guest!.nid)!.at);
+        this.#next(order.guest);
+      } else world.engine.after(LOOK_US, look);
+    };
+    world.engine.after(LOOK_US, look);
+  }
+}

@@ -1,0 +1,102 @@
+/** The production path of one border: compiled tables and `forward`, one packet at a time. */
+import type { SiteConfig } from '../../src/config/site-config.ts';
+import type { Binding, Bindings } from '../../src/ilnp/bindings.ts';
+import { LocatorTable, S_CLASS } from '../../src/ilnp/locator-table.ts';
+import type { Sessions } from '../../src/ilnp/sessions.ts';
+import { HEADROOM, PacketBatch } from '../../src/packet/batch.ts';
+import { ANSWERED, isSent, VERDICTS } from '../../src/packet/verdict.ts';
+import { compile, type Surroundings } from '../../src/sbr/compile.ts';
+import { C_FLAGS, CLASS_WORDS, COUNTERS, Fib, HERE } from '../../src/sbr/fib.ts';
+import { forward } from '../../src/sbr/forward.ts';
+import { native32 } from '../../src/wire/bytes.ts';
+import type { Nid } from '../../src/wire/text.ts';
+import { type Packet, packetOf } from './packet.ts';
+
+/** Octets of one slot: room for an error that quotes what came. */
+const SLOT = 2 * HEADROOM + 9216;
+
+export interface Passed {
+  readonly packet: Packet;
+  readonly egress: number;
+}
+
+export class SimPath {
+  readonly fib: Fib;
+  readonly bindings: Bindings;
+  readonly #config: SiteConfig;
+  readonly #around: { uplinkUp: boolean[] } & Omit<Surroundings, 'uplinkUp'>;
+  readonly #batch = new PacketBatch(new ArrayBuffer(SLOT), 1, false);
+  #compiledClasses = 0;
+
+  constructor(
+    config: SiteConfig,
+    bindings: Bindings,
+    options: { readonly around: Surroundings; readonly sessions: Sessions; readonly seed: readonly [number, number] },
+  ) {
+    this.#config = config;
+    this.bindings = bindings;
+    this.#around = { ...options.around, uplinkUp: [...options.around.uplinkUp] };
+    const table = new LocatorTable(config.limits.bindings, options.seed);
+    this.fib = new Fib(this.#compile(), table, options.sessions, new Float64Array(COUNTERS));
+  }
+
+  /** Takes bindings that are in the store already into the table of the path. */
+  put(moved: Iterable<Binding>): void {
+    for (const binding of moved) {
+      const index = this.bindings.classOf(binding);
+      if (this.bindings.classes.length !== this.#compiledClasses) this.fib.load(this.#compile());
+      this.fib.table.put(native32(binding.nid.hi), native32(binding.nid.lo), index, binding.epoch);
+    }
+  }
+
+  /** Says whether the link of an uplink is up. */
+  setUplink(index: number, isUp: boolean): void {
+    this.#around.uplinkUp[index] = isUp;
+    this.fib.load(this.#compile());
+  }
+
+  /** True if the path would hand packets for this identifier to a guest of this site. */
+  isHere(nid: Nid): boolean {
+    const { table, classes } = this.fib;
+    const slot = table.find(native32(nid.hi) | 0, native32(nid.lo) | 0);
+    return slot >= 0 && (classes[(table.slots[slot + S_CLASS]! - 1) * CLASS_WORDS + C_FLAGS]! & HERE) !== 0;
+  }
+
+  /** True if the Locator at `at` has a role here: the kernel routes it into the TUN. */
+  isOwn(octets: Uint8Array, at: number): boolean {
+    const words = new Int32Array(octets.slice(at, at + 8).buffer);
+    return this.fib.role(words[0]!, words[1]!) !== 0;
+  }
+
+  /** Forwards one packet that came from `side`; null if it was dropped. */
+  pass(packet: Packet, side: number, now: number): Passed | null {
+    const batch = this.#batch;
+    if (packet.octets.length > SLOT - 2 * HEADROOM) return null;
+    batch.offset[0] = HEADROOM;
+    batch.length[0] = packet.octets.length;
+    batch.port[0] = side;
+    batch.bytes.set(packet.octets, HEADROOM);
+    batch.count = 1;
+    forward(batch, this.fib, now);
+    const verdict = batch.verdict[0]!;
+    if (!isSent(verdict)) return null;
+    const octets = batch.bytes.slice(HEADROOM, HEADROOM + batch.length[0]!);
+    const sent = verdict === ANSWERED ? packetOf(octets) : { octets, origin: packet.origin };
+    return { packet: sent, egress: batch.egress[0]! };
+  }
+
+  /** Verdicts so far, by name; those that never came are left out. */
+  verdicts(): Record<string, number> {
+    const named: Record<string, number> = {};
+    VERDICTS.forEach(({ name }, verdict) => {
+      const count = this.fib.counters[verdict]!;
+      if (count > 0) named[name] = count;
+    });
+    return named;
+  }
+
+  #compile() {
+    this.#compiledClasses = this.bindings.classes.length;
+    return compile(this.#config, this.bindings, this.#around);
+  }
+}

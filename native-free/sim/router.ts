@@ -1,0 +1,48 @@
+/** A plain IPv6 router: routes by destination prefix, one hop, Packet Too Big, Time Exceeded, no route. */
+import { u32 } from '../../src/wire/bytes.ts';
+import * as ipv6 from '../../src/wire/ipv6.ts';
+import type { L64 } from '../../src/wire/text.ts';
+import * as icmp from './icmp.ts';
+import type { Link } from './link.ts';
+import type { Packet } from './packet.ts';
+
+export class Router {
+  readonly name: string;
+  readonly #address: Uint8Array;
+  readonly #routes = new Map<string, Link>();
+  noRoute = 0;
+
+  constructor(name: string, address: Uint8Array) {
+    this.name = name;
+    this.#address = address;
+  }
+
+  /** Packets to addresses under `l64` go over `link`. */
+  route(l64: L64, link: Link): void {
+    this.#routes.set(`${l64.hi}:${l64.lo}`, link);
+  }
+
+  receive(packet: Packet): void {
+    const link = this.#towards(packet.octets);
+    if (link === undefined) {
+      this.noRoute++;
+      return this.#answer(packet.octets, { type: icmp.DESTINATION_UNREACHABLE, code: 0, value: 0 });
+    }
+    const { octets } = packet;
+    if (octets[ipv6.HOP_LIMIT]! <= 1) return this.#answer(octets, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+    if (octets.length > link.config.mtu)
+      return this.#answer(octets, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+    octets[ipv6.HOP_LIMIT]!--;
+    link.send(packet);
+  }
+
+  #answer(octets: Uint8Array, kind: icmp.ErrorKind): void {
+    const error = icmp.errorPacket(this.#address, octets, kind);
+    if (error !== null) this.#towards(error.octets)?.send(error);
+  }
+
+  #towards(octets: Uint8Array): Link | undefined {
+    if (octets.length < ipv6.HEADER_LENGTH) return undefined;
+    return this.#routes.get(`${u32(octets, ipv6.DST)}:${u32(octets, ipv6.DST + 4)}`);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * A scenario as data: sites, guests, links and their faults, sessions, what happens when, what is expected. Messages say
+ * what was expected; file, line and what came are added where a file is read (scenario.ts).
+ */
+import { z } from 'zod';
+
+const MAPPING = { error: 'a mapping' };
+const LIST = { error: 'a list' };
+const text = (expected: string, form: RegExp) => z.string({ error: expected }).regex(form, { error: expected });
+const number = (min: number, max: number, what: string) => {
+  const error = `${what}, a number from ${min} to ${max}`;
+  return z.number({ error }).min(min, { error }).max(max, { error });
+};
+const whole = (min: number, max: number, what: string) => {
+  const error = `${what}, a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+const yesOrNo = z.boolean({ error: 'true or false' });
+const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
+  z.enum(values, { error: `one of ${values.join(', ')}` });
+
+const name = text('a name of at most 30 letters, digits, "-"', /^[A-Za-z0-9][A-Za-z0-9-]{0,29}$/);
+const probability = number(0, 0.9, 'a probability');
+/** Longest simulated time, seconds. */
+const SECONDS_MAX = 3600;
+const at = number(0, SECONDS_MAX, 'seconds since the start');
+
+const link = (defaults: { delayMs: number; rateMbit: number; queueKib: number }) =>
+  z
+    .strictObject(
+      {
+        delayMs: number(0, 10_000, 'milliseconds').default(defaults.delayMs),
+        rateMbit: number(0.01, 100_000, 'megabits a second').default(defaults.rateMbit),
+        queueKib: number(2, 1_000_000, 'KiB').default(defaults.queueKib),
+        mtu: whole(1280, 9000, 'octets').default(1500),
+        loss: probability.default(0),
+        duplicate: probability.default(0),
+        corrupt: probability.default(0),
+        reorder: probability.default(0),
+        reorderMs: number(0, 1000, 'milliseconds').default(5),
+      },
+      MAPPING,
+    )
+    .prefault({});
+
+const move = {
+  at,
+  guest: name,
+  /** The border that is asked; its home unless said. */
+  by: name.optional(),
+  force: yesOrNo.default(false),
+  /** How long the guest is nowhere while it is carried over. */
+  downtimeMs: number(0, 60_000, 'milliseconds').default(20),
+};
+
+const event = z.discriminatedUnion(
+  'do',
+  [
+    z.strictObject({ do: z.literal('move'), ...move, to: name }, MAPPING),
+    z.strictObject(
+      {
+        do: z.literal('shuttle'),
+        ...move,
+        between: z.array(name, LIST).min(2, { error: 'at least two sites' }),
+        times: whole(1, 100_000, 'moves'),
+        everyMs: number(1, 60_000, 'milliseconds'),
+      },
+      MAPPING,
+    ),
+    z.strictObject(
+      {
+        do: z.literal('cut'),
+        at,
+        between: z.tuple([name, name], { error: 'a list of two sites' }),
+        what: oneOf('control', 'data', 'both').default('both'),
+        forMs: number(0, 3_600_000, 'milliseconds').optional(),
+      },
+      MAPPING,
+    ),
+    z.strictObject({ do: z.literal('crash'), at, site: name, forMs: number(0, 3_600_000, 'milliseconds') }, MAPPING),
+    z.strictObject({ do: z.literal('vanish'), at, site: name }, MAPPING),
+    z.strictObject(
+      { do: z.literal('uplink'), at, site: name, uplink: name, up: yesOrNo, forMs: at.optional() },
+      MAPPING,
+    ),
+  ],
+  { error: 'an event with `do`: move, shuttle, cut, crash, vanish or uplink' },
+);
+
+const flow = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject(
+      {
+        kind: z.literal('tcp'),
+        from: name,
+        to: name,
+        /** Which way the data go, seen from `from`. */
+        data: oneOf('send', 'receive', 'both').default('both'),
+        /** Kilobits a second that the application offers; absent: as fast as TCP allows. */
+        rateKbit: number(1, 1e6, 'kilobits a second').optional(),
+        address: oneOf('guest', 'global').default('global'),
+        startAt: at.default(0.1),
+      },
+      MAPPING,
+    ),
+    z.strictObject(
+      {
+        kind: oneOf('udp', 'ping'),
+        from: name,
+        to: name,
+        everyMs: number(0.1, 60_000, 'milliseconds').default(20),
+        address: oneOf('guest', 'global').default('global'),
+        startAt: at.default(0.1),
+      },
+      MAPPING,
+    ),
+  ],
+  { error: 'a session with `kind`: tcp, udp or ping' },
+);
+
+export const scenarioSchema = z.strictObject(
+  {
+    title: text('one line of text', /^[^\n]{1,120}$/),
+    seed: whole(0, Number.MAX_SAFE_INTEGER, 'a seed').default(1),
+    /** Sessions talk this long; then they close, and what is on its way has `drainSeconds` to arrive. */
+    seconds: number(0.1, SECONDS_MAX, 'seconds'),
+    drainSeconds: number(1, SECONDS_MAX, 'seconds').default(60),
+    sites: z
+      .array(
+        z.strictObject({ name, uplinks: z.array(name, LIST).min(1, { error: 'at least one uplink' }).prefault(['isp1']) }, MAPPING),
+        LIST,
+      )
+      .min(1, { error: 'at least one site' }),
+    guests: z
+      .array(z.strictObject({ name, home: name, at: name.optional(), uplink: name.optional() }, MAPPING), LIST)
+      .min(1, { error: 'at least one guest' }),
+    correspondents: z.array(name, LIST).prefault(['cn']),
+    links: z
+      .strictObject(
+        {
+          uplink: link({ delayMs: 10, rateMbit: 100, queueKib: 256 }),
+          site: link({ delayMs: 2, rateMbit: 1000, queueKib: 1024 }),
+          lan: link({ delayMs: 0.05, rateMbit: 1000, queueKib: 1024 }),
+          access: link({ delayMs: 5, rateMbit: 1000, queueKib: 1024 }),
+          control: z
+            .strictObject(
+              { delayMs: number(0.01, 10_000, 'milliseconds').default(2), loss: probability.default(0) },
+              MAPPING,
+            )
+            .prefault({}),
+        },
+        MAPPING,
+      )
+      .prefault({}),
+    sessions: z.array(flow, LIST).prefault([]),
+    events: z.array(event, LIST).prefault([]),
+    expect: z
+      .strictObject(
+        {
+          sessions: oneOf('live', 'any').default('live'),
+          /** Moves that are done, and that fail. */
+          moves: whole(0, 1_000_000, 'moves').optional(),
+          failedMoves: whole(0, 1_000_000, 'moves').optional(),
+          /** Longest silence that any session may see. */
+          gapMs: number(0, 3_600_000, 'milliseconds').optional(),
+          /** Every border that runs at the end knows where everybody is. */
+          agreement: yesOrNo.default(true),
+        },
+        MAPPING,
+      )
+      .prefault({}),
+  },
+  MAPPING,
+);
+
+export type Scenario = z.output<typeof scenarioSchema>;
+export type ScenarioInput = z.input<typeof scenarioSchema>;
+export type ScenarioEvent = z.output<typeof event>;
+export type ScenarioSession = z.output<typeof flow>;

@@ -1,0 +1,214 @@
+/** The sessions of a scenario: applications that talk, and what came of it. */
+import type { ScenarioSession } from './scenario-schema.ts';
+import * as icmp from './icmp.ts';
+import { Meter } from './meter.ts';
+import * as places from './place.ts';
+import { datagram, EchoSink, UdpSink } from './probe.ts';
+import type { TcpConnection } from './tcp.ts';
+import type { Station, World } from './world.ts';
+
+/** How often an application writes. */
+const WRITE_US = 10_000;
+/** Octets an application without a rate keeps waiting. */
+const BULK_AHEAD = 512 * 1024;
+/** Octets a paced application lets wait before it pauses. */
+const PACED_AHEAD = 256 * 1024;
+
+/** What became of a session. */
+export interface SessionResult {
+  readonly name: string;
+  readonly kind: ScenarioSession['kind'];
+  readonly lived: boolean;
+  /** Why it did not live, in words; empty if it did. */
+  readonly why: string;
+  readonly octets: number;
+  readonly retransmits: number;
+  readonly sent: number;
+  readonly lost: number;
+  readonly repeated: number;
+  /** Longest silence, milliseconds. */
+  readonly gapMs: number;
+}
+
+/** A session under way. */
+export interface Session {
+  readonly name: string;
+  readonly meters: readonly Meter[];
+  /** No more is written or sent from now on. */
+  stop(now: number): void;
+  readonly isOver: boolean;
+  result(): SessionResult;
+}
+
+/** Starts a session when its time comes. */
+export function openSession(world: World, spec: ScenarioSession, index: number): Session {
+  return spec.kind === 'tcp' ? new TcpSession(world, spec, index) : new ProbeSession(world, spec, index);
+}
+
+/** The address under which `from` reaches `to`. */
+function addressFor(to: Station, kind: 'guest' | 'global'): Uint8Array {
+  if (to.guest === undefined) return to.host.addresses[0]!;
+  return places.addressOf(kind === 'guest' ? to.guest.l64 : to.guest.global, to.guest.nid);
+}
+
+class TcpSession implements Session {
+  readonly name: string;
+  readonly meters: Meter[];
+  readonly #world: World;
+  readonly #spec: ScenarioSession & { readonly kind: 'tcp' };
+  #client: TcpConnection | undefined;
+  #server: TcpConnection | undefined;
+  #isStopped = false;
+
+  constructor(world: World, spec: ScenarioSession & { readonly kind: 'tcp' }, index: number) {
+    this.name = `tcp ${spec.from} to ${spec.to}`;
+    this.#world = world;
+    this.#spec = spec;
+    const from = world.station(spec.from);
+    const to = world.station(spec.to);
+    const port = 5000 + index;
+    const meterTo = new Meter(`at ${spec.to}`);
+    const meterFrom = new Meter(`at ${spec.from}`);
+    this.meters = [...(spec.data === 'receive' ? [] : [meterTo]), ...(spec.data === 'send' ? [] : [meterFrom])];
+    to.host.listen(port, (connection) => {
+      this.#server = connection;
+      connection.options.onData = (octets, now) => meterTo.add(octets, now);
+      this.#write(to, spec.data !== 'send', () => this.#server);
+    });
+    world.engine.at(spec.startAt * 1e6, () => {
+      if (this.#isStopped) return;
+      const client = from.host.connect(addressFor(to, spec.address), port, world.engine.now);
+      client.options.onData = (octets, now) => meterFrom.add(octets, now);
+      this.#client = client;
+      from.node.plan();
+      this.#write(from, spec.data !== 'receive', () => this.#client);
+    });
+  }
+
+  get isOver(): boolean {
+    const ends = [this.#client, this.#server];
+    return ends.every((end) => end?.isClosed) || ends.some((end) => end?.isDead) || (this.#isStopped && !this.#client);
+  }
+
+  stop(now: number): void {
+    this.#isStopped = true;
+    for (const meter of this.meters) meter.end(now);
+  }
+
+  result(): SessionResult {
+    const why = this.#why();
+    return {
+      name: this.name,
+      kind: 'tcp',
+      lived: why === '',
+      why,
+      octets: (this.#client?.received ?? 0) + (this.#server?.received ?? 0),
+      retransmits: (this.#client?.sender.retransmits ?? 0) + (this.#server?.sender.retransmits ?? 0),
+      sent: 0,
+      lost: 0,
+      repeated: 0,
+      gapMs: Math.round(Math.max(...this.meters.map((meter) => meter.longest())) / 1000),
+    };
+  }
+
+  #why(): string {
+    const client = this.#client;
+    const server = this.#server;
+    if (client === undefined || server === undefined) return 'never began';
+    if (client.wasReset || server.wasReset) return 'reset';
+    if (client.isDead || server.isDead) return 'given up after too many repetitions';
+    if (!client.intact || !server.intact) return 'data changed on the way';
+    if (!client.isClosed || !server.isClosed) return 'not finished in time';
+    const differs = client.received !== server.sender.written - 1 || server.received !== client.sender.written - 1;
+    return differs ? 'not all data arrived' : '';
+  }
+
+  /** Writes until the session stops, then closes; an end that has nothing to say only closes. */
+  #write(station: Station, isWriter: boolean, end: () => TcpConnection | undefined): void {
+    const { engine } = this.#world;
+    const { rateKbit } = this.#spec;
+    const portion = rateKbit === undefined ? 0 : (rateKbit * WRITE_US) / 8000;
+    let owed = 0;
+    const beat = (): void => {
+      const connection = end();
+      if (connection === undefined || connection.isDead) return;
+      if (this.#isStopped) {
+        connection.close(engine.now);
+        return station.node.plan();
+      }
+      const waiting = connection.unacknowledged;
+      owed = rateKbit === undefined ? BULK_AHEAD - waiting : waiting > PACED_AHEAD ? 0 : owed + portion;
+      if (isWriter && connection.isEstablished && owed >= 1) {
+        connection.write(Math.floor(owed), engine.now);
+        owed -= Math.floor(owed);
+      }
+      station.node.plan();
+      engine.after(WRITE_US, beat);
+    };
+    beat();
+  }
+}
+
+class ProbeSession implements Session {
+  readonly name: string;
+  readonly meters: Meter[];
+  readonly #spec: ScenarioSession & { readonly kind: 'udp' | 'ping' };
+  readonly #sink: UdpSink | EchoSink;
+  #sent = 0;
+  #isStopped = false;
+
+  constructor(world: World, spec: ScenarioSession & { readonly kind: 'udp' | 'ping' }, index: number) {
+    this.name = `${spec.kind} ${spec.from} to ${spec.to}`;
+    this.#spec = spec;
+    const { engine } = world;
+    const from = world.station(spec.from);
+    const to = world.station(spec.to);
+    const isUdp = spec.kind === 'udp';
+    const meter = new Meter(`${spec.kind} at ${isUdp ? spec.to : spec.from}`);
+    this.meters = [meter];
+    const onArrival = (octets: number, now: number): void => {
+      if (!this.#isStopped) meter.add(octets, now);
+    };
+    this.#sink = isUdp ? new UdpSink(7000 + index, onArrival) : new EchoSink(100 + index, onArrival);
+    (isUdp ? to : from).host.add(this.#sink);
+    const src = from.host.addresses[0]!;
+    const dst = addressFor(to, spec.address);
+    const beat = (): void => {
+      if (this.#isStopped) return;
+      const sequence = this.#sent++;
+      from.node.send(
+        isUdp
+          ? datagram({ src, dst }, 7000 + index, sequence)
+          : icmp.echoPacket({ src, dst }, { type: icmp.ECHO_REQUEST, id: 100 + index, sequence }),
+      );
+      engine.after(spec.everyMs * 1000, beat);
+    };
+    engine.at(spec.startAt * 1e6, beat);
+  }
+
+  get isOver(): boolean {
+    return this.#isStopped;
+  }
+
+  stop(now: number): void {
+    this.#isStopped = true;
+    for (const meter of this.meters) meter.end(now);
+  }
+
+  result(): SessionResult {
+    const { received, repeated } = this.#sink.arrivals;
+    return {
+      name: this.name,
+      kind: this.#spec.kind,
+      lived: received > 0,
+      why: received > 0 ? '' : 'nothing ever arrived',
+      octets: received * (this.#spec.kind === 'udp' ? 64 : 8),
+      retransmits: 0,
+      sent: this.#sent,
+      lost: this.#sent - received,
+      repeated,
+      gapMs: Math.round(this.meters[0]!.longest() / 1000),
+    };
+  }
+}
+
