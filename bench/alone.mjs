@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { anchor } from './anchors.mjs';
+import { watchingOthers } from './machine.mjs';
 import { run } from './process.mjs';
 import { REWRITE_SIZES } from './rows.mjs';
 
@@ -33,14 +34,16 @@ export async function rewriteRound(round, say) {
     const lowest = new Map();
     for (let turn = 0; turn < TRIES; turn++) {
       for (const { variant, argv } of order) {
-        const line = await lineOf([...argv, `${bindings}`, `${REPETITIONS}`], `${variant} rewrite-${name}`, say);
+        const measure = () => lineOf([...argv, `${bindings}`, `${REPETITIONS}`], `${variant} rewrite-${name}`, say);
+        const { value: line, othersPercent } = await watchingOthers(measure);
         if (line === undefined) continue;
         const known = lowest.get(variant);
-        if (known === undefined || line.median < known.ns) lowest.set(variant, { ns: line.median, bestNs: line.best });
+        if (known !== undefined && known.values.ns <= line.median) continue;
+        lowest.set(variant, { values: { ns: line.median, bestNs: line.best }, othersPercent });
       }
     }
-    for (const [variant, values] of lowest) {
-      results.push({ round, variant, load: `rewrite-${name}`, values });
+    for (const [variant, { values, othersPercent }] of lowest) {
+      results.push({ round, variant, load: `rewrite-${name}`, values, othersPercent });
       say(`  ${variant.padEnd(13)} rewrite-${name} ${values.ns} ns (best ${values.bestNs})`);
     }
   }
@@ -50,8 +53,9 @@ export async function rewriteRound(round, say) {
 /** Memory and changes of the table of 1,000,000 bindings. */
 export async function tableRound(round, say) {
   if (!existsSync(here('../dist/ilnp/locator-table.js'))) return [];
-  const values = await lineOf([process.execPath, here('./table-sbr.mjs')], 'table', say);
+  const measure = () => lineOf([process.execPath, here('./table-sbr.mjs')], 'table', say);
+  const { value: values, othersPercent } = await watchingOthers(measure);
   if (values === undefined) return [];
   say(`  ${'sbr'.padEnd(13)} table ${values.megabytes.toFixed(1)} MB, ${values.kiloChanges.toFixed(0)} k changes/s`);
-  return [{ round, variant: 'sbr', load: 'table', values }];
+  return [{ round, variant: 'sbr', load: 'table', values, othersPercent }];
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { must } from './process.mjs';
+import { DISTURBED_PERCENT } from './ratios.mjs';
 
 const git = (...words) => must(['git', ...words], { optional: true }).trim();
 
@@ -19,9 +20,6 @@ export function machine() {
     memoryGigabytes: Math.round(totalmem() / 2 ** 30),
   };
 }
-
-/** Beyond this share of one processor used by other programs a measurement counts as disturbed. */
-export const DISTURBED_PERCENT = 10;
 
 const MS_PER_TICK = 10; // USER_HZ is 100 on every Linux
 const KERNEL_THREADS = 2;

@@ -2,12 +2,13 @@
 import { parseArgs } from 'node:util';
 
 /** Bounds: a mistyped number must not keep a machine busy for a day. */
-const LIMITS = { rounds: [1, 20], seconds: [0.5, 30], minutes: [1, 180] };
+const LIMITS = { rounds: [1, 20], seconds: [0.5, 30], minutes: [1, 180], patience: [0, 60] };
 
 export const USAGE = `npm run bench -- [options]
   --rounds N        rounds of all variants, interleaved (default 3, at most ${LIMITS.rounds[1]})
   --seconds S       length of one load (default 2, at most ${LIMITS.seconds[1]})
   --minutes M       no new round begins after M minutes (default 60)
+  --patience M      wait up to M minutes a round for other programs to rest (default 1, 0: never)
   --only A,B        some loads only: idle latency tcp mtu udp stress rewrite table
   --variants A,B    some variants only (the border router's other modes are measured only when named)
   --quick           one round of one second, not written into the history
@@ -25,6 +26,7 @@ export function parse(argv, { loads, variants }) {
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         minutes: { type: 'string' },
+        patience: { type: 'string' },
         only: { type: 'string' },
         variants: { type: 'string' },
         quick: { type: 'boolean', default: false },
@@ -42,6 +44,7 @@ export function parse(argv, { loads, variants }) {
     rounds: Math.trunc(number('rounds', values.rounds, quick ? 1 : 3)),
     seconds: number('seconds', values.seconds, quick ? 1 : 2),
     minutes: number('minutes', values.minutes, 60),
+    patience: number('patience', values.patience, 1),
     only: words('only', values.only, loads),
     variants: words('variants', values.variants, variants),
     history: !quick && !values['no-history'],

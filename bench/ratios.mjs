@@ -16,6 +16,11 @@ export function spread(numbers) {
   return { min: Math.min(...numbers), median: median(numbers), max: Math.max(...numbers), n: numbers.length };
 }
 
+/** Beyond this share of one processor used by other programs a measurement counts as disturbed. */
+export const DISTURBED_PERCENT = 10;
+
+export const isDisturbed = ({ othersPercent }) => othersPercent > DISTURBED_PERCENT;
+
 /** The values of one metric, a Map from round to number. */
 export function byRound(results, variant, load, metric) {
   const found = new Map();
@@ -39,19 +44,30 @@ export function ratio(results, variant, against, load, metric) {
 
 export const VERDICTS = {
   missed: 'FLOOR MISSED',
+  disturbed: 'below floor, but disturbed',
   floor: 'above floor',
   aim: 'aim reached',
   none: '',
   absent: 'not measured',
 };
 
-/** A row of rows.mjs with what was measured; floor and aim are judged on the median. */
+const measure = (results, { of, against, load, metric }) =>
+  against === null
+    ? spread([...byRound(results, of, load, metric).values()])
+    : ratio(results, of, against, load, metric);
+
+/**
+ * A row of rows.mjs with what was measured; floor and aim are judged on the median. Only rounds that other programs did
+ * not disturb count, if there is one; without one a missed floor is not held against the border router.
+ */
 export function judge(results, row) {
-  const measured =
-    row.against === null
-      ? spread([...byRound(results, row.of, row.load, row.metric).values()])
-      : ratio(results, row.of, row.against, row.load, row.metric);
-  return { ...row, measured, verdict: verdictOf(row, measured) };
+  const clean = measure(
+    results.filter((result) => !isDisturbed(result)),
+    row,
+  );
+  const measured = clean ?? measure(results, row);
+  const verdict = verdictOf(row, measured);
+  return { ...row, measured, verdict: verdict === 'missed' && clean === null ? 'disturbed' : verdict };
 }
 
 function verdictOf({ better, floor, aim }, measured) {

@@ -9,19 +9,17 @@ import { rewriteRound, tableRound } from './alone.mjs';
 import { OUT, prepare } from './anchors.mjs';
 import * as lab from './lab.mjs';
 import { LOADS, suits } from './loads.mjs';
-import { DISTURBED_PERCENT, load as loadAverage, machine, quiet, watchingOthers } from './machine.mjs';
+import { load as loadAverage, machine, quiet, watchingOthers } from './machine.mjs';
 import { isUsageError, parse, USAGE } from './options.mjs';
 import { picture } from './picture.mjs';
 import { endAll, installed, must } from './process.mjs';
-import { judge } from './ratios.mjs';
+import { DISTURBED_PERCENT, isDisturbed, judge } from './ratios.mjs';
 import { historyLine, misses, targetTable, valueTable } from './report.mjs';
 import { ROWS, TABLES } from './rows.mjs';
 import { EXTRA_VARIANTS, VARIANTS } from './variants.mjs';
 
 const HISTORY = fileURLToPath(new URL('./history.jsonl', import.meta.url));
-const TRIES = 3;
-const QUIET_MS = 10_000;
-const PATIENCE_MS = 60_000;
+const TRIES = 5;
 const say = (line) => process.stderr.write(`${line}\n`);
 
 const compact = (values) =>
@@ -41,7 +39,7 @@ async function undisturbed(measureOnce, patience) {
     if (best === undefined || othersPercent < best.othersPercent) best = { values, othersPercent };
     if (othersPercent <= DISTURBED_PERCENT || patience.ms <= 0) break;
     const begin = performance.now();
-    const isQuiet = (await quiet(Math.min(QUIET_MS, patience.ms))) <= DISTURBED_PERCENT;
+    const isQuiet = (await quiet(patience.ms)) <= DISTURBED_PERCENT;
     patience.ms -= performance.now() - begin;
     if (!isQuiet) break;
   }
@@ -83,8 +81,8 @@ async function measureAll(variants, loads, options) {
       say(`stopped after ${round} rounds: ${options.minutes} minutes are over`);
       break;
     }
-    const patience = { ms: PATIENCE_MS };
-    const othersPercent = await quiet(QUIET_MS);
+    const patience = { ms: options.patience * 60_000 };
+    const othersPercent = await quiet(0);
     say(`round ${round + 1} of ${options.rounds}; others use ${othersPercent} % of a processor, load ${loadAverage()}`);
     for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
       const suited = loads.filter((load) => suits(load, variant));
@@ -154,7 +152,7 @@ function print(record) {
   }
   console.log(targetTable(judged));
   console.log('* encrypts and runs on both ends on these processors: not like for like');
-  const disturbed = results.filter(({ othersPercent }) => othersPercent > DISTURBED_PERCENT);
+  const disturbed = results.filter(isDisturbed);
   const worst = Math.max(0, ...disturbed.map(({ othersPercent }) => othersPercent));
   const how = disturbed.length > 0 ? `, the worst by ${worst} % of a processor` : '';
   console.log(`${disturbed.length} of ${results.length} measurements were disturbed by other programs${how}`);
