@@ -41,7 +41,7 @@ export interface ReplaySummary {
   readonly packets: number;
   /** Frames that hold no IPv6 packet. */
   readonly otherFrames: number;
-  /** IPv6 packets the border would not have seen: link-local, multicast, or already on their way out. */
+  /** Packets the border would not have seen: IPv4, link-local, multicast, or already on their way out. */
   readonly passedOver: number;
   /** Of the path (sbr/counters.ts). */
   readonly counters: Record<string, number>;
@@ -73,6 +73,7 @@ export function* replay(options: ReplayOptions): Generator<ReplayedPacket, Repla
     options.file,
     (batch, frame, { direction }) => {
       if (fixed >= 0) return fixed;
+      if (batch.bytes[batch.offset[0]!]! >>> 4 !== 6) return NOT_OURS; // no route for it leads to a border
       const known = frame.interface.name === undefined ? undefined : interfaces.get(frame.interface.name);
       if (direction !== undefined && direction === (known?.after ?? 'out')) return NOT_OURS;
       const side = sideOf(batch, 0, fib);

@@ -20,13 +20,13 @@ const IPV6 = 0x86dd;
 const VLAN_TAGS: ReadonlySet<number> = new Set([0x8100, 0x88a8, 0x9100]);
 const SLL_OUTGOING = 4;
 
-/** The IPv6 packet in a frame; null when it holds something else. Throws E_CAPTURE for a link type not read here. */
+/** The packet in a frame that may be IPv6; null when it holds something else. Throws E_CAPTURE for a link type not read here. */
 export function networkLayer(frame: Frame, file: string): NetworkLayer | null {
   const { octets: b, direction } = frame;
   switch (frame.interface.linkType) {
-    case LINK_RAW:
+    case LINK_RAW: // of any version, as a TUN would hand it over
     case LINK_IPV6:
-      return b.length > 0 && b[0]! >>> 4 === 6 ? { at: 0, direction } : null;
+      return b.length > 0 ? { at: 0, direction } : null;
     case LINK_ETHERNET: {
       let at = 12;
       while (VLAN_TAGS.has(type(b, at))) at += 4;

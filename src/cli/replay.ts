@@ -85,7 +85,7 @@ async function print(packets: ReturnType<typeof replay>, json: boolean, out: Out
   let text: string[] = [];
   for (;;) {
     const { done, value } = packets.next();
-    if (!done) text.push(json ? `${JSON.stringify(value)}\n` : `${line(value)}\n`);
+    if (!done) text.push(json ? `${JSON.stringify(value)}\n` : `${replayedLine(value)}\n`);
     if (text.length > 0 && (done || text.length === LINES_AT_ONCE)) {
       await out.write(text.join(''));
       text = [];
@@ -95,7 +95,7 @@ async function print(packets: ReturnType<typeof replay>, json: boolean, out: Out
 }
 
 /** `12  1700000000.004211  outside > inside  forwarded  TCP ...: why`. */
-function line({ number, time, side, egress, decision, packet, why }: ReplayedPacket): string {
+export function replayedLine({ number, time, side, egress, decision, packet, why }: ReplayedPacket): string {
   const at = `${time.seconds}.${String(Math.floor(time.nanoseconds / 1000)).padStart(6, '0')}`;
   return `${number}  ${at}  ${side}${egress === null ? '' : ` > ${egress}`}  ${decision}  ${packet}: ${why}`;
 }

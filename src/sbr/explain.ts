@@ -50,7 +50,7 @@ export class Explainer {
   #why(verdict: number, before: Uint8Array, after: Uint8Array): string {
     if (before.length < ipv6.HEADER_LENGTH) return VERDICTS[verdict]!.meaning;
     if (verdict === ANSWERED)
-      return `${VERDICTS[verdict]!.meaning}: nobody has bound ${this.#node(before, ipv6.DST)}; ${explainPacket(after, 0, after.length)}`;
+      return `${VERDICTS[verdict]!.meaning}: ${this.#node(before, ipv6.DST)}; ${explainPacket(after, 0, after.length)}`;
     if (verdict !== FORWARD)
       return `${VERDICTS[verdict]!.meaning}; source ${this.#end(before, ipv6.SRC)}, destination ${this.#end(before, ipv6.DST)}`;
 
@@ -59,13 +59,13 @@ export class Explainer {
       this.#change('destination', before, after, ipv6.DST),
       this.#quoteChange(before, after),
     ].filter((reason) => reason !== null);
-    return reasons.length === 0 ? 'on its way already: no Locator to replace' : reasons.join('; ');
+    return reasons.length === 0 ? 'no Locator to replace' : reasons.join('; ');
   }
 
   #change(what: string, before: Uint8Array, after: Uint8Array, o: number): string | null {
     const [from, to] = [halfAt(before, o), halfAt(after, o)];
     if (from.hi === to.hi && from.lo === to.lo) return null;
-    return `${what} ${this.#locator(from)} becomes ${this.#locator(to)}, because ${this.#node(before, o)}`;
+    return `${what} ${this.#locator(from)} becomes ${this.#locator(to)}, ${this.#bindings.get(halfAt(before, o + 8)) === undefined ? 'by the map of its subnet' : `because ${this.#node(before, o)}`}`;
   }
 
   /** Of an ICMPv6 error: the packet it quotes is given the Locators its sender knows. */

@@ -54,7 +54,8 @@ export function explainPacket(b: Bytes, o: number, length: number, depth = 0): s
   const extras = extensions(b, o, end);
   const ported = (protocol === ipv6.TCP || protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) && at + 4 <= end;
   const ends = ported ? `[${source}]:${u16(b, at)} > [${destination}]:${u16(b, at + 2)}` : `${source} > ${destination}`;
-  const name = PROTOCOLS[protocol] ?? `protocol ${protocol}`;
+  const isLater = chain.isFragment(upper) && protocol === ipv6.NO_NEXT_HEADER; // its upper layer is in the first one
+  const name = isLater ? 'IPv6' : (PROTOCOLS[protocol] ?? `protocol ${protocol}`);
   const detail = protocol === ipv6.ICMPV6 ? icmp(b, at, end, depth) : protocol === ipv6.TCP ? tcp(b, at, end) : '';
   const size = depth > 0 ? '' : `${length} octets`;
   return [`${name} ${ends}`, detail, ...extras, size].filter((part) => part !== '').join(', ');
