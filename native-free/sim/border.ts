@@ -6,8 +6,9 @@
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
-import { PeerError } from '../../src/sites/peer-error.ts';
+import type { Change } from '../../src/sites/messages.ts';
 import { type MoveResult, Moves } from '../../src/sites/moves.ts';
+import { PeerError } from '../../src/sites/peer-error.ts';
 import type { Nid } from '../../src/wire/text.ts';
 import type { SeededRandom } from '../random.ts';
 import { ControlChannel, type ControlEnd, type ControlLines } from './control.ts';
@@ -22,6 +23,8 @@ const SWITCH_US = 300;
 /** What others want to know of a border. */
 export interface BorderHooks {
   readonly onSwitched: (border: SimBorder, bindings: readonly Binding[]) => void;
+  /** A decision of this home was carried out: old and new site have switched. */
+  readonly onSettled: (border: SimBorder, change: Change) => void;
   readonly onForced: (nid: string, site: string) => void;
   readonly onLeave: (border: SimBorder, side: number, octets: Uint8Array) => void;
 }
@@ -71,6 +74,7 @@ export class SimBorder {
     this.#random = engine.random(`border ${config.site}`);
     this.#uplinkUp = config.uplinks.map(() => true);
     this.disk = new SimDisk(engine, config.site);
+    this.disk.onSettled = (change) => hooks.onSettled(this, change);
     const words = new Int32Array(Sessions.words(config.limits.sessions));
     this.#sessions = new Sessions(words, this.#random.next());
     this.gateway = new Gateway({
@@ -126,7 +130,13 @@ export class SimBorder {
     };
     const path = new SimPath(config, bindings, { around, sessions: this.#sessions, seed: seed() });
     path.put(bindings.all());
-    const running: Running = { bindings, path, moves: this.#machine(bindings, () => running), channels: new Map(), isAlive: true };
+    const running: Running = {
+      bindings,
+      path,
+      moves: this.#machine(bindings, () => running),
+      channels: new Map(),
+      isAlive: true,
+    };
     this.running = running;
     for (const peer of this.#peers) {
       const { end: self } = this;

@@ -11,6 +11,8 @@ export class SimDisk {
   readonly moved = new Map<string, Change>();
   readonly open = new Map<string, OpenDecision>();
   appends = 0;
+  /** Told what home has carried out to the end, as soon as it is on disk. */
+  onSettled: ((change: Change) => void) | undefined;
   readonly #engine: Engine;
   readonly #random: SeededRandom;
   #freeAt = 0;
@@ -29,7 +31,10 @@ export class SimDisk {
       engine.at(this.#freeAt, () => {
         if (!isAlive()) return;
         this.appends++;
-        for (const entry of copy) replay(entry, this.moved, this.open);
+        for (const entry of copy) {
+          replay(entry, this.moved, this.open);
+          if (entry.settled) this.onSettled?.(entry);
+        }
         engine.after(this.#random.below(100), () => {
           engine.touch();
           if (isAlive()) resolve();

@@ -2,6 +2,8 @@
  * What the Linux gateway around a border router does to packets, after src/network/plan.ts: which side a packet came
  * from is its interface, TUN in and TUN out, a hop taken on each way, the next hop by side, by destination, by source tag.
  */
+
+import { INSIDE, OUTSIDE, SITE } from '../../src/packet/batch.ts';
 import { u32 } from '../../src/wire/bytes.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 import type { L64, Nid } from '../../src/wire/text.ts';
@@ -9,7 +11,6 @@ import * as icmp from './icmp.ts';
 import type { Link } from './link.ts';
 import { type Packet, packetOf } from './packet.ts';
 import type { SimPath } from './path.ts';
-import { INSIDE, OUTSIDE, SITE } from '../../src/packet/batch.ts';
 
 /** Where a packet that leaves a border goes, and why not. */
 export type GatewayDrop = 'down' | 'no_route' | 'no_neighbour' | 'not_for_tun';
@@ -63,8 +64,10 @@ export class Gateway {
       this.drops.not_for_tun++;
       return;
     }
-    if (octets[ipv6.HOP_LIMIT]! <= 1)
-      return this.#answer(octets, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+    if (octets[ipv6.HOP_LIMIT]! <= 1) {
+      this.#answer(octets, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+      return;
+    }
     octets[ipv6.HOP_LIMIT]!--;
     this.#through(packet, side);
   }
@@ -82,15 +85,19 @@ export class Gateway {
 
   #leave(packet: Packet, side: number): void {
     const { octets } = packet;
-    if (octets[ipv6.HOP_LIMIT]! <= 1)
-      return this.#answer(octets, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+    if (octets[ipv6.HOP_LIMIT]! <= 1) {
+      this.#answer(octets, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+      return;
+    }
     const link = this.#nextHop(octets, side);
     if (link === undefined) {
       this.drops[side === INSIDE ? 'no_neighbour' : 'no_route']++;
       return;
     }
-    if (octets.length > link.config.mtu)
-      return this.#answer(octets, side, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+    if (octets.length > link.config.mtu) {
+      this.#answer(octets, side, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+      return;
+    }
     octets[ipv6.HOP_LIMIT]!--;
     this.#options.onLeave(side, octets);
     link.send(packet);

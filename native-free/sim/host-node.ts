@@ -35,9 +35,12 @@ export class HostNode {
     this.received++;
     origin.delivered++;
     if (origin.delivered > origin.copies)
-      this.#engine.violate(`${this.name} got ${origin.delivered} copies of a packet of which links made ${origin.copies}`);
+      this.#engine.violate(
+        `${this.name} got ${origin.delivered} copies of a packet of which links made ${origin.copies}`,
+      );
     const result = this.#machine().input(packet.octets, this.#engine.now);
-    if (result !== 'taken' && !origin.corrupted) this.#engine.violate(`${this.name} got a ${result} packet that no link has changed`);
+    if (result !== 'taken' && !origin.corrupted)
+      this.#engine.violate(`${this.name} got a ${result} packet that no link has changed`);
     this.plan();
   }
 

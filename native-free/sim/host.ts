@@ -125,7 +125,10 @@ export class Host implements HostMachine {
     const src = packet.slice(ipv6.SRC, ipv6.SRC + 16);
     const dst = packet.slice(ipv6.DST, ipv6.DST + 16);
     const known = this.#find(dst, src, segment.destinationPort, segment.sourcePort);
-    if (known !== undefined) return known.input(segment, packet, now);
+    if (known !== undefined) {
+      known.input(segment, packet, now);
+      return;
+    }
     const onConnection = this.#listeners.get(segment.destinationPort);
     if (onConnection !== undefined && (segment.flags & (SYN | ACK | RST)) === SYN) {
       const connection = this.#open(dst, src, segment.destinationPort, segment.sourcePort);

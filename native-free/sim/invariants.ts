@@ -5,6 +5,7 @@
  */
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import { OUTSIDE, SITE } from '../../src/packet/batch.ts';
+import type { Change } from '../../src/sites/messages.ts';
 import { u32 } from '../../src/wire/bytes.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 import { formatNid, type L64, type Nid } from '../../src/wire/text.ts';
@@ -88,15 +89,23 @@ export class Invariants {
 
   /** A border's tables have switched, or it has started. */
   switched(border: SimBorder, bindings: readonly Binding[]): void {
-    for (const { nid, at, epoch, home } of bindings) {
+    for (const { nid } of bindings) {
       this.#outlaws.delete(`${border.name} ${formatNid(nid)}`);
-      if (home === border.name) this.#commit(border, nid, at, epoch);
       const active = this.#borders.filter(
         (one) => one.isActive(nid) && !this.#outlaws.has(`${one.name} ${formatNid(nid)}`),
       );
       if (active.length > 1)
         this.#engine.violate(`${formatNid(nid)} is active at ${active.map((one) => one.name).join(' and ')}`);
     }
+  }
+
+  /** A home has carried out a decision: the sites of before and after have switched, unless force left one out. */
+  settled(home: SimBorder, { nid, at, epoch }: Change): void {
+    const before = this.#committed.get(keyOf(nid));
+    if (before !== undefined && before.epoch >= epoch) return;
+    const configured = home.config.bindings.find((b) => b.nid.hi === nid.hi && b.nid.lo === nid.lo)?.at;
+    const involved = new Set([home.name, at, before?.at ?? configured ?? at]);
+    this.#committed.set(keyOf(nid), { at, epoch, since: this.#engine.now, involved });
   }
 
   /** Somebody moved an identifier without asking this site, which is said to be dead. */
@@ -134,14 +143,6 @@ export class Invariants {
     const until = isInvolved ? committed.since + GRACE_INVOLVED_US : Math.max(committed.since, calm) + GRACE_OTHERS_US;
     if (now > until)
       this.#engine.violate(`${border.name} sends for ${formatNid(nid)} to ${site}, but it is at ${committed.at}`);
-  }
-
-  #commit(home: SimBorder, nid: Nid, at: string, epoch: number): void {
-    const before = this.#committed.get(keyOf(nid));
-    if (before !== undefined && before.epoch >= epoch) return;
-    // the home settles last: old and new site have switched, unless the old one was left out by force
-    const involved = new Set([home.name, at, ...(before === undefined ? [] : [before.at])]);
-    this.#committed.set(keyOf(nid), { at, epoch, since: this.#engine.now, involved });
   }
 
   #trackCalm(): void {

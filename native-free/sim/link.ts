@@ -85,17 +85,29 @@ export class Link {
     const { config } = this;
     const { now } = this.#engine;
     const length = packet.octets.length;
-    if (!this.isUp) return this.#drop('cut', packet);
-    if (length > config.mtu) return this.#drop('mtu', packet);
+    if (!this.isUp) {
+      this.#drop('cut', packet);
+      return;
+    }
+    if (length > config.mtu) {
+      this.#drop('mtu', packet);
+      return;
+    }
     const backlog = this.backlog + length;
-    if (backlog > config.queueKib * 1024) return this.#drop('queue', packet);
+    if (backlog > config.queueKib * 1024) {
+      this.#drop('queue', packet);
+      return;
+    }
     if (backlog > this.backlogMax) this.backlogMax = backlog;
     this.#freeAt = Math.max(now, this.#freeAt) + (length * 8) / config.rateMbit;
     this.packets++;
     this.octets += length;
     this.#tap?.(this.name, packet.octets, now);
     this.#engine.trace.add(now, this.name, labelOf(packet.octets), packet.octets);
-    if (this.#random.chance(config.loss)) return this.#drop('loss', packet);
+    if (this.#random.chance(config.loss)) {
+      this.#drop('loss', packet);
+      return;
+    }
 
     const sent = this.#random.chance(config.corrupt) ? this.#flipped(packet) : packet;
     this.#arrive(sent);

@@ -38,7 +38,8 @@ export class Meter {
   /** The longest silence that touches the time between, microseconds. */
   longest(from = 0, to = Number.POSITIVE_INFINITY): number {
     let longest = 0;
-    for (const one of this.silences) if (one.to >= from && one.from <= to) longest = Math.max(longest, one.to - one.from);
+    for (const one of this.silences)
+      if (one.to >= from && one.from <= to) longest = Math.max(longest, one.to - one.from);
     return longest;
   }
 

@@ -78,9 +78,8 @@ export class Operator {
     };
     this.moves.push(report);
     engine.trace.add(engine.now, guest, `moves from ${report.from} to ${order.to}`);
-    const stays = station.at === order.to;
-    if (!stays) world.detach(station);
-    engine.after(stays ? 0 : order.downtimeMs * 1000, () => {
+    world.detach(station);
+    engine.after(order.downtimeMs * 1000, () => {
       world.attach(station, order.to);
       this.#tell(order, station, report);
     });
@@ -90,7 +89,10 @@ export class Operator {
     const world = this.#world;
     const { engine } = world;
     const asked = this.#asked(order, station);
-    if (asked === undefined) return this.#failed(order, station, report, 'no border is running');
+    if (asked === undefined) {
+      this.#failed(order, station, report, 'no border is running');
+      return;
+    }
     const lives = asked.crashes;
     const started = engine.now;
     let isOver = false;

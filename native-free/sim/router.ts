@@ -26,12 +26,18 @@ export class Router {
     const link = this.#towards(packet.octets);
     if (link === undefined) {
       this.noRoute++;
-      return this.#answer(packet.octets, { type: icmp.DESTINATION_UNREACHABLE, code: 0, value: 0 });
+      this.#answer(packet.octets, { type: icmp.DESTINATION_UNREACHABLE, code: 0, value: 0 });
+      return;
     }
     const { octets } = packet;
-    if (octets[ipv6.HOP_LIMIT]! <= 1) return this.#answer(octets, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
-    if (octets.length > link.config.mtu)
-      return this.#answer(octets, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+    if (octets[ipv6.HOP_LIMIT]! <= 1) {
+      this.#answer(octets, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+      return;
+    }
+    if (octets.length > link.config.mtu) {
+      this.#answer(octets, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+      return;
+    }
     octets[ipv6.HOP_LIMIT]!--;
     link.send(packet);
   }

@@ -128,7 +128,10 @@ export const scenarioSchema = z.strictObject(
     drainSeconds: number(1, SECONDS_MAX, 'seconds').default(60),
     sites: z
       .array(
-        z.strictObject({ name, uplinks: z.array(name, LIST).min(1, { error: 'at least one uplink' }).prefault(['isp1']) }, MAPPING),
+        z.strictObject(
+          { name, uplinks: z.array(name, LIST).min(1, { error: 'at least one uplink' }).prefault(['isp1']) },
+          MAPPING,
+        ),
         LIST,
       )
       .min(1, { error: 'at least one site' }),

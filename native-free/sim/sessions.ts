@@ -1,9 +1,10 @@
 /** The sessions of a scenario: applications that talk, and what came of it. */
-import type { ScenarioSession } from './scenario-schema.ts';
+
 import * as icmp from './icmp.ts';
 import { Meter } from './meter.ts';
 import * as places from './place.ts';
 import { datagram, EchoSink, UdpSink } from './probe.ts';
+import type { ScenarioSession } from './scenario-schema.ts';
 import type { TcpConnection } from './tcp.ts';
 import type { Station, World } from './world.ts';
 
@@ -134,7 +135,8 @@ class TcpSession implements Session {
       if (connection === undefined || connection.isDead) return;
       if (this.#isStopped) {
         connection.close(engine.now);
-        return station.node.plan();
+        station.node.plan();
+        return;
       }
       const waiting = connection.unacknowledged;
       owed = rateKbit === undefined ? BULK_AHEAD - waiting : waiting > PACED_AHEAD ? 0 : owed + portion;
@@ -211,4 +213,3 @@ class ProbeSession implements Session {
     };
   }
 }
-

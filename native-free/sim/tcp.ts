@@ -37,7 +37,6 @@ export class TcpConnection {
   /** Next place expected; 0 before the peer's SYN. */
   #expected = 0;
   #finAt = -1;
-  #resets = 0;
   readonly #ahead = new Ranges();
 
   constructor(options: TcpOptions) {
@@ -100,7 +99,10 @@ export class TcpConnection {
   /** Takes a segment of this connection whose checksum is right. */
   input(segment: ReadSegment, packet: Uint8Array, now: number): void {
     if (this.isDead) return;
-    if ((segment.flags & RST) !== 0) return this.#reset(segment);
+    if ((segment.flags & RST) !== 0) {
+      this.#reset(segment);
+      return;
+    }
     if ((segment.flags & SYN) !== 0) this.#synchronise(segment, now);
     if (this.#expected === 0) return;
 
@@ -140,7 +142,6 @@ export class TcpConnection {
     const { sender, options } = this;
     const answersSyn = this.#expected === 0 && segment.acknowledgement === wrap(options.iss + 1) && sender.una === 0;
     if (answersSyn || (this.#expected > 0 && segment.sequence === this.#sequenceExpected())) this.wasReset = true;
-    else this.#resets++;
   }
 
   #take(packet: Uint8Array, at: number, place: number, length: number, now: number): void {

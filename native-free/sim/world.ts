@@ -65,6 +65,7 @@ export class World {
         addresses: { outside: places.outsideAddress(k + 1), inside: places.insideAddress(k + 1) },
         hooks: {
           onSwitched: (one, bindings) => this.invariants.switched(one, bindings),
+          onSettled: (one, change) => this.invariants.settled(one, change),
           onForced: (nid, site) => this.invariants.forced(nid, site),
           onLeave: (one, side, octets) => this.invariants.leaves(one, side, octets),
         },
@@ -144,7 +145,9 @@ export class World {
   }
 
   #joinSites(a: SimBorder, b: SimBorder): void {
-    const link = this.#link(`${a.name}>${b.name}`, this.scenario.links.site, (packet) => b.gateway.receive(packet, SITE));
+    const link = this.#link(`${a.name}>${b.name}`, this.scenario.links.site, (packet) =>
+      b.gateway.receive(packet, SITE),
+    );
     a.gateway.addPeer(b.config.inside[0]!.l64, link);
     const key = [a.name, b.name].sort().join(' ');
     this.#mesh.set(key, [...(this.#mesh.get(key) ?? []), link]);
@@ -172,7 +175,10 @@ export class World {
     const station = this.#addStation(name, places.addressOf(l64, places.correspondentNid(index)), undefined);
     const { access } = this.scenario.links;
     station.node.link = this.#link(`${name}>internet`, access, (packet) => this.internet.receive(packet));
-    this.internet.route(l64, this.#link(`internet>${name}`, access, (packet) => station.node.receive(packet)));
+    this.internet.route(
+      l64,
+      this.#link(`internet>${name}`, access, (packet) => station.node.receive(packet)),
+    );
   }
 
   #addGuest(index: number): void {
@@ -186,7 +192,9 @@ export class World {
       const up = this.#link(`${name}>${border.name}`, this.scenario.links.lan, (packet) =>
         border.gateway.receive(packet, INSIDE),
       );
-      const down = this.#link(`${border.name}>${name}`, this.scenario.links.lan, (packet) => station.node.receive(packet));
+      const down = this.#link(`${border.name}>${name}`, this.scenario.links.lan, (packet) =>
+        station.node.receive(packet),
+      );
       up.cut();
       down.cut();
       this.#lans.set(`${border.name} ${name}`, { up, down });
