@@ -1,11 +1,23 @@
 /** A border ends, in order or by force, and comes back while sessions run: they live, and nothing it knew is forgotten. */
-import { beforeEach, expect, test } from 'vitest';
-import { CN, global, type Site } from './support/addresses.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { CN, global, SHOWS_INSIDE, type Site } from './support/addresses.ts';
+import { Capture } from './support/capture.ts';
 import { labForThisFile } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact, expectSameOctets } from './support/sessions.ts';
 
 const lab = labForThisFile();
+
+/** Both ways into the core, during all that happens in this file. */
+let captures: Capture[];
+beforeAll(async () => {
+  const suspicious = 'ip6 and (src net fc00::/7 or dst net fc00::/7 or icmp6)';
+  captures = [
+    await Capture.start(lab, 'core', 's1up0', suspicious),
+    await Capture.start(lab, 'core', 's2up0', suspicious),
+  ];
+});
+afterAll(() => Promise.all(captures.map((capture) => capture.remove())));
 
 beforeEach(() => lab.move('a1', 'host1'));
 
@@ -85,3 +97,13 @@ test('a move while the other border is down: refused or done, but the borders ag
   expect(one).toBe(code === 0 ? 'site2' : 'site1');
   await lab.ilnp('move', '0:0:0:a1', '--to', 'site1', '--socket', lab.socket(1));
 });
+
+test('not even while a border starts or ends does a packet with an inside Locator leave a site', async () => {
+  const leaked = new Set<string>();
+  for (const capture of captures) {
+    await capture.stop();
+    for (const [from, to] of await capture.fields(SHOWS_INSIDE, ['ipv6.src', 'ipv6.dst']))
+      leaked.add(`${from} > ${to}`);
+  }
+  expect([...leaked]).toEqual([]);
+}, 120_000);

@@ -8,6 +8,9 @@ import { command, succeed } from './command.ts';
 import type { Lab } from './lab.ts';
 import { until } from './wait.ts';
 
+/** Reason: a case that captures a transfer by mistake must not fill the disk. */
+const PACKETS_AT_MOST = 200_000;
+
 export class Capture {
   readonly #directory: string;
   readonly #file: string;
@@ -35,6 +38,8 @@ export class Capture {
       '-n',
       '-B',
       '16384',
+      '-c',
+      String(PACKETS_AT_MOST),
       '-Z',
       'root',
       '-w',
@@ -48,6 +53,7 @@ export class Capture {
     });
     await until(`tcpdump in ${node}: ${said}`, () => said.includes('listening on'));
     return new Capture(directory, file, async () => {
+      if (child.exitCode !== null) throw new Error(`the capture in ${node} is full: ${PACKETS_AT_MOST} packets`);
       child.kill('SIGINT');
       await once(child, 'exit');
     });
