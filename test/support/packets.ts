@@ -65,7 +65,8 @@ export const udpSegment = (h: Header, payload: Uint8Array, ports = [40000, 53]):
     Uint8Array.from([...be16(ports[0]!), ...be16(ports[1]!), ...be16(payload.length + 8), 0, 0, ...payload]),
   );
 
-export const udp6 = (h: Header, payload: Uint8Array = new Uint8Array(8)): Uint8Array => ipv6(h, 17, udpSegment(h, payload));
+export const udp6 = (h: Header, payload: Uint8Array = new Uint8Array(8)): Uint8Array =>
+  ipv6(h, 17, udpSegment(h, payload));
 
 export const tcpSegment = (h: Header, payload: Uint8Array): Uint8Array =>
   sealed(
@@ -74,7 +75,8 @@ export const tcpSegment = (h: Header, payload: Uint8Array): Uint8Array =>
     Uint8Array.from([...be16(443), ...be16(50000), ...be32(1), ...be32(2), 0x50, 0x18, 1, 0, 0, 0, 0, 0, ...payload]),
   );
 
-export const tcp6 = (h: Header, payload: Uint8Array = new Uint8Array(8)): Uint8Array => ipv6(h, 6, tcpSegment(h, payload));
+export const tcp6 = (h: Header, payload: Uint8Array = new Uint8Array(8)): Uint8Array =>
+  ipv6(h, 6, tcpSegment(h, payload));
 
 export const echo6 = (h: Header): Uint8Array =>
   ipv6(h, 58, sealed(h, 58, Uint8Array.from([128, 0, 0, 0, 0, 7, 0, 1, 1, 2, 3, 4])));
