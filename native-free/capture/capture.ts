@@ -52,8 +52,8 @@ export interface CaptureReader {
 /** A packet to write. `octets` is copied. */
 export interface CaptureRecord {
   readonly time: CaptureTime;
-  /** Index into the writer's interfaces. */
-  readonly interface: number;
+  /** Index into the writer's interfaces; default 0. */
+  readonly interface?: number | undefined;
   readonly direction?: Direction;
   readonly octets: Uint8Array;
   readonly originalLength?: number;

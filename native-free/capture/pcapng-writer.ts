@@ -38,7 +38,7 @@ export class PcapngWriter implements CaptureWriter {
     }
   }
 
-  write({ time, octets, originalLength, direction, interface: id }: CaptureRecord): void {
+  write({ time, octets, originalLength, direction, interface: id = 0 }: CaptureRecord): void {
     const units = BigInt(time.seconds) * 1_000_000_000n + BigInt(time.nanoseconds);
     const words = [
       id,
