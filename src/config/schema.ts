@@ -146,7 +146,7 @@ export const siteSchema = z.strictObject(
       .prefault({}),
     limits: z
       .strictObject(
-        { bindings: whole(1, TABLE_MAX).default(1_000_000), sessions: whole(1, TABLE_MAX).default(65_536) },
+        { bindings: whole(1, TABLE_MAX).default(1_000_000), sessions: whole(1, TABLE_MAX).default(262_144) },
         MAPPING,
       )
       .prefault({}),

@@ -1,11 +1,11 @@
 /**
  * Whether the links of the uplinks are up, so that new sessions take one that is (digest section 12.11). Asks the kernel
- * once a second: cheap, and an uplink that flaps faster should not be followed.
+ * every two seconds: cheap, and an uplink that flaps faster should not be followed.
  */
 import { readFileSync } from 'node:fs';
 import type { UplinkConfig } from '../config/site-config.ts';
 
-const PERIOD_MS = 1000;
+const PERIOD_MS = 2000;
 
 export class UplinkWatch {
   /** Per uplink of the configuration. */

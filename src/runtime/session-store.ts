@@ -11,7 +11,7 @@ import { IlnpError } from './errors.ts';
 
 const HEADER_OCTETS = 4096;
 const MAGIC = 0x494c4e50; // "ILNP"
-const VERSION = 1;
+const VERSION = 2;
 
 export interface SessionFile {
   readonly fd: number;

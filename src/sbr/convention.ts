@@ -34,7 +34,7 @@ export function isZeroed(
   const forwards = word[w + 4]! < word[w + 8]! || (word[w + 4] === word[w + 8] && word[w + 5]! <= word[w + 9]!);
   const a = forwards ? w + 4 : w + 8;
   const z = forwards ? w + 8 : w + 4;
-  const find = [word[a]!, word[a + 1]!, -1, -1, word[z]!, word[z + 1]!] as const;
+  const find = [word[a]!, word[a + 1]!, -1, -1, word[z]!, word[z + 1]!, 0] as const;
   const known = sessions.find(...find);
   if (!nonce) return known >= 0 && sessions.has(known, SESSION_ZEROED);
   const entry = known >= 0 ? known : sessions.open(...find, seconds, batch.port[i] !== 0);

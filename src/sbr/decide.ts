@@ -49,7 +49,7 @@ import { forwardError } from './icmp-error.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, sessionRow, subnetInbound } from './subnet.ts';
 import { unreachable } from './unreachable.ts';
-import { learnUplink, uplinkOf } from './uplink.ts';
+import { flowOf, learnUplink, uplinkOf } from './uplink.ts';
 
 /** Decides and rewrites packet `i`, which came from side `port`; returns its verdict. */
 export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, now: number): number {
@@ -66,15 +66,18 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   let protocol = b[o + ipv6.NEXT_HEADER]!;
   let transport = o + ipv6.HEADER_LENGTH;
   let nonce = false;
+  let fragment = false;
   if (protocol !== ipv6.TCP && protocol !== ipv6.UDP && protocol !== ipv6.ICMPV6) {
     const upper = chain.upperLayer(b, o, end);
     protocol = chain.protocolOf(upper);
     transport = o + chain.offsetOf(upper);
     nonce = chain.hasNonce(upper);
+    fragment = chain.isFragment(upper);
   }
   // An error speaks of another packet, whose Locators tell where it belongs.
   if (protocol === ipv6.ICMPV6 && transport + 8 <= end && b[transport]! < 128)
     return forwardError(batch, i, fib, port, transport, now);
+  if (fib.multihomed) fib.flow = fragment ? 0 : flowOf(batch, protocol, transport, end, port !== OUTSIDE);
   if (fib.image.convention !== fibs.CONVENTION_FULL && isZeroed(batch, i, fib, protocol, transport, nonce, now))
     protocol = ipv6.NO_NEXT_HEADER; // RFC 6741 section 4.2: the checksum does not cover Locators
 

@@ -107,6 +107,8 @@ export class Fib {
   multihomed = false;
   /** Nothing but the binding decides: one uplink, no subnet maps, checksums in the convention `full`. */
   straight = false;
+  /** Flow of the packet being decided (sbr/uplink.ts); reckoned only where sessions are remembered. */
+  flow = 0;
   /** Where the path leaves what it only computed to load memory early. */
   kept = 0;
   /** Errors this border may still originate now, and when that was reckoned (microseconds). */

@@ -42,7 +42,7 @@ import {
 } from './fib.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow } from './subnet.ts';
-import { uplinkOf } from './uplink.ts';
+import { flowOf, uplinkOf } from './uplink.ts';
 
 /** Octets of an ICMPv6 error before the packet it quotes. */
 const ERROR_HEADER = 8;
@@ -99,11 +99,11 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
       batch.egress[i] = SITE; // the home border knows under which Locator the session runs
       destinationRow = 0;
     } else if (subject >= 0) {
-      const uplink = subjectUplink(fib, word, q, fib.classes[subject + fibs.C_UPLINK]!, now);
+      const uplink = subjectUplink(batch, i, fib, quote, fib.classes[subject + fibs.C_UPLINK]!, now);
       if (uplink < 0) return DROP_NO_UPLINK;
       sourceRow = fib.image.uplinkRows[uplink]!;
     } else if ((subjectRole & SUBNET_INSIDE) !== 0) {
-      sourceRow = outsideRow(fib, word, q + 6, subjectUplink(fib, word, q, -1, now));
+      sourceRow = outsideRow(fib, word, q + 6, subjectUplink(batch, i, fib, quote, -1, now));
     } else if (port === INSIDE) {
       return DROP_UNKNOWN_SOURCE;
     } else if ((subjectRole & UPLINK) !== 0) {
@@ -152,14 +152,27 @@ function classOf(fib: Fib, word: Int32Array, at: number): number {
 }
 
 /** The uplink of the session between subject (destination of the quote) and correspondent (its source). */
-function subjectUplink(fib: Fib, word: Int32Array, q: number, pinned: number, now: number): number {
-  const known = fib.sessions?.find(word[q + 8]!, word[q + 9]!, word[q + 2]!, word[q + 3]!, word[q + 4]!, word[q + 5]!);
-  if (known !== undefined && known >= 0) {
-    const uplink = fib.sessions!.uplink(known);
-    if (uplink >= 0 && uplink < fib.image.uplinkRows.length) return uplink;
-  }
-  if (!fib.multihomed) return uplinkOf(fib, word, q, pinned, now);
+function subjectUplink(batch: PacketBatch, i: number, fib: Fib, quote: number, pinned: number, now: number): number {
+  const word = batch.word;
+  const q = quote >>> 2;
+  if (!fib.multihomed || fib.sessions === null) return uplinkOf(fib, word, q, pinned, now);
+  const end = batch.offset[i]! + batch.length[i]!;
+  const upper = chain.upperLayer(batch.bytes, quote, end);
+  const at = quote + chain.offsetOf(upper);
+  const flow = chain.isFragment(upper) ? 0 : flowOf(batch, chain.protocolOf(upper), at, end, false);
+  const known = sessionUplink(fib, word, q, flow);
+  if (known >= 0) return known;
+  const paired = flow === 0 ? -1 : sessionUplink(fib, word, q, 0);
+  if (paired >= 0) return paired;
   return pinned >= 0 ? pinned : fib.image.preferredUplink;
+}
+
+/** Uplink of the flow, or -1; the quoted packet's header is at word `q`. */
+function sessionUplink(fib: Fib, word: Int32Array, q: number, flow: number): number {
+  const sessions = fib.sessions!;
+  const entry = sessions.find(word[q + 8]!, word[q + 9]!, word[q + 2]!, word[q + 3]!, word[q + 4]!, word[q + 5]!, flow);
+  const uplink = entry < 0 ? -1 : sessions.uplink(entry);
+  return uplink < fib.image.uplinkRows.length ? uplink : -1;
 }
 
 /** Puts the Locator of the row at word `w`; what the sum over it has grown by. */

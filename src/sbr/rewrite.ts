@@ -68,13 +68,7 @@ export function rewrite(
 }
 
 /** Adds `delta` to what the transport checksum covers. `transport`: offset of the upper-layer header. */
-function adjustChecksum(
-  batch: PacketBatch,
-  i: number,
-  protocol: number,
-  transport: number,
-  delta: number,
-): number {
+function adjustChecksum(batch: PacketBatch, i: number, protocol: number, transport: number, delta: number): number {
   const o = batch.offset[i]!;
   const half = batch.half;
   const end = o + batch.length[i]!;

@@ -1,24 +1,55 @@
 /**
  * Which uplink, hence which global Locator, a session uses: the one it began with (RFC 6748 section 3; a correspondent
  * that does not speak ILNP keeps it for life), for a new one the binding's own, else the preferred.
+ *
+ * A session is a pair of nodes and a flow, because one correspondent may use two global Locators of a guest at once
+ * (RFC 8305 does). Fragments, of which only the first shows its flow, and other protocols go with the pair.
  */
+import type { PacketBatch } from '../packet/batch.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import { COUNT_SESSIONS_REFUSED, type Fib } from './fib.ts';
+
+const ECHO_REQUEST = 128;
+const ECHO_REPLY = 129;
+/** Keep the flows of different protocols apart. */
+const UDP_FLOW = 0x5bd1e995;
+const ECHO_FLOW = 0x1b873593;
+
+/**
+ * The flow of the packet whose upper-layer header is at `transport`, seen from inside: the same for both directions, 0
+ * when it does not show. `fromInside`: the source is the inside end. `end`: first octet behind what may be read.
+ */
+export function flowOf(
+  batch: PacketBatch,
+  protocol: number,
+  transport: number,
+  end: number,
+  fromInside: boolean,
+): number {
+  if (transport + 8 > end) return 0;
+  const h = transport >>> 1;
+  const half = batch.half;
+  if (protocol === ipv6.TCP || protocol === ipv6.UDP) {
+    const ports = fromInside ? (half[h]! << 16) | half[h + 1]! : (half[h + 1]! << 16) | half[h]!;
+    return protocol === ipv6.TCP ? ports : ports ^ UDP_FLOW;
+  }
+  if (protocol !== ipv6.ICMPV6) return 0;
+  const type = batch.bytes[transport]!;
+  return type === ECHO_REQUEST || type === ECHO_REPLY ? half[h + 2]! ^ ECHO_FLOW : 0;
+}
 
 /** Index of the uplink for the outbound packet at word `w`, or -1. `pinned`: the binding's own, -1 when it has none. */
 export function uplinkOf(fib: Fib, word: Int32Array, w: number, pinned: number, now: number): number {
   const sessions = fib.sessions;
   if (!fib.multihomed || sessions === null) return fib.image.uplinkRows.length === 1 ? 0 : newUplink(fib, pinned);
   const seconds = (now / 1e6) | 0;
-  const entry = sessions.open(
-    word[w + 4]!,
-    word[w + 5]!,
-    word[w + 6]!,
-    word[w + 7]!,
-    word[w + 8]!,
-    word[w + 9]!,
-    seconds,
-    true,
-  );
+  const n0 = word[w + 4]!;
+  const n1 = word[w + 5]!;
+  const l0 = word[w + 6]!;
+  const l1 = word[w + 7]!;
+  const c0 = word[w + 8]!;
+  const c1 = word[w + 9]!;
+  const entry = sessions.open(n0, n1, l0, l1, c0, c1, fib.flow, seconds, true);
   if (entry < 0) return newUplink(fib, pinned);
   const known = sessions.uplink(entry);
   if (known >= 0 && known < fib.image.uplinkRows.length) {
@@ -32,19 +63,21 @@ export function uplinkOf(fib: Fib, word: Int32Array, w: number, pinned: number, 
 
 /** Notes that the correspondent of the inbound packet at word `w` knows the guest by the Locator of `uplink`. */
 export function learnUplink(fib: Fib, word: Int32Array, w: number, uplink: number, now: number): void {
+  learn(fib, word, w, fib.flow, uplink, now);
+  if (fib.flow !== 0) learn(fib, word, w, 0, uplink, now); // for what will not show its flow
+}
+
+function learn(fib: Fib, word: Int32Array, w: number, flow: number, uplink: number, now: number): void {
   const sessions = fib.sessions;
   if (sessions === null) return;
   const seconds = (now / 1e6) | 0;
-  const entry = sessions.open(
-    word[w + 8]!,
-    word[w + 9]!,
-    word[w + 2]!,
-    word[w + 3]!,
-    word[w + 4]!,
-    word[w + 5]!,
-    seconds,
-    false,
-  );
+  const n0 = word[w + 8]!;
+  const n1 = word[w + 9]!;
+  const l0 = word[w + 2]!;
+  const l1 = word[w + 3]!;
+  const c0 = word[w + 4]!;
+  const c1 = word[w + 5]!;
+  const entry = sessions.open(n0, n1, l0, l1, c0, c1, flow, seconds, false);
   if (entry < 0) fib.counters[COUNT_SESSIONS_REFUSED]!++;
   else if (sessions.uplink(entry) !== uplink) sessions.setUplink(entry, uplink, seconds);
   else sessions.heard(entry, seconds);

@@ -12,11 +12,11 @@ export interface PeerTiming {
   readonly reconnectLastMs: number;
 }
 
-/** Reasons: the dead-peer time is what an operator waits for; three words are lost before it is over. */
+/** Reasons: a move notices a dead peer by its own requests; idle borders should cost nothing; two words may be lost. */
 export const PEER_TIMING: PeerTiming = {
   requestMs: 2000,
-  pingMs: 900,
-  deadMs: 3000,
+  pingMs: 5000,
+  deadMs: 15_000,
   handshakeMs: 3000,
   reconnectFirstMs: 100,
   reconnectLastMs: 5000,

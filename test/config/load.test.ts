@@ -25,7 +25,7 @@ describe('a right configuration', () => {
       control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
       state: '/var/lib/ilnp',
       icmp: { rate: 10, burst: 10 },
-      limits: { bindings: 1_000_000, sessions: 65_536 },
+      limits: { bindings: 1_000_000, sessions: 262_144 },
       log: { level: 'info' },
     });
   });

@@ -23,7 +23,7 @@ test('the smallest configuration gets every default', () => {
     checksum: 'full',
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },
-    limits: { bindings: 1_000_000, sessions: 65_536 },
+    limits: { bindings: 1_000_000, sessions: 262_144 },
     log: { level: 'info' },
   });
 });

@@ -20,7 +20,7 @@ function opened(path: string, sessions: number, seed: number): Sessions {
   return found;
 }
 
-const KEY = [1, 2, 3, 4, 5, 6] as const;
+const KEY = [1, 2, 3, 4, 5, 6, 7] as const;
 
 test('a restart finds the sessions of the file, also under another seed', () => {
   const path = storePath();

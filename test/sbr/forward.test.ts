@@ -360,14 +360,44 @@ describe('convention of ILNP checksums', () => {
 describe('two uplinks', () => {
   test('a session keeps the Locator it began with, a new one takes the preferred', () => {
     const fib = at(1);
-    pass(fib, OUTSIDE, tcp6({ src: CN, dst: '2001:db8:11::a2' }));
+    pass(fib, OUTSIDE, echo6({ src: CN, dst: '2001:db8:11::a2' }));
 
-    expect(addressesOf(pass(fib, INSIDE, tcp6({ src: 'fd00:1::a2', dst: CN })).packet).src).toBe(
+    expect(addressesOf(pass(fib, INSIDE, echo6({ src: 'fd00:1::a2', dst: CN })).packet).src).toBe(
       full('2001:db8:11::a2'),
     );
-    expect(addressesOf(pass(fib, INSIDE, tcp6({ src: 'fd00:1::a2', dst: '2001:db8:c::c1' })).packet).src).toBe(
+    expect(addressesOf(pass(fib, INSIDE, echo6({ src: 'fd00:1::a2', dst: '2001:db8:c::c1' })).packet).src).toBe(
       full('2001:db8:1::a2'),
     );
+  });
+
+  test('one correspondent may use both global Locators of a guest at once: each session is answered under its own', () => {
+    const fib = at(1);
+    const from = (dst: string, port: number) => {
+      const h = { src: CN, dst };
+      return ipv6(h, 17, udpSegment(h, new Uint8Array(4), [port, 53]));
+    };
+    const answer = (port: number) => {
+      const h = { src: 'fd00:1::a2', dst: CN };
+      return addressesOf(pass(fib, INSIDE, ipv6(h, 17, udpSegment(h, new Uint8Array(4), [53, port]))).packet).src;
+    };
+    pass(fib, OUTSIDE, from('2001:db8:1::a2', 1000));
+    pass(fib, OUTSIDE, from('2001:db8:11::a2', 1001));
+
+    expect([answer(1000), answer(1001), answer(1000)]).toEqual(
+      ['2001:db8:1::a2', '2001:db8:11::a2', '2001:db8:1::a2'].map(full),
+    );
+  });
+
+  test('fragments are answered under the Locator that the correspondent used last', () => {
+    const fib = at(1);
+    pass(fib, OUTSIDE, udp6({ src: CN, dst: '2001:db8:11::a2' }));
+    const h = { src: 'fd00:1::a2', dst: CN };
+    const segment = udpSegment(h, new Uint8Array(64));
+    const parts = [0, 32].map((offset) =>
+      ipv6(h, 44, joined(fragmentHeader(17, offset, offset === 0), segment.slice(offset, offset + 32))),
+    );
+
+    for (const part of parts) expect(addressesOf(pass(fib, INSIDE, part).packet).src).toBe(full('2001:db8:11::a2'));
   });
 
   test('a session that began outbound keeps its Locator when the preference turns', () => {

@@ -226,10 +226,10 @@ describe('two uplinks with a map each', () => {
 
   test('a session keeps the one it began with, a new one takes the preferred', () => {
     const fib = both();
-    pass(fib, OUTSIDE, udp6({ src: CN, dst: '2001:db8:1100:7::77' }));
+    pass(fib, OUTSIDE, echo6({ src: CN, dst: '2001:db8:1100:7::77' }));
 
-    expect(fate(fib, INSIDE, udp6({ src: HOST, dst: CN }))).toEqual(forwarded(OUTSIDE, '2001:db8:1100:7::77', CN));
-    expect(fate(fib, INSIDE, udp6({ src: HOST, dst: ROUTER }))).toEqual(forwarded(OUTSIDE, HOST_GLOBAL, ROUTER));
+    expect(fate(fib, INSIDE, echo6({ src: HOST, dst: CN }))).toEqual(forwarded(OUTSIDE, '2001:db8:1100:7::77', CN));
+    expect(fate(fib, INSIDE, echo6({ src: HOST, dst: ROUTER }))).toEqual(forwarded(OUTSIDE, HOST_GLOBAL, ROUTER));
   });
 
   test('an error speaks under the Locator of the session of its quote', () => {
