@@ -23,9 +23,9 @@ const PANELS = [
   ['latency', 'p50Microseconds', 'paced latency p50, us'],
 ];
 
-const escape = (text) => `${text}`.replace(/&/g, '&amp;').replace(/</g, '&lt;');
+const escaped = (text) => `${text}`.replace(/&/g, '&amp;').replace(/</g, '&lt;');
 const text = (x, y, content, { fill = INK.text, size = 13, anchor = 'start', weight = 'normal' } = {}) =>
-  `<text x="${x}" y="${y}" font-size="${size}" fill="${fill}" text-anchor="${anchor}" font-weight="${weight}">${escape(content)}</text>`;
+  `<text x="${x}" y="${y}" font-size="${size}" fill="${fill}" text-anchor="${anchor}" font-weight="${weight}">${escaped(content)}</text>`;
 const rect = (x, y, width, height, fill) =>
   `<rect x="${x.toFixed(1)}" y="${y}" width="${Math.max(0.5, width).toFixed(1)}" height="${height}" fill="${fill}"/>`;
 const line = (x1, y1, x2, y2, stroke, width = 1) =>
