@@ -15,6 +15,10 @@ const stage = join(root, `out/build-${process.pid}`);
 const COPIED = [
   ['src/config/site.schema.json', 'dist/config/site.schema.json'],
   ['native-free/with-tun', 'dist/native-free/with-tun'],
+  ...readdirSync(join(root, 'native-free/scenarios')).map((file) => {
+    const path = `native-free/scenarios/${file}`;
+    return [path, `dist/${path}`];
+  }),
 ];
 
 const IMPORT = /((?:from|import) ?\(?['"])((?:\.\.?\/)+)(src\/|native-free\/)?([^'"]*['"])/g;

@@ -8,6 +8,7 @@ import { fail } from './output.ts';
 import { registerReplay } from './replay.ts';
 import { registerSbr } from './sbr.ts';
 import { registerShow } from './show.ts';
+import { registerSim } from './sim.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -19,6 +20,7 @@ const program = new Command('ilnp')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 registerSbr(program);
 registerReplay(program);
+registerSim(program);
 registerMove(program);
 registerShow(program);
 registerKey(program);
