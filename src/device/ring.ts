@@ -30,15 +30,18 @@ export const SQE_FIXED_FILE = 1 << 0;
 export const SQE_BUFFER_SELECT = 1 << 5;
 export const SQE_CQE_SKIP_SUCCESS = 1 << 6;
 
+export const CQE_F_BUFFER = 1 << 0;
 export const CQE_F_MORE = 1 << 1;
 export const CQE_BUFFER_SHIFT = 16;
 
 const SQE_WORDS = 16;
+const NOTHING = new Uint32Array(0);
 
 export class Ring {
   readonly fd: number;
-  readonly #ring: Uint32Array;
-  readonly #sqes: Uint32Array;
+  readonly #mappings: readonly libc.Mapping[];
+  #ring: Uint32Array;
+  #sqes: Uint32Array;
   readonly #sqTail: number;
   readonly #sqMask: number;
   readonly #cqHead: number;
@@ -60,8 +63,11 @@ export class Ring {
     const sqArray = p[16]!;
     const cqes = p[25]!;
     const octets = Math.max(sqArray + this.entries * 4, cqes + p[1]! * 16);
-    this.#ring = new Uint32Array(libc.mapRing(this.fd, octets, 0).buffer);
-    this.#sqes = new Uint32Array(libc.mapRing(this.fd, this.entries * SQE_WORDS * 4, OFF_SQES).buffer);
+    const ring = libc.mapRing(this.fd, octets, 0);
+    const sqes = libc.mapRing(this.fd, this.entries * SQE_WORDS * 4, OFF_SQES);
+    this.#mappings = [ring, sqes];
+    this.#ring = new Uint32Array(ring.buffer);
+    this.#sqes = new Uint32Array(sqes.buffer);
     this.#sqTail = p[11]! >>> 2;
     this.#sqMask = this.#ring[p[12]! >>> 2]!;
     this.#cqHead = p[20]! >>> 2;
@@ -158,7 +164,11 @@ export class Ring {
     return this.#ring[k + 3]!;
   }
 
+  /** Ends everything in flight. A mapping alone would keep the ring alive, and with it the files it reads from. */
   close(): void {
+    this.#ring = NOTHING;
+    this.#sqes = NOTHING;
+    for (const mapping of this.#mappings) libc.unmap(mapping);
     libc.close(this.fd);
   }
 

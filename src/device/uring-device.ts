@@ -19,8 +19,6 @@ const SLOTS = 128;
 const BATCH = 128;
 const SUBMISSIONS = 1024;
 const COMPLETIONS = 4096;
-/** Reads in flight per TUN when they are not multishot. */
-const SINGLE_READS = 32;
 
 const TAG_WRITE = 1;
 const TAG_WAKE = 2;
@@ -84,16 +82,19 @@ export class UringDevice implements Device, PacketSink {
       const result = ring.resultAt(k);
       if (tag >= TAG_READ) {
         const port = tag - TAG_READ;
-        if ((ring.flagsAt(k) & rings.CQE_F_MORE) === 0) this.#armed[port]!--;
+        const flags = ring.flagsAt(k);
+        if ((flags & rings.CQE_F_MORE) === 0) this.#armed[port] = 0;
+        const slot = flags >>> rings.CQE_BUFFER_SHIFT;
         if (result > this.#header) {
-          const slot = ring.flagsAt(k) >>> rings.CQE_BUFFER_SHIFT;
           this.#slot[n] = slot;
           batch.offset[n] = this.#arena.packetAt(slot);
           batch.length[n] = result - this.#header;
           batch.port[n] = port;
           n++;
-        } else if (result < 0 && result !== -libc.ENOBUFS && result !== -libc.EAGAIN && result !== -libc.EINTR) {
-          throw new IlnpError('E_TUN', `reading from the TUN failed: errno ${-result}`);
+        } else {
+          if ((flags & rings.CQE_F_BUFFER) !== 0) this.#give(slot); // picked for nothing; published with the next batch
+          if (result < 0 && result !== -libc.ENOBUFS && result !== -libc.EAGAIN && result !== -libc.EINTR)
+            throw new IlnpError('E_TUN', `reading from the TUN failed: errno ${-result}`);
         }
       } else if (tag === TAG_WAKE) {
         this.#wakeArmed = false;
@@ -153,17 +154,14 @@ export class UringDevice implements Device, PacketSink {
     this.#ring.close();
   }
 
+  /** One read per TUN: more single ones would all be woken by each packet and finish in any order. */
   #arm(): void {
+    const operation = this.#multishot ? rings.OP_READ_MULTISHOT : rings.OP_READ;
+    const length = this.#multishot ? 0 : this.#arena.readLength;
     for (let port = 0; port < this.#ports; port++) {
-      const flags = rings.SQE_FIXED_FILE | rings.SQE_BUFFER_SELECT;
-      if (this.#multishot) {
-        if (this.#armed[port] !== 0) continue;
-        this.#ring.push(rings.OP_READ_MULTISHOT, flags, port, 0, 0, TAG_READ + port);
-        this.#armed[port] = 1;
-      } else {
-        for (; this.#armed[port]! < SINGLE_READS; this.#armed[port]!++)
-          this.#ring.push(rings.OP_READ, flags, port, 0, this.#arena.readLength, TAG_READ + port);
-      }
+      if (this.#armed[port] !== 0) continue;
+      this.#ring.push(operation, rings.SQE_FIXED_FILE | rings.SQE_BUFFER_SELECT, port, 0, length, TAG_READ + port);
+      this.#armed[port] = 1;
     }
     if (!this.#wakeArmed) {
       this.#ring.push(rings.OP_READ, rings.SQE_FIXED_FILE, this.#ports, this.#wakeCounter.address, 8, TAG_WAKE);

@@ -42,14 +42,16 @@ export class Gateway {
     const steps = plan(config, guests, facts(config));
     const sysctls = wantedSysctls(config);
     const undo = undoOf(steps).reverse();
-    this.#write({ undo, sysctls: sysctls.map(({ name, key, before: value }) => ({ name, key, value })) });
+    this.#write({ undo, sysctls: toRestore(config, sysctls) });
     try {
-      for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
       ipBatch(undo, { force: true }); // somebody may have lost our journal but not our rules
+      for (const { name, key, value } of sysctls.filter((s) => s.key !== 'forwarding')) writeSysctl(name, key, value);
       ipBatch(
         steps.map((s) => s.run),
         { force: false },
       );
+      // last here and first in `down`: without the rules the kernel would forward with inside Locators
+      for (const { name, key, value } of sysctls.filter((s) => s.key === 'forwarding')) writeSysctl(name, key, value);
     } catch (error) {
       this.down();
       throw error;
@@ -69,8 +71,7 @@ export class Gateway {
     const gone = journal.undo.filter((words) => !wanted.has(text(words)));
     const stays = journal.undo.filter((words) => wanted.has(text(words)));
     const sysctls = wantedSysctls(config);
-    const newSysctls = sysctls.map(({ name, key, before: value }) => ({ name, key, value }));
-    const kept = { sysctls: [...journal.sysctls, ...newSysctls] };
+    const kept = { sysctls: [...journal.sysctls, ...toRestore(config, sysctls)] };
     const undoAdded = undoOf(added).reverse();
     this.#write({ ...kept, undo: [...undoAdded, ...gone, ...stays] });
     for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
@@ -87,9 +88,13 @@ export class Gateway {
   down(): void {
     if (!existsSync(this.#journal)) return;
     const journal = readJournal(this.#journal);
+    const restore = (forwarding: boolean): void => {
+      for (const { name, key, value } of journal.sysctls)
+        if ((key === 'forwarding') === forwarding && readSysctl(name, key) !== null) writeSysctl(name, key, value);
+    };
+    restore(true);
     ipBatch(journal.undo, { force: true });
-    for (const { name, key, value } of journal.sysctls)
-      if (readSysctl(name, key) !== null) writeSysctl(name, key, value);
+    restore(false);
     rmSync(this.#journal, { force: true });
   }
 
@@ -98,6 +103,22 @@ export class Gateway {
     writeFileSync(`${this.#journal}.new`, JSON.stringify(journal));
     renameSync(`${this.#journal}.new`, this.#journal);
   }
+}
+
+/** Removes TUN devices that a ring in the kernel still holds for some milliseconds after their process let go. */
+export function removeTuns(config: SiteConfig): void {
+  ipBatch(
+    tunNames(config.tun.name).map((name) => ['link', 'del', 'dev', name]),
+    { force: true },
+  );
+}
+
+/** What a journal keeps of sysctls; those of the TUNs go with the TUNs. */
+function toRestore(config: SiteConfig, sysctls: readonly Sysctl[]): Journal['sysctls'] {
+  const tuns: readonly string[] = tunNames(config.tun.name);
+  return sysctls
+    .filter(({ name }) => !tuns.includes(name))
+    .map(({ name, key, before: value }) => ({ name, key, value }));
 }
 
 /** What the operator runs by hand with `network: manual`, once the TUN devices exist. */

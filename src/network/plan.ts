@@ -110,6 +110,7 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
     route(SITE_IN, prefix, 'dev', site);
     route(SITE_IN, 'unreachable', prefix, ...LAST_RESORT);
     route(SELF, prefix, 'dev', site);
+    for (const table of [SELF_ICMP, SELF]) route(table, 'unreachable', prefix, ...LAST_RESORT);
   }
   const tag = formatL64(config.inside[0]!.l64);
   route(SITE_IN, 'default', 'from', tag, 'dev', site);

@@ -123,15 +123,17 @@ export class DataPlane {
     return total;
   }
 
-  /** Stops the workers, idle or under load, and closes the TUN devices, which vanish. */
-  async close(): Promise<void> {
+  /** Stops the workers, idle or under load, and closes the TUN devices, which vanish; false when there were none. */
+  async close(): Promise<boolean> {
     this.#stopping = true;
     const exits = this.#lanes.map(({ worker }) => new Promise<void>((done) => worker.once('exit', () => done())));
     this.#send({ kind: 'stop' });
     await Promise.all(exits);
-    for (const fd of this.#fds.splice(0)) closeSync(fd);
+    const fds = this.#fds.splice(0);
+    for (const fd of fds) closeSync(fd);
     for (const { done } of this.#fences.values()) done();
     this.#fences.clear();
+    return fds.length > 0;
   }
 
   #untilReady(worker: Worker): Promise<void> {

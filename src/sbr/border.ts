@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
-import { Gateway, globalAddress, manualCommands, requireInterfaces } from '../network/gateway.ts';
+import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { Neighbours } from '../network/neighbours.ts';
 import { UplinkWatch } from '../network/uplink-watch.ts';
 import { DataPlane } from '../runtime/data-plane.ts';
@@ -92,7 +92,7 @@ export class Border {
     this.#uplinks.stop();
     this.#neighbours.clear();
     this.#gateway.down();
-    await this.#path.close();
+    if (await this.#path.close()) removeTuns(this.config);
     if (this.#sessions) closeSync(this.#sessions.fd);
     this.#sessions = null;
   }
