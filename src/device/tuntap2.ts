@@ -158,7 +158,11 @@ export class Tun extends Duplex {
 
   #startReading(): Worker {
     const start: TunReaderStart = { fd: this.#fd, wakeFd: this.#wakeFd, state: this.#state };
-    const worker = new Worker(new URL('./tuntap2-worker.js', import.meta.url), { workerData: start, name: this.name });
+    const worker = new Worker(new URL('./tuntap2-worker.js', import.meta.url), {
+      workerData: start,
+      name: this.name,
+      execArgv: [], // options such as --input-type are for the program, not for its workers
+    });
     worker.on('message', (reading: TunReading) => {
       this.#readings.push(reading);
       this.#hand();
