@@ -8,7 +8,9 @@
  *   readers   chunks are never joined (the readable side is in object mode); properties are readable while it is down
  *
  * What it costs beside the batch interface (device.ts): every packet is copied out of the batch, travels to the program's
- * thread and becomes a Buffer and an event. Measured by scripts/tuntap2-cost.mjs: CHANGES_BELOW
+ * thread and becomes a Buffer and an event; no offload, so no super-packets, which are what makes the batch interface fast.
+ * bench/tun-adapter.mjs, packets of 100 octets, one noisy machine: reading about 1 microsecond a packet more than batches
+ * by poll, writing 0.1 to 1 more; a lone packet is there 0.1 ms after it was sent (median).
  */
 import { writeSync } from 'node:fs';
 import { Duplex } from 'node:stream';
