@@ -40,7 +40,7 @@ export class Engine {
 
   /** Plans `run` for a time, or for now if it has passed; the result cancels it. */
   at(time: number, run: () => void): () => void {
-    return this.#clock.at(Math.round(time), run);
+    return this.#clock.at(Math.ceil(time), run); // never before it is due
   }
 
   /** Says that promises may have been settled: they run out before the next event. */

@@ -65,7 +65,7 @@ export class Gateway {
       return;
     }
     if (octets[ipv6.HOP_LIMIT]! <= 1) {
-      this.#answer(octets, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+      this.#answer(packet, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
       return;
     }
     octets[ipv6.HOP_LIMIT]!--;
@@ -86,7 +86,7 @@ export class Gateway {
   #leave(packet: Packet, side: number): void {
     const { octets } = packet;
     if (octets[ipv6.HOP_LIMIT]! <= 1) {
-      this.#answer(octets, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+      this.#answer(packet, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
       return;
     }
     const link = this.#nextHop(octets, side);
@@ -95,7 +95,7 @@ export class Gateway {
       return;
     }
     if (octets.length > link.config.mtu) {
-      this.#answer(octets, side, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+      this.#answer(packet, side, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
       return;
     }
     octets[ipv6.HOP_LIMIT]!--;
@@ -110,10 +110,10 @@ export class Gateway {
   }
 
   /** An error of this kernel; it quotes a packet that must be translated, so it goes through the path from `SITE`. */
-  #answer(octets: Uint8Array, side: number, kind: icmp.ErrorKind): void {
+  #answer({ octets, origin }: Packet, side: number, kind: icmp.ErrorKind): void {
     const { outsideAddress, insideAddress } = this.#options;
     const error = icmp.errorPacket(side === OUTSIDE ? outsideAddress : insideAddress, octets, kind);
-    if (error !== null) this.#through(packetOf(error.octets), SITE);
+    if (error !== null) this.#through(packetOf(error.octets, origin.corrupted), SITE);
   }
 
   #isForTun(octets: Uint8Array, side: number): boolean {

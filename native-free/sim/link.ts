@@ -109,7 +109,9 @@ export class Link {
       return;
     }
 
-    const sent = this.#random.chance(config.corrupt) ? this.#flipped(packet) : packet;
+    // one flipped bit is always found; two may hide each other from a checksum of 16 bits
+    const isHit = this.#random.chance(config.corrupt) && !packet.origin.corrupted;
+    const sent = isHit ? this.#flipped(packet) : packet;
     this.#arrive(sent);
     if (this.#random.chance(config.duplicate)) {
       this.duplicated++;

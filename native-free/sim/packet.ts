@@ -17,10 +17,10 @@ export interface Packet {
   readonly origin: Origin;
 }
 
-/** Gives a new packet of these octets. */
-export const packetOf = (octets: Uint8Array): Packet => ({
+/** Gives a new packet of these octets; one that answers a packet with a flipped bit may itself be astray. */
+export const packetOf = (octets: Uint8Array, corrupted = false): Packet => ({
   octets,
-  origin: { copies: 1, delivered: 0, corrupted: false },
+  origin: { copies: 1, delivered: 0, corrupted },
 });
 
 export interface Addresses {

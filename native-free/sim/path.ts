@@ -81,7 +81,7 @@ export class SimPath {
     const verdict = batch.verdict[0]!;
     if (!isSent(verdict)) return null;
     const octets = batch.bytes.slice(HEADROOM, HEADROOM + batch.length[0]!);
-    const sent = verdict === ANSWERED ? packetOf(octets) : { octets, origin: packet.origin };
+    const sent = verdict === ANSWERED ? packetOf(octets, packet.origin.corrupted) : { octets, origin: packet.origin };
     return { packet: sent, egress: batch.egress[0]! };
   }
 

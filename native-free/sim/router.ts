@@ -26,24 +26,25 @@ export class Router {
     const link = this.#towards(packet.octets);
     if (link === undefined) {
       this.noRoute++;
-      this.#answer(packet.octets, { type: icmp.DESTINATION_UNREACHABLE, code: 0, value: 0 });
+      this.#answer(packet, { type: icmp.DESTINATION_UNREACHABLE, code: 0, value: 0 });
       return;
     }
     const { octets } = packet;
     if (octets[ipv6.HOP_LIMIT]! <= 1) {
-      this.#answer(octets, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
+      this.#answer(packet, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
       return;
     }
     if (octets.length > link.config.mtu) {
-      this.#answer(octets, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+      this.#answer(packet, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
       return;
     }
     octets[ipv6.HOP_LIMIT]!--;
     link.send(packet);
   }
 
-  #answer(octets: Uint8Array, kind: icmp.ErrorKind): void {
+  #answer({ octets, origin }: Packet, kind: icmp.ErrorKind): void {
     const error = icmp.errorPacket(this.#address, octets, kind);
+    if (error !== null) error.origin.corrupted = origin.corrupted;
     if (error !== null) this.#towards(error.octets)?.send(error);
   }
 

@@ -1,0 +1,101 @@
+/** The simulator: one seed is one run, TCP bears what links do to it, every scenario passes. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { randomScenario } from '../../native-free/sim/random-scenario.ts';
+import { runScenario } from '../../native-free/sim/run.ts';
+import { loadScenario, ownScenarios, parseScenario } from '../../native-free/sim/scenario.ts';
+import type { Scenario } from '../../native-free/sim/scenario-schema.ts';
+
+const scenario = (text: string): Scenario => parseScenario(`title: a test\n${text}`, 'test.yaml');
+
+/** Files that `file` imports, relatively, and theirs. */
+function closure(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  for (const [, path] of readFileSync(file, 'utf8').matchAll(/^(?:import|export)(?! type)[^;]*?from '(\.[^']+)'/gms))
+    closure(resolve(dirname(file), path!), seen);
+  return seen;
+}
+
+describe('determinism', () => {
+  test('one seed gives one run, octet for octet; another seed gives another', async () => {
+    const first = await runScenario(randomScenario(7), { seed: 7 });
+    const second = await runScenario(randomScenario(7), { seed: 7 });
+    const other = await runScenario(randomScenario(7), { seed: 8 });
+
+    expect(second).toEqual(first);
+    expect(first.events).toBeGreaterThan(1000);
+    expect(other.trace).not.toBe(first.trace);
+  });
+
+  test('nothing below the simulator reads a clock, waits, or draws numbers of its own, and nothing loads native code', () => {
+    const files = closure(fileURLToPath(new URL('../../native-free/sim/run.ts', import.meta.url)));
+
+    expect(files.size).toBeGreaterThan(40);
+    for (const file of files) {
+      const code = readFileSync(file, 'utf8').replaceAll(/\/\*.*?\*\/|\/\/[^\n]*/gs, '');
+      const found = /Math\.random|\bDate\b|setTimeout|setInterval|performance\.|hrtime|koffi|node:crypto/.exec(
+        code,
+      )?.[0];
+      expect(`${file} ${found}`).toBe(`${file} undefined`);
+    }
+  });
+});
+
+describe('TCP', () => {
+  const tcp = (faults: string, session = '') =>
+    scenario(`seconds: 10
+sites: [{ name: site1 }]
+guests: [{ name: a1, home: site1 }]
+links: { uplink: { rateMbit: 10, queueKib: 64, ${faults} } }
+sessions: [{ kind: tcp, from: cn, to: a1, data: send${session} }]`);
+
+  test('fills three quarters of a clean line at least, the overshoot of slow start included, and finishes', async () => {
+    const { sessions } = await runScenario(tcp('delayMs: 10'));
+
+    expect(sessions[0]!.lived).toBe(true);
+    expect((sessions[0]!.octets * 8) / 10e6).toBeGreaterThan(7.5);
+    expect((sessions[0]!.octets * 8) / 10e6).toBeLessThan(10.6);
+  });
+
+  test('two percent of loss cost throughput, no octet', async () => {
+    const { sessions } = await runScenario(tcp('delayMs: 10, loss: 0.02'));
+
+    expect(sessions[0]).toMatchObject({ lived: true, why: '' });
+    expect(sessions[0]!.retransmits).toBeGreaterThan(10);
+    expect((sessions[0]!.octets * 8) / 10e6).toBeGreaterThan(1);
+    expect((sessions[0]!.octets * 8) / 10e6).toBeLessThan(8);
+  });
+
+  test('corruption, duplication and reordering change no octet of the data', async () => {
+    const { sessions, links } = await runScenario(
+      tcp('delayMs: 10, corrupt: 0.02, duplicate: 0.05, reorder: 0.1', ', rateKbit: 1000'),
+    );
+
+    expect(sessions[0]).toMatchObject({ lived: true, why: '' });
+    expect(links.corrupted).toBeGreaterThan(10);
+    expect(links.duplicated).toBeGreaterThan(50);
+  });
+});
+
+describe('scenarios', () => {
+  test.each(ownScenarios())('%s passes', { timeout: 60_000 }, async (name) => {
+    const { failures, moves } = await runScenario(loadScenario(name));
+
+    expect(failures).toEqual([]);
+    expect(moves.length).toBeGreaterThan(0);
+  });
+
+  test('a mistake is named with its place, what was expected and what came', () => {
+    const wrong = 'title: x\nseconds: 1\nsites: [{ name: site1 }]\nguests: [{ name: a1, home: site2 }]\n';
+
+    expect(() => parseScenario(wrong, 'x.yaml')).toThrow(
+      'x.yaml:4:28 guests[0].home: expected one of site1, got site2',
+    );
+    expect(() => parseScenario(`${wrong}colour: red\n`, 'x.yaml')).toThrow(
+      /x\.yaml:5:1 colour: expected one of the keys/,
+    );
+  });
+});
