@@ -73,8 +73,13 @@ async function streams() {
   let seen = 0;
   let full = () => {};
   tun.on('data', () => ++seen % GROUP === 0 && full());
-  const take = () =>
-    new Promise((done) => (seen > 0 && seen % GROUP === 0 ? done() : (full = done))).then(() => (seen = 0));
+  const take = async () => {
+    if (seen === 0 || seen % GROUP !== 0)
+      await new Promise((done) => {
+        full = done;
+      });
+    seen = 0;
+  };
   feed();
   await take(); // its worker has started
   const read = await measure(take);

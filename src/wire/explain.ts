@@ -36,8 +36,7 @@ const TCP_FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'];
 const LOCATOR_UPDATE = 156; // RFC 6743 section 2
 
 /** The address at `o` as text. */
-export const addressAt = (b: Bytes, o: number): string =>
-  formatGroups(Array.from({ length: 8 }, (_, k) => u16(b, o + 2 * k)));
+const addressAt = (b: Bytes, o: number): string => formatGroups(Array.from({ length: 8 }, (_, k) => u16(b, o + 2 * k)));
 
 /** The Locator, or the Node Identifier, at `o`. */
 export const halfAt = (b: Bytes, o: number): L64 & Nid => ({ hi: u32(b, o), lo: u32(b, o + 4) });

@@ -23,8 +23,8 @@ export interface DeviceRig {
 }
 
 /** Where packets of the contract go: the other side of the port, and back. */
-export const NEAR = (port: number): string => `fd00:${port + 1}::99`;
-export const FAR = '2001:db8:f::1';
+const NEAR = (port: number): string => `fd00:${port + 1}::99`;
+const FAR = '2001:db8:f::1';
 
 /** A packet for `port` with a number in it. */
 const numbered = (port: number, number: number, size = 20): Uint8Array => {
