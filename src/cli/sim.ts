@@ -38,6 +38,7 @@ async function run(name: string | undefined, options: SimOptions, out: Output): 
       'E_USAGE',
       `expected a scenario, got none; ours are ${ownScenarios().join(', ')}, random, scale`,
     );
+  if (name === 'scale') return scale(options, out);
   const { randomScenario } = await import('../../native-free/sim/random-scenario.ts');
   const { runScenario } = await import('../../native-free/sim/run.ts');
   const scenario = name === 'random' ? randomScenario(options.seed ?? 1) : loadScenario(name);
@@ -62,6 +63,24 @@ async function run(name: string | undefined, options: SimOptions, out: Output): 
     if (files !== undefined) await out.write(`${files} captures in ${options.capture}\n`);
   }
   if (!result.ok) process.exitCode = 1;
+}
+
+async function scale(options: SimOptions, out: Output): Promise<void> {
+  const { runScale, SCALES } = await import('../../native-free/sim/scale.ts');
+  const { drawScale, scaleTable } = await import('../../native-free/sim/scale-report.ts');
+  const say = progress();
+  const rows = [];
+  for (const [i, size] of SCALES.entries()) {
+    say(`${i + 1} of ${SCALES.length}: ${size.sites} sites, ${size.movesPerSecond} moves a second`);
+    const started = process.cpuUsage();
+    const row = await runScale(size, options.seed ?? 1);
+    const { user, system } = process.cpuUsage(started);
+    rows.push({ ...row, processorSeconds: (user + system) / 1e6 });
+  }
+  say('');
+  if (options.svg !== undefined) await writeText(options.svg, drawScale(rows));
+  await out.write(options.json ? `${JSON.stringify(rows)}\n` : scaleTable(rows));
+  if (rows.some((row) => row.moves !== row.done)) process.exitCode = 1;
 }
 
 async function openCaptures(folder: string) {
