@@ -113,15 +113,14 @@ export class Sessions {
     return victim;
   }
 
-  /** Index of the uplink the session uses, or -1 when none was chosen. */
+  /** Id of the uplink the session uses (runtime/session-store.ts), or -1 when none was chosen. */
   uplink(entry: number): number {
     const index = this.#entries[entry + STATE]! & UPLINK_MASK;
     return index === UPLINK_MASK ? -1 : index;
   }
 
-  setUplink(entry: number, index: number, seconds: number): void {
-    this.#entries[entry + STATE] =
-      (this.#entries[entry + STATE]! & ~UPLINK_MASK & ~HEARD_MASK) | index | heardAt(seconds);
+  setUplink(entry: number, id: number, seconds: number): void {
+    this.#entries[entry + STATE] = (this.#entries[entry + STATE]! & ~UPLINK_MASK & ~HEARD_MASK) | id | heardAt(seconds);
   }
 
   has(entry: number, flag: number): boolean {
@@ -130,6 +129,11 @@ export class Sessions {
 
   set(entry: number, flag: number, seconds: number): void {
     this.#entries[entry + STATE] = (this.#entries[entry + STATE]! & ~HEARD_MASK) | flag | heardAt(seconds);
+  }
+
+  /** Seconds since the session was heard of. */
+  idle(entry: number, seconds: number): number {
+    return idleSeconds(this.#entries[entry + STATE]!, seconds);
   }
 
   heard(entry: number, seconds: number): void {

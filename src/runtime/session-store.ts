@@ -2,14 +2,18 @@
  * The file behind the sessions of a border: a shared mapping, so that workers see each other's entries and a restart, even
  * after a crash, finds the sessions it left.
  *
- *   header, 4096 octets: magic, version, words of the store, seed | entries (ilnp/sessions.ts)
+ *   header, 4096 octets: magic, version, words of the store, seed, uplinks by id | entries (ilnp/sessions.ts)
  */
 import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Sessions } from '../ilnp/sessions.ts';
+import type { L64 } from '../wire/text.ts';
 import { IlnpError } from './errors.ts';
 
 const HEADER_OCTETS = 4096;
+/** Where the header keeps the Locators of uplinks, by id. */
+const IDS_AT = 64;
+const MAX_UPLINKS = 255;
 const MAGIC = 0x494c4e50; // "ILNP"
 const VERSION = 2;
 
@@ -29,11 +33,37 @@ export function openSessionFile(path: string, sessions: number, seed: number): S
     closeSync(fd);
     const same = header[0] === MAGIC && header[1] === VERSION && header[2] === words;
     fd = openSync(path, same ? 'r+' : 'w+', 0o600);
-    if (!same) writeSync(fd, Int32Array.of(MAGIC, VERSION, words, seed | 0), 0, 16, 0);
-    return { fd, octets: HEADER_OCTETS + words * 4 };
+    const octets = HEADER_OCTETS + words * 4;
+    if (!same) {
+      // every block now, because a full disk under a mapping would kill the process
+      const zeros = new Uint8Array(1 << 16);
+      for (let at = 0; at < octets; at += zeros.length)
+        writeSync(fd, zeros, 0, Math.min(zeros.length, octets - at), at);
+      writeSync(fd, Int32Array.of(MAGIC, VERSION, words, seed | 0), 0, 16, 0);
+    }
+    return { fd, octets };
   } catch (error) {
     throw new IlnpError('E_STATE', `the session store ${path} cannot be opened: ${(error as Error).message}`);
   }
+}
+
+/** Gives each uplink the id the store has for its Locator, new ones a free id; E_FULL after 255 different uplinks. */
+export function uplinkIds(file: SessionFile, uplinks: readonly L64[]): Uint8Array {
+  const known = new Uint32Array(MAX_UPLINKS * 2);
+  readSync(file.fd, known, 0, known.byteLength, IDS_AT);
+  const ids = uplinks.map(({ hi, lo }) => {
+    let free = -1;
+    for (let id = 0; id < MAX_UPLINKS; id++) {
+      if (known[2 * id] === hi && known[2 * id + 1] === lo) return id;
+      if (free < 0 && known[2 * id] === 0) free = id;
+    }
+    if (free < 0)
+      throw new IlnpError('E_FULL', `the session store has had ${MAX_UPLINKS} uplinks; remove it to begin anew`);
+    known.set([hi, lo], 2 * free);
+    return free;
+  });
+  writeSync(file.fd, known, 0, known.byteLength, IDS_AT);
+  return Uint8Array.from(ids);
 }
 
 /** The sessions in a mapping of the file. */

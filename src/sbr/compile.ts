@@ -16,6 +16,8 @@ const CONVENTIONS = { full: fibs.CONVENTION_FULL, zeroed: fibs.CONVENTION_ZEROED
 export interface Surroundings {
   /** Per uplink: its link is up. */
   readonly uplinkUp: readonly boolean[];
+  /** Per uplink: what the session store knows it by; absent: its place. */
+  readonly uplinkIds?: Uint8Array;
   /** Source of the ICMPv6 errors this border originates: outside, inside (16 octets each), null = do not answer. */
   readonly outsideAddress: Uint8Array | null;
   readonly insideAddress: Uint8Array | null;
@@ -67,6 +69,7 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
     subnets: subnetTable(config),
     uplinkRows,
     uplinkUsable: usable,
+    uplinkIds: around.uplinkIds ?? Uint8Array.from(config.uplinks, (_, i) => i),
     preferredUplink: preferred(config, around.uplinkUp),
     siteRow,
     convention: CONVENTIONS[config.checksum],

@@ -97,7 +97,8 @@ function fromOutside(
 ): number {
   const word = batch.word;
   const w = batch.offset[i]! >>> 2;
-  if (fib.role(word[w + 2]!, word[w + 3]!) !== 0) return DROP_SPOOFED_SOURCE;
+  if (fib.role(word[w + 2]!, word[w + 3]!) !== 0 || ipv6.isUniqueLocal(batch.bytes, (w << 2) + ipv6.SRC))
+    return DROP_SPOOFED_SOURCE;
   if (ipv6.isUnforwardable(batch.bytes, (w << 2) + ipv6.SRC)) return DROP_BAD_ADDRESS;
   const role = fib.role(word[w + 6]!, word[w + 7]!);
   if ((role & ANY_OUTSIDE) === 0) return DROP_INSIDE_DESTINATION;
@@ -126,6 +127,7 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
     // no bound guest: a host of this site may talk inside, and outside by a subnet map
     const own = fib.role(word[w + 2]!, word[w + 3]!);
     if ((own & (OWN | SUBNET_INSIDE)) === 0) return DROP_UNKNOWN_SOURCE;
+    if (c >= 0 && (own & SUBNET_INSIDE) === 0) return DROP_UNKNOWN_SOURCE; // the NID of a guest, not its Locator
     if ((role & ANY_INSIDE) !== 0) {
       const tag = (own & OWN) !== 0 ? fib.image.siteRow : 0; // a mapped subnet is known under its own Locator
       return towardsInside(batch, i, fib, protocol, transport, role, tag, now);
@@ -208,6 +210,7 @@ function fromGlobal(
   now: number,
 ): number {
   if ((role & ANY_OUTSIDE) !== 0) return hairpin(batch, i, fib, protocol, transport, role, sourceRow, now);
+  if (ipv6.isUniqueLocal(batch.bytes, batch.offset[i]! + ipv6.DST)) return DROP_NO_UPLINK; // not of the world
   batch.egress[i] = OUTSIDE;
   return rewrite(batch, i, fib, protocol, transport, sourceRow, 0);
 }

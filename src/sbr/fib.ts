@@ -66,6 +66,8 @@ export interface FibImage {
   /** Row in `locators` of each uplink. */
   readonly uplinkRows: Int32Array;
   readonly uplinkUsable: Uint8Array;
+  /** What sessions know each uplink by, whatever its place in the configuration. */
+  readonly uplinkIds: Uint8Array;
   /** Uplink for new sessions of bindings that are not pinned, -1 when none is usable. */
   readonly preferredUplink: number;
   /** Row of this site's own Locator. */

@@ -42,7 +42,7 @@ import {
 } from './fib.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow } from './subnet.ts';
-import { flowOf, uplinkOf } from './uplink.ts';
+import { flowOf, indexOf, uplinkOf } from './uplink.ts';
 
 /** Octets of an ICMPv6 error before the packet it quotes. */
 const ERROR_HEADER = 8;
@@ -64,8 +64,10 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   const subject = (subjectRole & (SITE_L64 | GUEST)) === 0 ? -1 : classOf(fib, word, q + 8);
 
   if (port === OUTSIDE) {
-    if (sourceRole !== 0) return DROP_SPOOFED_SOURCE;
+    if (sourceRole !== 0 || ipv6.isUniqueLocal(b, o + ipv6.SRC)) return DROP_SPOOFED_SOURCE;
     if ((role & ANY_OUTSIDE) === 0) return DROP_INSIDE_DESTINATION;
+    // the packet of a guest to a guest never went outside
+    if (subjectRole !== 0 || ipv6.isUniqueLocal(b, quote + ipv6.DST)) return DROP_QUOTE_UNKNOWN;
   }
   if (port === INSIDE && sourceRole === 0) return DROP_UNKNOWN_SOURCE;
   if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) return DROP_NOT_HERE;
@@ -171,8 +173,7 @@ function subjectUplink(batch: PacketBatch, i: number, fib: Fib, quote: number, p
 function sessionUplink(fib: Fib, word: Int32Array, q: number, flow: number): number {
   const sessions = fib.sessions!;
   const entry = sessions.find(word[q + 8]!, word[q + 9]!, word[q + 2]!, word[q + 3]!, word[q + 4]!, word[q + 5]!, flow);
-  const uplink = entry < 0 ? -1 : sessions.uplink(entry);
-  return uplink < fib.image.uplinkRows.length ? uplink : -1;
+  return entry < 0 ? -1 : indexOf(fib, sessions.uplink(entry));
 }
 
 /** Puts the Locator of the row at word `w`; what the sum over it has grown by. */

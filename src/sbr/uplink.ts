@@ -11,6 +11,8 @@ import { COUNT_SESSIONS_REFUSED, type Fib } from './fib.ts';
 
 const ECHO_REQUEST = 128;
 const ECHO_REPLY = 129;
+/** A session that was heard of within so many seconds does not go over to another uplink: anybody can send a packet. */
+const TAKEN_SECONDS = 240; // reason: TCP has let go of its ports by then (2 MSL, RFC 9293)
 /** Keep the flows of different protocols apart. */
 const UDP_FLOW = 0x5bd1e995;
 const ECHO_FLOW = 0x1b873593;
@@ -51,13 +53,13 @@ export function uplinkOf(fib: Fib, word: Int32Array, w: number, pinned: number, 
   const c1 = word[w + 9]!;
   const entry = sessions.open(n0, n1, l0, l1, c0, c1, fib.flow, seconds, true);
   if (entry < 0) return newUplink(fib, pinned);
-  const known = sessions.uplink(entry);
-  if (known >= 0 && known < fib.image.uplinkRows.length) {
+  const known = indexOf(fib, sessions.uplink(entry));
+  if (known >= 0) {
     sessions.heard(entry, seconds);
     return known;
   }
   const chosen = newUplink(fib, pinned);
-  if (chosen >= 0) sessions.setUplink(entry, chosen, seconds);
+  if (chosen >= 0) sessions.setUplink(entry, fib.image.uplinkIds[chosen]!, seconds);
   return chosen;
 }
 
@@ -78,10 +80,18 @@ function learn(fib: Fib, word: Int32Array, w: number, flow: number, uplink: numb
   const c0 = word[w + 4]!;
   const c1 = word[w + 5]!;
   const entry = sessions.open(n0, n1, l0, l1, c0, c1, flow, seconds, false);
-  if (entry < 0) fib.counters[COUNT_SESSIONS_REFUSED]!++;
-  else if (sessions.uplink(entry) !== uplink) sessions.setUplink(entry, uplink, seconds);
-  else sessions.heard(entry, seconds);
+  if (entry < 0) {
+    fib.counters[COUNT_SESSIONS_REFUSED]!++;
+    return;
+  }
+  const id = fib.image.uplinkIds[uplink]!;
+  const known = sessions.uplink(entry);
+  if (known === id) sessions.heard(entry, seconds);
+  else if (known < 0 || sessions.idle(entry, seconds) >= TAKEN_SECONDS) sessions.setUplink(entry, id, seconds);
 }
+
+/** Index of the uplink that sessions know by `id`, or -1: none, or no longer in the configuration. */
+export const indexOf = (fib: Fib, id: number): number => (id < 0 ? -1 : fib.image.uplinkIds.indexOf(id));
 
 function newUplink(fib: Fib, pinned: number): number {
   return pinned >= 0 && fib.image.uplinkUsable[pinned] === 1 ? pinned : fib.image.preferredUplink;

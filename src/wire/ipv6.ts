@@ -46,6 +46,9 @@ export const UDP_LITE = 136;
 /** Octets after the fixed header, extension headers included. */
 export const payloadLength = (b: Bytes, o: number): number => u16(b, o + PAYLOAD_LENGTH);
 
+/** True for a unique local address (RFC 4193 section 3.1), which never comes from or goes to the world. */
+export const isUniqueLocal = (b: Bytes, o: number): boolean => (b[o]! & 0xfe) === 0xfc;
+
 /** True when no packet may carry the address at `o` as a unicast source or be forwarded to it (RFC 4291 section 2). */
 export function isUnforwardable(b: Bytes, o: number): boolean {
   const first = b[o]!;

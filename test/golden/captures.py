@@ -157,8 +157,9 @@ CASES = {
     'unknown-source': [tcp(S1 + 'ee', CN), tcp('2001:db8:77::1', CN), tcp(S1 + 'a2', CN), tcp(S1 + 'a1', 'fe80::1')],
     'foreign-source': [tcp(S3 + 'a1', CN), tcp(S2 + 'b1', CN), tcp(CN, S3 + 'a2'), tcp(CN, S1 + 'b1', hlim=10)],
     'two-uplinks': [
-        tcp(CN, G11 + 'a1', 'S'), tcp(S1 + 'a1', CN, 'SA'), tcp(S1 + 'a1', '2001:db8:d::d0', 'S'),
-        tcp(CN, G1 + 'a3', 'S'), tcp(S1 + 'a3', CN, 'SA'), tcp(S1 + 'a4', CN, 'S'), udp(CN, G11 + 'a2'), udp(S1 + 'a2', CN),
+        tcp(CN, G11 + 'a1', 'S'), tcp(S1 + 'a1', CN, 'SA', 443, 50000), tcp(S1 + 'a1', '2001:db8:d::d0', 'S'),
+        tcp(CN, G1 + 'a3', 'S'), tcp(S1 + 'a3', CN, 'SA', 443, 50000), tcp(S1 + 'a4', CN, 'S'), udp(CN, G11 + 'a2'),
+        udp(S1 + 'a2', CN, 40001, 40000),
     ],
     'zeroed': [
         zeroed(tcp(CN, G1 + 'a1', between=nonce(bytes.fromhex('01020304')))), zeroed(tcp(S1 + 'a1', CN)),
