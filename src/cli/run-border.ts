@@ -18,6 +18,7 @@ import {
 } from '../runtime/control-methods.ts';
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { lockState } from '../runtime/state-lock.ts';
 import { Border } from '../sbr/border.ts';
 import { MoveRecord } from '../sites/move-record.ts';
 import { Moves } from '../sites/moves.ts';
@@ -49,6 +50,8 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
       startable(() => methods),
     );
     undo.push(() => control.close());
+    const lock = lockState(config.state, config.site);
+    undo.push(() => lock.release());
     const border = new Border(config, { runFolder, log, onFailure: (error) => fail(error) });
     const { record, loaded } = await MoveRecord.open(config.state, config.site, (text) => log.warn(text));
     undo.push(() => record.close());
@@ -153,8 +156,8 @@ async function reread(
 ): Promise<void> {
   try {
     const next = loadSiteConfig(path);
-    const changed = await border.reload(next);
     const key = next.control.keyFile === undefined ? undefined : await readSiteKey(next.control.keyFile);
+    const changed = await border.reload(next);
     channel?.setPeers(next.peers, key);
     moves.rescan();
     log.level = next.log.level;

@@ -57,6 +57,7 @@ export const setsockopt = libc.func('int setsockopt(int fd, int level, int name,
 export const sendto = libc.func(
   'long sendto(int fd, void *data, ulong length, int flags, void *to, uint toLength)',
 ) as (fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number) => number;
+export const flock = libc.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
 const ftruncate = libc.func('int ftruncate(int fd, long length)') as (fd: number, length: number) => number;
 const mmap = libc.func('void *mmap(void *at, ulong length, int protection, int flags, int fd, long offset)') as (
   at: null,
@@ -66,6 +67,7 @@ const mmap = libc.func('void *mmap(void *at, ulong length, int protection, int f
   fd: number,
   offset: number,
 ) => unknown;
+const munmap = libc.func('munmap', 'int', ['uint64', 'ulong']) as (address: number, length: number) => number;
 const madvise = libc.func('int madvise(void *at, ulong length, int advice)') as (
   at: unknown,
   length: number,
@@ -129,6 +131,11 @@ export function mapAnonymous(length: number): Mapping {
 /** A ring of an io_uring descriptor. */
 export function mapRing(fd: number, length: number, offset: number): Mapping {
   return mapping(mmap(null, length, PROT_READ_WRITE, MAP_SHARED_POPULATE, fd, offset), length);
+}
+
+/** Gives memory back; nobody may look at its octets any more. */
+export function unmap({ address, buffer }: Mapping): void {
+  munmap(address, buffer.byteLength);
 }
 
 /** A file shared with other threads and with later runs; grown to `length`. */

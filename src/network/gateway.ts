@@ -2,7 +2,7 @@
  * Sets up the gateway and takes exactly that back. What is to be undone is written to a journal before it is done, so that
  * the next start cleans up after a crash.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SiteConfig } from '../config/site-config.ts';
 import { ifNameToIndex } from '../device/libc.ts';
@@ -24,6 +24,8 @@ interface AddressEntry {
 
 export class Gateway {
   readonly #journal: string;
+  /** The same in memory, should the file be lost. */
+  #current: Journal | null = null;
 
   /** `runFolder`: where the journal lives, e.g. /run/ilnp. */
   constructor(runFolder: string, site: string) {
@@ -59,9 +61,17 @@ export class Gateway {
     return describe(steps, sysctls);
   }
 
+  /** Puts back what the kernel forgot with a link that went down; what is there stays. */
+  repair(config: SiteConfig, guests: readonly L64[]): void {
+    ipBatch(
+      plan(config, guests, { ...facts(config), addresses: new Set() }).map((s) => s.run),
+      { force: true },
+    );
+  }
+
   /** Goes over to another configuration; what both set up stays as it is. Returns the commands run. */
   change(config: SiteConfig, guests: readonly L64[]): string[] {
-    const journal = readJournal(this.#journal);
+    const journal = this.#current ?? readJournal(this.#journal);
     const known = new Set(journal.undo.map(text));
     const seen = facts(config);
     const addresses = new Set([...seen.addresses].filter((a) => !known.has(addressUndo(a))));
@@ -86,8 +96,8 @@ export class Gateway {
 
   /** Undoes everything in the journal, whether or not it was done. */
   down(): void {
-    if (!existsSync(this.#journal)) return;
-    const journal = readJournal(this.#journal);
+    if (this.#current === null && !existsSync(this.#journal)) return;
+    const journal = this.#current ?? readJournal(this.#journal);
     const restore = (forwarding: boolean): void => {
       for (const { name, key, value } of journal.sysctls)
         if ((key === 'forwarding') === forwarding && readSysctl(name, key) !== null) writeSysctl(name, key, value);
@@ -96,9 +106,11 @@ export class Gateway {
     ipBatch(journal.undo, { force: true });
     restore(false);
     rmSync(this.#journal, { force: true });
+    this.#current = null;
   }
 
   #write(journal: Journal): void {
+    this.#current = journal;
     mkdirSync(dirname(this.#journal), { recursive: true, mode: 0o755 });
     writeFileSync(`${this.#journal}.new`, JSON.stringify(journal));
     renameSync(`${this.#journal}.new`, this.#journal);
@@ -116,10 +128,17 @@ export function removeTuns(config: SiteConfig): void {
 /** What a journal keeps of sysctls; those of the TUNs go with the TUNs. */
 function toRestore(config: SiteConfig, sysctls: readonly Sysctl[]): Journal['sysctls'] {
   const tuns: readonly string[] = tunNames(config.tun.name);
-  return sysctls
+  const restore = sysctls
     .filter(({ name }) => !tuns.includes(name))
     .map(({ name, key, before: value }) => ({ name, key, value }));
+  // writing `all` writes every interface; those that forwarded before shall do so again, after it
+  const each = sysctls.some(({ name, key }) => name === 'all' && key === 'forwarding') ? forwardingInterfaces() : [];
+  return [...restore, ...each.map((name) => ({ name, key: 'forwarding', value: '1' }))];
 }
+
+/** Interfaces that forward although `all` says no. */
+const forwardingInterfaces = (): string[] =>
+  readdirSync('/proc/sys/net/ipv6/conf').filter((name) => name !== 'all' && readSysctl(name, 'forwarding') === '1');
 
 /** What the operator runs by hand with `network: manual`, once the TUN devices exist. */
 export function manualCommands(config: SiteConfig, guests: readonly L64[]): string[] {
@@ -192,6 +211,7 @@ function facts(config: SiteConfig): Facts {
 
 /** First global address of an interface, as text, or null. */
 export function globalAddress(name: string): string | null {
+  if (ifNameToIndex(name) === 0) return null; // it may vanish while we run
   for (const entry of ipJson<AddressEntry>('addr', 'show', 'dev', name, 'scope', 'global')) {
     for (const a of entry.addr_info) if (a.local) return a.local;
   }
@@ -202,6 +222,9 @@ function readJournal(path: string): Journal {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as Journal;
   } catch (error) {
-    throw new IlnpError('E_STATE', `${path}: expected the journal of an earlier run, got ${(error as Error).message}`);
+    throw new IlnpError(
+      'E_STATE',
+      `${path}: expected the journal of an earlier run, got ${(error as Error).message}; look at ip -6 rule, then remove it`,
+    );
   }
 }

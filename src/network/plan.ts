@@ -112,6 +112,8 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
     route(SELF, prefix, 'dev', site);
     for (const table of [SELF_ICMP, SELF]) route(table, 'unreachable', prefix, ...LAST_RESORT);
   }
+  // what is unique local to this site and the others is not reached from outside, whatever the kernel's routes say
+  if (!ours.includes('fc00::/7')) route(OUTSIDE_IN, 'unreachable', 'fc00::/7', ...LAST_RESORT);
   const tag = formatL64(config.inside[0]!.l64);
   route(SITE_IN, 'default', 'from', tag, 'dev', site);
   route(SITE_IN, 'unreachable', 'default', 'from', tag, ...LAST_RESORT);

@@ -11,11 +11,11 @@ import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
+import { LinkWatch } from '../network/link-watch.ts';
 import { Neighbours } from '../network/neighbours.ts';
-import { UplinkWatch } from '../network/uplink-watch.ts';
 import { DataPlane } from '../runtime/data-plane.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { openSessionFile, type SessionFile } from '../runtime/session-store.ts';
+import { openSessionFile, type SessionFile, uplinkIds } from '../runtime/session-store.ts';
 import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { compile } from './compile.ts';
 import { namedCounters } from './counters.ts';
@@ -28,7 +28,9 @@ export class Border {
   readonly #gateway: Gateway;
   readonly #path: DataPlane;
   readonly #neighbours = new Neighbours();
-  readonly #uplinks: UplinkWatch;
+  readonly #links: LinkWatch;
+  /** Where NIDs went that are not configured (any more), in case they come back. */
+  readonly #strangers = new Map<string, { readonly at: string; readonly epoch: number }>();
   #sessions: SessionFile | null = null;
   #compiledClasses = 0;
   #changes: Promise<unknown> = Promise.resolve();
@@ -42,7 +44,11 @@ export class Border {
     const seed = (): number => randomInt(0, 2 ** 32);
     this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
     for (const binding of config.bindings) this.bindings.put({ ...binding, epoch: 0 });
-    this.#uplinks = new UplinkWatch(config.uplinks, () => void this.#serial(() => this.#recompile()));
+    this.#links = new LinkWatch(interfacesOf(config), (cameUp) => {
+      this.#serial(() => this.#linksChanged(cameUp)).catch((error) => {
+        this.#log.error({ error: String(error) }, 'a link has changed and could not be followed');
+      });
+    });
   }
 
   /** How packets are read and written, for people. */
@@ -55,7 +61,8 @@ export class Border {
     const sites = new Set([this.config.site, ...this.config.peers.map((p) => p.site)]);
     for (const { nid, at, epoch } of moved) {
       const binding = this.bindings.get(nid);
-      if (binding !== undefined && sites.has(at)) this.bindings.put({ ...binding, at, epoch });
+      if (binding === undefined) this.#strangers.set(formatNid(nid), { at, epoch });
+      else if (sites.has(at)) this.bindings.put({ ...binding, at, epoch });
     }
   }
 
@@ -63,9 +70,9 @@ export class Border {
   async start(): Promise<string[]> {
     const { config } = this;
     requireInterfaces(config);
-    if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
     try {
-      const queues = this.#path.openTuns(config.tun);
+      const queues = this.#path.openTuns(config.tun); // first: whoever has them owns the set-up
+      if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       this.#sessions = this.#openSessions();
       const { bindings: bindingsLimit } = config.limits;
       await this.#path.start(queues, {
@@ -75,7 +82,7 @@ export class Border {
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
-      this.#uplinks.start();
+      this.#links.start();
       if (config.network === 'manual') return manualCommands(config, this.#guests());
       const commands = this.#gateway.up(config, this.#guests());
       this.#neighbours.adopt();
@@ -89,7 +96,7 @@ export class Border {
 
   /** Takes the gateway set-up back, then stops the path. */
   async stop(): Promise<void> {
-    this.#uplinks.stop();
+    this.#links.stop();
     this.#neighbours.clear();
     this.#gateway.down();
     if (await this.#path.close()) removeTuns(this.config);
@@ -112,18 +119,25 @@ export class Border {
       if (diff.restart.length > 0)
         throw new IlnpError('E_CONFIG', `these settings change only by a restart: ${diff.restart.join(', ')}`);
       requireInterfaces(next);
+      const before = this.config;
+      if (next.network === 'auto') {
+        const guests = [...this.#guests(), ...next.bindings.map((b) => b.guest)];
+        try {
+          this.#gateway.change(next, guests);
+        } catch (error) {
+          this.#gateway.change(before, this.#guests());
+          throw error;
+        }
+      }
       this.config = next;
-      for (const { nid } of diff.bindings.removed) this.bindings.delete(nid);
+      for (const { nid } of diff.bindings.removed) this.#forget(nid);
       const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) => this.#place(b));
       for (const binding of put) this.bindings.put(binding);
+      this.#links.watch(interfacesOf(next));
       await this.#path.setImage(this.#compile());
       await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
       await this.#path.put(put, (b) => this.bindings.classOf(b));
-      if (next.network === 'auto') {
-        this.#gateway.change(next, this.#guests());
-        this.#neighbours.sync(next, this.bindings.all());
-      }
-      this.#uplinks.watch(next.uplinks);
+      if (next.network === 'auto') this.#neighbours.sync(next, this.bindings.all());
       const { added, removed, changed } = diff.bindings;
       const count = added.length + removed.length + changed.length;
       return [...diff.settings.map((c) => c.path), ...(count > 0 ? [`${count} bindings`] : [])];
@@ -150,15 +164,39 @@ export class Border {
   #compile(): FibImage {
     this.#compiledClasses = this.bindings.classes.length;
     return compile(this.config, this.bindings, {
-      uplinkUp: this.#uplinks.up,
+      uplinkUp: this.#links.up(this.config.uplinks),
+      ...(this.#sessions
+        ? {
+            uplinkIds: uplinkIds(
+              this.#sessions,
+              this.config.uplinks.map((u) => u.l64),
+            ),
+          }
+        : {}),
       outsideAddress: ownAddress(this.config.uplinks),
       insideAddress: ownAddress(this.config.inside) ?? ownAddress(this.config.peers) ?? ownAddress(this.config.uplinks),
     });
   }
 
+  /** Takes a binding away, but keeps in mind where it had gone. */
+  #forget(nid: Nid): void {
+    const known = this.bindings.get(nid);
+    if (known !== undefined && known.epoch > 0) this.#strangers.set(formatNid(nid), known);
+    this.bindings.delete(nid);
+  }
+
+  /** A link that went down took our routes and addresses along; what is missing is put back. */
+  async #linksChanged(cameUp: boolean): Promise<void> {
+    if (cameUp && this.config.network === 'auto') {
+      this.#gateway.repair(this.config, this.#guests());
+      this.#neighbours.announceGateways(this.config);
+    }
+    await this.#recompile();
+  }
+
   /** A configured binding with the place it has moved to since, if it has. */
   #place(binding: BindingConfig): Binding {
-    const known = this.bindings.get(binding.nid);
+    const known = this.bindings.get(binding.nid) ?? this.#strangers.get(formatNid(binding.nid));
     if (known === undefined || known.epoch === 0) return { ...binding, epoch: 0 };
     if (known.at !== binding.at)
       this.#log.warn(
@@ -184,6 +222,10 @@ export class Border {
     return done;
   }
 }
+
+const interfacesOf = (config: SiteConfig): string[] => [
+  ...new Set([...config.uplinks, ...config.inside, ...config.peers].map((link) => link.interface)),
+];
 
 function ownAddress(links: readonly { readonly interface: string }[]): Uint8Array | null {
   for (const link of links) {
