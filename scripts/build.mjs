@@ -29,7 +29,10 @@ function main() {
       cwd: root,
       stdio: 'inherit',
     });
-    if (tsc.status !== 0) process.exit(tsc.status ?? 1);
+    if (tsc.status !== 0) {
+      process.exitCode = tsc.status ?? 1;
+      return;
+    }
     for (const tree of ['src', 'native-free']) place(tree);
     for (const [from, to] of COPIED) put(join(root, to), (temporary) => copyFileSync(join(root, from), temporary));
   } finally {
