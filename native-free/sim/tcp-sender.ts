@@ -40,6 +40,8 @@ export class TcpSender {
   deadline = Number.POSITIVE_INFINITY;
   readonly #transmit: Transmit;
   #duplicates = 0;
+  /** Acknowledgements of this recovery that showed another gap. */
+  #partials = 0;
   #recover = -1;
   #rto = FIRST_RTO;
   #srtt = 0;
@@ -148,6 +150,8 @@ export class TcpSender {
       // partial acknowledgement: the next segment is missing too
       this.cwnd = Math.max(this.mss, this.cwnd - acknowledged + this.mss);
       this.#repeatFirst(now);
+      // impatient (RFC 6582 section 4): with many gaps the timer is quicker than one of them a round trip
+      if (++this.#partials > 1) return;
     } else if (this.#duplicates >= DUPLICATES) {
       this.cwnd = this.ssthresh;
       this.#duplicates = 0;
@@ -168,6 +172,7 @@ export class TcpSender {
         return;
       }
       this.#recover = this.sentMax;
+      this.#partials = 0;
       this.ssthresh = Math.max((this.sentMax - this.una) / 2, 2 * this.mss);
       this.cwnd = this.ssthresh + DUPLICATES * this.mss;
       this.#repeatFirst(now);
