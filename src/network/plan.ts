@@ -12,8 +12,8 @@
  *   iif lo, ICMPv6          SELF_ICMP        errors of this kernel quote packets that must be translated
  *   iif lo                  SELF             this gateway reaches guests like everybody else
  *
- * Tables of traffic out of a TUN never point into a TUN, and every table that loses its TUN ends in `unreachable`: after a
- * crash nothing leaves with an inside Locator.
+ * Tables of traffic out of a TUN never point into a TUN, and every table that loses its TUN ends in a blackhole: after a crash
+ * nothing leaves with an inside Locator, and no error of the kernel speaks of one.
  */
 import type { SiteConfig } from '../config/site-config.ts';
 import { tunNames } from '../device/tun-names.ts';
@@ -106,19 +106,19 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
   // into the TUNs
   for (const prefix of ours) {
     route(OUTSIDE_IN, prefix, 'dev', outside);
-    route(OUTSIDE_IN, 'unreachable', prefix, ...LAST_RESORT);
+    route(OUTSIDE_IN, 'blackhole', prefix, ...LAST_RESORT);
     route(SITE_IN, prefix, 'dev', site);
-    route(SITE_IN, 'unreachable', prefix, ...LAST_RESORT);
+    route(SITE_IN, 'blackhole', prefix, ...LAST_RESORT);
     route(SELF, prefix, 'dev', site);
     for (const table of [SELF_ICMP, SELF]) route(table, 'unreachable', prefix, ...LAST_RESORT);
   }
   // what is unique local to this site and the others is not reached from outside, whatever the kernel's routes say
-  if (!ours.includes('fc00::/7')) route(OUTSIDE_IN, 'unreachable', 'fc00::/7', ...LAST_RESORT);
+  if (!ours.includes('fc00::/7')) route(OUTSIDE_IN, 'blackhole', 'fc00::/7', ...LAST_RESORT);
   const tag = formatL64(config.inside[0]!.l64);
   route(SITE_IN, 'default', 'from', tag, 'dev', site);
-  route(SITE_IN, 'unreachable', 'default', 'from', tag, ...LAST_RESORT);
+  route(SITE_IN, 'blackhole', 'default', 'from', tag, ...LAST_RESORT);
   route(INSIDE_IN, 'default', 'dev', inside);
-  route(INSIDE_IN, 'unreachable', 'default', ...LAST_RESORT);
+  route(INSIDE_IN, 'blackhole', 'default', ...LAST_RESORT);
   route(SELF_ICMP, 'default', 'dev', site);
   for (const name of distinct(config.uplinks)) rule(3, OUTSIDE_IN, 'iif', name);
   for (const name of distinct(config.inside)) rule(4, INSIDE_IN, 'iif', name);

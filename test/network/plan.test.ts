@@ -117,7 +117,7 @@ describe('of any site', () => {
           for (const prefix of prefixes) {
             expect(table.filter((r) => r.startsWith(`route add ${prefix} dev ${tun} `))).toHaveLength(1);
             expect(
-              table.filter((r) => r.startsWith(`route add unreachable ${prefix} metric 4294967295 `)),
+              table.filter((r) => r.startsWith(`route add blackhole ${prefix} metric 4294967295 `)),
             ).toHaveLength(1);
           }
         }
@@ -130,7 +130,7 @@ describe('of any site', () => {
       fc.property(sites, ({ steps }) => {
         expect(routes(steps, tableOf(steps, 'lan0')).map((s) => text(s.run.slice(2, 5)))).toEqual([
           'default dev ilnp0-in',
-          'unreachable default metric',
+          'blackhole default metric',
         ]);
       }),
     );
