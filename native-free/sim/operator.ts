@@ -7,6 +7,8 @@ import type { Station, World } from './world.ts';
 
 /** How often the operator looks whether home has made up its mind. */
 const LOOK_US = 100_000;
+/** How long a move whose outcome nobody told may still be carried out: longer than home's own time-outs. */
+const FOLLOW_US = 20e6;
 
 export interface MoveOrder {
   readonly guest: string;
@@ -137,17 +139,28 @@ export class Operator {
     this.#follow(order, station);
   }
 
-  /** Puts the guest where its home finally says it is; while home is down, it stays where it was carried. */
+  /**
+   * Puts the guest where its home says it is, now and for a while: when the border that was asked has died, home may still
+   * carry the move out. While home is down, the guest stays where it was carried.
+   */
   #follow(order: MoveOrder, station: Station): void {
     const world = this.#world;
+    const { engine } = world;
     const home = world.border(station.guest!.home);
+    const orders = this.moves.length;
+    const until = engine.now + FOLLOW_US;
+    let isFirst = true;
     const look = (): void => {
       const { running } = home;
+      const isMovedAgain = this.moves.slice(orders).some((move) => move.guest === order.guest);
+      if (isMovedAgain) return;
       if (running !== undefined && running.moves.unsettled === 0) {
         world.attach(station, running.bindings.get(station.guest!.nid)!.at);
-        this.#next(order.guest);
-      } else world.engine.after(LOOK_US, look);
+        if (isFirst) engine.after(0, () => this.#next(order.guest));
+        isFirst = false;
+      }
+      if (isFirst || engine.now < until) engine.after(LOOK_US, look);
     };
-    world.engine.after(LOOK_US, look);
+    engine.after(LOOK_US, look);
   }
 }
