@@ -76,7 +76,6 @@ export class TcpSender {
   open(now: number): void {
     this.#send(0, 1, now);
     this.next = 1;
-    this.sentMax = 1;
   }
 
   /** Sends what the windows allow. */
@@ -90,7 +89,6 @@ export class TcpSender {
       if (to - this.una > window || isSmall) return;
       this.#send(this.next, to, now);
       this.next = to;
-      this.sentMax = Math.max(this.sentMax, to);
     }
   }
 
@@ -193,6 +191,7 @@ export class TcpSender {
       this.#timedEnd = to;
       this.#timedAt = now;
     }
+    this.sentMax = Math.max(this.sentMax, to); // a repetition may take more along than was sent
     const fin = this.finWanted && to === this.written + 1;
     this.#transmit(from, fin ? to - 1 : to, fin);
     if (this.deadline === Number.POSITIVE_INFINITY) this.deadline = now + this.#rto;
