@@ -7,7 +7,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { anchor } from './anchors.mjs';
 import { CN, GLOBAL_L64, GUEST_L64, GW, ip, reachable, serve, VM, withFeatures } from './lab.mjs';
-import { cpuNanoseconds, run, start } from './process.mjs';
+import { cpuNanoseconds, end, run, start } from './process.mjs';
 import { FURTHER_BINDINGS, SETS } from './sbr.mjs';
 
 const TCP_PORT = 5201;
@@ -111,17 +111,22 @@ async function idle(running, seconds) {
  */
 async function changes(running) {
   const { server, stop } = await serve([anchor('udp'), 'recv', `${UDP_PORT}`], 'ready');
-  for (const { last } of SETS) ip(VM, `addr add ${GUEST_L64}${last}/64 dev v0 nodad`, { optional: true });
+  for (const set of SETS) ip(VM, `addr add ${GUEST_L64}${set.last}/64 dev v0 nodad`, { optional: true });
   const words = [running.address, UDP_PORT, CHANGE_SECONDS, SIZE, 1, CHANGE_BATCH, `rate=${CHANGE_RATE}`].map(String);
   const sender = start(CN, [anchor('udp'), 'send', ...words]);
   await wait(SETTLE_MS);
-  const begin = performance.now();
-  running.rebind(SETS[1]);
-  await reachable(`${GLOBAL_L64}${SETS[1].last}`, { program: running.program, patience: '0.05' });
-  const seconds = (performance.now() - begin) / 1000;
-  await sender.exited;
-  await wait(DRAIN_MS);
-  await stop();
+  let seconds = Number.NaN;
+  try {
+    const begin = performance.now();
+    const { last } = running.rebind();
+    await reachable(`${GLOBAL_L64}${last}`, { program: running.program, patience: '0.05' });
+    seconds = (performance.now() - begin) / 1000;
+    await sender.exited;
+    await wait(DRAIN_MS);
+  } finally {
+    await end(sender);
+    await stop();
+  }
   const { sent } = JSON.parse(sender.output.stdout);
   const { received } = JSON.parse(server.output.stdout.split('\n')[1]);
   const count = 2 * FURTHER_BINDINGS; // each removed or added

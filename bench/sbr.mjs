@@ -81,11 +81,15 @@ export async function startBorderRouter(scratch, { address, tun }) {
     await end(program);
     await until('ilnp0 is gone', () => !device());
   };
-  /** Makes the border router read the other set of bindings. */
-  const rebind = (set) => {
+  let current = 0;
+  /** Makes the border router read the other set of bindings, and returns that. */
+  const rebind = () => {
+    current = 1 - current;
+    const set = SETS[current];
     copyFileSync(`${directory}/${set.file}`, `${directory}/bindings.new`);
     renameSync(`${directory}/bindings.new`, `${directory}/bindings.jsonl`);
     program.child.kill('SIGHUP');
+    return set;
   };
   return { address, pids: [program.pid], tun: 'ilnp0', program, rebind, stop };
 }
