@@ -3,7 +3,7 @@
 export const WIDTH = 960;
 export const LEFT = 78;
 export const RIGHT = 24;
-export const INK = '#1f2933';
+const INK = '#1f2933';
 export const FAINT = '#6b7785';
 export const GRID = '#e3e8ee';
 export const MARK = '#b3261e';

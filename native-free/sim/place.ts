@@ -7,8 +7,7 @@ const hex = (n: number): string => n.toString(16);
 
 /** Site numbers count from 1. */
 export const siteL64 = (site: number): L64 => parseL64(`fd00:${hex(site)}::/64`)!;
-export const uplinkL64 = (site: number, uplink: number): L64 =>
-  parseL64(`2001:db8:${hex(0x3000 * uplink + site)}::/64`)!;
+const uplinkL64 = (site: number, uplink: number): L64 => parseL64(`2001:db8:${hex(0x3000 * uplink + site)}::/64`)!;
 export const outsideAddress = (site: number): Uint8Array => parseIpv6(`2001:db8:f0f0:${hex(site)}::2`)!;
 export const insideAddress = (site: number): Uint8Array => parseIpv6(`fd00:${hex(site)}::1`)!;
 export const routerAddress = (): Uint8Array => parseIpv6('2001:db8:f0f0::1')!;

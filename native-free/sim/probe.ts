@@ -9,7 +9,7 @@ const UDP_HEADER = 8;
 const PAYLOAD = 64;
 
 /** What came of a stream of numbered packets. */
-export class Arrivals {
+class Arrivals {
   /** By number: how often it came. */
   readonly #seen: number[] = [];
   received = 0;

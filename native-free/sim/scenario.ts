@@ -45,7 +45,7 @@ export function parseScenario(text: string, file: string): Scenario {
 }
 
 /** Every name that is used must be there. */
-export function checkNames(scenario: Scenario, report: (path: Path, expected: string) => void): void {
+function checkNames(scenario: Scenario, report: (path: Path, expected: string) => void): void {
   const sites = scenario.sites.map((site) => site.name);
   const guests = scenario.guests.map((guest) => guest.name);
   const hosts = [...guests, ...scenario.correspondents];

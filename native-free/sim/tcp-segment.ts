@@ -11,9 +11,9 @@ export const SYN = 2;
 export const RST = 4;
 export const ACK = 16;
 
-export const TCP_HEADER = 20;
+const TCP_HEADER = 20;
 /** Windows are carried in units of this many octets, the SYN's too: both ends are ours (RFC 7323 without negotiation). */
-export const WINDOW_UNIT = 256;
+const WINDOW_UNIT = 256;
 
 export interface Segment {
   readonly sourcePort: number;

@@ -1,9 +1,11 @@
 /** Each invariant of the simulator trips when somebody breaks it on purpose. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { packetOf } from '../../native-free/sim/packet.ts';
 import { type RunResult, runScenario } from '../../native-free/sim/run.ts';
 import { parseScenario } from '../../native-free/sim/scenario.ts';
 import type { World } from '../../native-free/sim/world.ts';
+
+vi.setConfig({ testTimeout: 30_000 }); // seconds of virtual time cost real ones on a busy machine
 
 const SCENARIO = parseScenario(
   `title: to be broken

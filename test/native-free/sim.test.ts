@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { randomScenario } from '../../native-free/sim/random-scenario.ts';
 import { runScenario } from '../../native-free/sim/run.ts';
 import { loadScenario, ownScenarios, parseScenario } from '../../native-free/sim/scenario.ts';
 import type { Scenario } from '../../native-free/sim/scenario-schema.ts';
+
+vi.setConfig({ testTimeout: 30_000 }); // seconds of virtual time cost real ones on a busy machine
 
 const scenario = (text: string): Scenario => parseScenario(`title: a test\n${text}`, 'test.yaml');
 
