@@ -33,6 +33,7 @@ export class Border {
   readonly #strangers = new Map<string, { readonly at: string; readonly epoch: number }>();
   #sessions: SessionFile | null = null;
   #compiledClasses = 0;
+  #stopping = false;
   #changes: Promise<unknown> = Promise.resolve();
 
   /** `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. */
@@ -97,6 +98,8 @@ export class Border {
   /** Takes the gateway set-up back, then stops the path. */
   async stop(): Promise<void> {
     this.#links.stop();
+    this.#stopping = true;
+    await this.#changes; // nothing that is under way may put anything back
     this.#neighbours.clear();
     this.#gateway.down();
     if (await this.#path.close()) removeTuns(this.config);
@@ -187,6 +190,7 @@ export class Border {
 
   /** A link that went down took our routes and addresses along; what is missing is put back. */
   async #linksChanged(cameUp: boolean): Promise<void> {
+    if (this.#stopping) return;
     if (cameUp && this.config.network === 'auto') {
       this.#gateway.repair(this.config, this.#guests());
       this.#neighbours.announceGateways(this.config);

@@ -116,9 +116,9 @@ describe('of any site', () => {
           const table = routes(steps, tableOf(steps, side)).map((s) => text(s.run));
           for (const prefix of prefixes) {
             expect(table.filter((r) => r.startsWith(`route add ${prefix} dev ${tun} `))).toHaveLength(1);
-            expect(
-              table.filter((r) => r.startsWith(`route add blackhole ${prefix} metric 4294967295 `)),
-            ).toHaveLength(1);
+            expect(table.filter((r) => r.startsWith(`route add blackhole ${prefix} metric 4294967295 `))).toHaveLength(
+              1,
+            );
           }
         }
       }),
