@@ -109,8 +109,10 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
     route(OUTSIDE_IN, 'blackhole', prefix, ...LAST_RESORT);
     route(SITE_IN, prefix, 'dev', site);
     route(SITE_IN, 'blackhole', prefix, ...LAST_RESORT);
-    route(SELF, prefix, 'dev', site);
-    for (const table of [SELF_ICMP, SELF]) route(table, 'unreachable', prefix, ...LAST_RESORT);
+    for (const table of [SELF_ICMP, SELF]) {
+      route(table, prefix, 'dev', site); // also where the default says the same: the last resort is as specific
+      route(table, 'unreachable', prefix, ...LAST_RESORT);
+    }
   }
   // what is unique local to this site and the others is not reached from outside, whatever the kernel's routes say
   if (!ours.includes('fc00::/7')) route(OUTSIDE_IN, 'blackhole', 'fc00::/7', ...LAST_RESORT);
