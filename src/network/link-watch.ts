@@ -1,11 +1,11 @@
 /**
  * Whether the links of the border are up, so that new sessions take an uplink that is (digest section 12.11) and what the
- * kernel forgot with a link is put back. Looks every four seconds: cheap, and a link that flaps faster should not be
+ * kernel forgot with a link is put back. Looks every ten seconds: cheap, and a link that flaps faster should not be
  * followed. A link that was made anew under the same name counts as one that went down and came up.
  */
 import { readFileSync } from 'node:fs';
 
-const PERIOD_MS = 4000;
+const PERIOD_MS = 10_000;
 const DOWN = 'down';
 
 export class LinkWatch {
