@@ -25,6 +25,8 @@ const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 interface Lane {
   readonly worker: Worker;
+  /** Resolves when the worker has ended, for whatever reason. */
+  readonly ended: Promise<void>;
   readonly wakeFd: number;
   readonly counters: Float64Array;
 }
@@ -80,7 +82,8 @@ export class DataPlane {
         counters,
       };
       const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'path' });
-      this.#lanes.push({ worker, wakeFd, counters: new Float64Array(counters) });
+      const ended = new Promise<void>((done) => worker.once('exit', () => done()));
+      this.#lanes.push({ worker, ended, wakeFd, counters: new Float64Array(counters) });
       return this.#untilReady(worker);
     });
     await Promise.all(ready);
@@ -123,12 +126,14 @@ export class DataPlane {
     return total;
   }
 
-  /** Stops the workers, idle or under load, and closes the TUN devices, which vanish; false when there were none. */
+  /**
+   * Stops the workers, idle or under load, failed or not, and closes the TUN devices, which vanish; false when there were
+   * none (any more).
+   */
   async close(): Promise<boolean> {
+    if (!this.#stopping) this.#send({ kind: 'stop' });
     this.#stopping = true;
-    const exits = this.#lanes.map(({ worker }) => new Promise<void>((done) => worker.once('exit', () => done())));
-    this.#send({ kind: 'stop' });
-    await Promise.all(exits);
+    await Promise.all(this.#lanes.map(({ ended }) => ended));
     const fds = this.#fds.splice(0);
     for (const fd of fds) closeSync(fd);
     for (const { done } of this.#fences.values()) done();
@@ -138,6 +143,7 @@ export class DataPlane {
 
   #untilReady(worker: Worker): Promise<void> {
     return new Promise((resolve, reject) => {
+      let failed = false;
       const timer = setTimeout(() => reject(new IlnpError('E_TUN', 'a worker did not start in time')), START_MS);
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'fence') this.#passed(message.id);
@@ -148,12 +154,13 @@ export class DataPlane {
         }
       });
       worker.on('error', (error) => {
+        failed = true;
         clearTimeout(timer);
         reject(error);
         this.#onFailure(error);
       });
       worker.on('exit', () => {
-        if (!this.#stopping) this.#onFailure(new IlnpError('E_TUN', 'a worker ended by itself'));
+        if (!failed && !this.#stopping) this.#onFailure(new IlnpError('E_TUN', 'a worker ended by itself'));
       });
     });
   }

@@ -154,7 +154,7 @@ describe('a border at work', () => {
       const pids = [await lab.pid(1), await lab.pid(2)];
       const from = pids.map(cpuMs);
       await pause(seconds * 1000); // the thing that is measured is what happens while nothing happens
-      pids.forEach((pid, k) => windows[k]!.push(cpuMs(pid) - from[k]!));
+      for (const [k, pid] of pids.entries()) windows[k]!.push(cpuMs(pid) - from[k]!);
       if (windows.every((used) => used.at(-1)! < seconds)) break;
     }
     for (const used of windows) expect(Math.min(...used)).toBeLessThan(seconds * 1000 * 0.001);
