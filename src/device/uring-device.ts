@@ -54,12 +54,12 @@ export class UringDevice implements Device, PacketSink {
     this.#arena = new Arena(SLOTS, BATCH, vnet);
     this.batch = this.#arena.batch;
     this.#coalescer = vnet && options.coalesce ? new Coalescer(this.#arena, this, { uso: tuns[0]!.uso }) : null;
-    this.#ring.registerFiles([...tuns.map((t) => t.fd), wakeFd]);
     const bufferRing = libc.mapAnonymous(Math.max(4096, SLOTS * 16));
     this.#buffers = new Uint32Array(bufferRing.buffer);
     this.#bufferTail = new Uint16Array(bufferRing.buffer);
     this.#wakeCounter = libc.mapAnonymous(4096);
-    this.#ring.registerBuffers(bufferRing, SLOTS, 0);
+    this.#ring.registerBuffers(bufferRing, SLOTS, 0); // before the files: a kernel that cannot must not hold them
+    this.#ring.registerFiles([...tuns.map((t) => t.fd), wakeFd]);
     for (let slot = 0; slot < SLOTS; slot++) this.#give(slot);
     this.#publish();
   }

@@ -24,7 +24,12 @@ const table = new LocatorTable(start.bindingsLimit, start.tableSeed);
 const fib = new Fib(start.image, table, sessions, new Float64Array(start.counters));
 const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
 say({ kind: 'ready', io: name });
-run(device);
+try {
+  run(device);
+} finally {
+  device.close(); // whatever happened: the kernel lets go of the TUNs
+}
+control.close();
 
 function run(device: Device): void {
   for (;;) {
@@ -34,10 +39,8 @@ function run(device: Device): void {
       device.send();
     }
     fib.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
-    if (device.takeWake() && !obey()) break;
+    if (device.takeWake() && !obey()) return;
   }
-  device.close();
-  control.close();
 }
 
 /** Handles what control has sent; false when it was told to stop. */

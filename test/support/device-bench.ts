@@ -7,7 +7,7 @@
  * X::1 -> X::99 to Y::99 -> Y::1, which changes no checksum, so that two sockets of one kernel talk through the device.
  */
 import { createSocket } from 'node:dgram';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Device } from '../../src/device/device.ts';
@@ -103,7 +103,7 @@ export class DeviceBench {
 
   /** Resolves when the TUNs have vanished, which takes io_uring some milliseconds. */
   async gone(): Promise<void> {
-    await until(`${this.name} to vanish`, () => !tunNames(this.name).some((n) => existsSync(`/sys/class/net/${n}`)));
+    await until(`${this.name} to vanish`, () => tunNames(this.name).every((name) => libc.ifNameToIndex(name) === 0));
   }
 
   #open(): void {

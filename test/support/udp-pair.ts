@@ -24,9 +24,8 @@ export class UdpPair {
     client.on('message', (octets) => this.answers.push(octets));
   }
 
-  static async open(clientAddress: string, serverAddress: string): Promise<UdpPair> {
-    const [client, server] = await Promise.all([clientAddress, serverAddress].map(bound));
-    return new UdpPair(client!, server!);
+  static async open(clientAddress: string, serverAddress: string, serverPort = 0): Promise<UdpPair> {
+    return new UdpPair(await bound(clientAddress, 0), await bound(serverAddress, serverPort));
   }
 
   get port(): number {
@@ -44,9 +43,9 @@ export class UdpPair {
   }
 }
 
-async function bound(address: string): Promise<Socket> {
+async function bound(address: string, port: number): Promise<Socket> {
   const socket = createSocket({ type: 'udp6', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 });
-  socket.bind({ address, port: 0 });
+  socket.bind({ address, port });
   await once(socket, 'listening');
   return socket;
 }
