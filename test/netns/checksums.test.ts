@@ -14,7 +14,20 @@ import { until } from './support/wait.ts';
 const lab = labForThisFile('--nic-offload', 'off');
 const SEND = 'test/netns/probes/send.py';
 const VERIFY = ['-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE'];
-const BAD = 'tcp.checksum.status == 0 || udp.checksum.status == 0 || icmpv6.checksum.status == 0';
+/** Linux itself sends 0xffff where a sum is 0 (skb_checksum_help); to a receiver they are the same. */
+const BAD =
+  '(tcp.checksum.status == 0 && tcp.checksum != 0xffff) || udp.checksum.status == 0 || icmpv6.checksum.status == 0';
+const SHOWN = [
+  'frame.number',
+  'frame.len',
+  'ipv6.src',
+  'ipv6.dst',
+  'ipv6.nxt',
+  'tcp.flags',
+  'tcp.len',
+  'tcp.checksum.status',
+];
+SHOWN.push('udp.checksum.status', 'icmpv6.checksum.status', 'icmpv6.type', 'icmpv6.code');
 const good = (protocol: string) => `${protocol}.checksum.status == 1`;
 
 describe.each([
@@ -66,7 +79,7 @@ describe.each([
 
     for (const capture of [atVm, atCn]) {
       const count = async (filter: string) => (await capture.fields(filter, ['frame.number'], VERIFY)).length;
-      expect(await count(BAD)).toBe(0);
+      expect(await capture.fields(BAD, SHOWN, VERIFY)).toEqual([]);
       expect(await count(good('tcp'))).toBeGreaterThan(5000);
       expect(await count(good('udp'))).toBeGreaterThan(900);
       expect(await count(good('icmpv6'))).toBeGreaterThan(30);
