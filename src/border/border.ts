@@ -13,13 +13,13 @@ import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { LinkWatch } from '../network/link-watch.ts';
 import { Neighbours } from '../network/neighbours.ts';
-import { DataPlane } from '../runtime/data-plane.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { openSessionFile, type SessionFile, uplinkIds } from '../runtime/session-store.ts';
+import { compile } from '../sbr/compile.ts';
+import { namedCounters } from '../sbr/counters.ts';
+import type { FibImage } from '../sbr/fib.ts';
 import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
-import { compile } from './compile.ts';
-import { namedCounters } from './counters.ts';
-import type { FibImage } from './fib.ts';
+import { DataPlane } from './data-plane.ts';
+import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
 
 export class Border {
   config: SiteConfig;

@@ -10,9 +10,9 @@ import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
 import { tunNames } from '../device/tun-names.ts';
 import type { Binding } from '../ilnp/bindings.ts';
+import { IlnpError } from '../runtime/errors.ts';
 import { COUNTERS, type FibImage } from '../sbr/fib.ts';
 import { native32 } from '../wire/bytes.ts';
-import { IlnpError } from './errors.ts';
 import type { SessionFile } from './session-store.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 

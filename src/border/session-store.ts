@@ -7,8 +7,8 @@
 import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Sessions } from '../ilnp/sessions.ts';
+import { IlnpError } from '../runtime/errors.ts';
 import type { L64 } from '../wire/text.ts';
-import { IlnpError } from './errors.ts';
 
 const HEADER_OCTETS = 4096;
 /** Where the header keeps the Locators of uplinks, by id. */

@@ -3,6 +3,7 @@
  * together. The only place that does.
  */
 import type { Logger } from 'pino';
+import { Border } from '../border/border.ts';
 import { loadSiteConfig } from '../config/load.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import {
@@ -19,7 +20,6 @@ import {
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { lockState } from '../runtime/state-lock.ts';
-import { Border } from '../sbr/border.ts';
 import { MoveRecord } from '../sites/move-record.ts';
 import { Moves } from '../sites/moves.ts';
 import { PeerChannel } from '../sites/peer-channel.ts';

@@ -56,11 +56,6 @@ export class LocatorTable {
     }
   }
 
-  /** Loads the first probe of a NID without looking at it: independent loads of a whole batch overlap. */
-  touch(nid0: number, nid1: number): number {
-    return this.slots[(this.#home(nid0, nid1) << 2) + 2]!;
-  }
-
   /** Inserts or replaces. Throws E_FULL beyond the limit. */
   put(nid0: number, nid1: number, classIndex: number, epoch: number): void {
     nid0 |= 0;

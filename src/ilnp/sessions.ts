@@ -113,7 +113,7 @@ export class Sessions {
     return victim;
   }
 
-  /** Id of the uplink the session uses (runtime/session-store.ts), or -1 when none was chosen. */
+  /** Id of the uplink the session uses (border/session-store.ts), or -1 when none was chosen. */
   uplink(entry: number): number {
     const index = this.#entries[entry + STATE]! & UPLINK_MASK;
     return index === UPLINK_MASK ? -1 : index;

@@ -1,6 +1,6 @@
 /**
  * What one worker of the border router decides from: flat, owned by the worker, replaced or changed only between two
- * batches (runtime/worker.ts), compiled from configuration and bindings by sbr/compile.ts.
+ * batches (border/worker.ts), compiled from configuration and bindings by sbr/compile.ts.
  *
  *   NID ──table──► class ──► guest, site, home rows, uplink, flags ──► Locators
  *   L64 ──roles──► what this Locator is to us

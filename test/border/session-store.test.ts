@@ -2,9 +2,9 @@ import { closeSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { openSessionFile, sessionsOf } from '../../src/border/session-store.ts';
 import { mapFile } from '../../src/device/libc.ts';
 import type { Sessions } from '../../src/ilnp/sessions.ts';
-import { openSessionFile, sessionsOf } from '../../src/runtime/session-store.ts';
 
 function storePath(): string {
   const folder = mkdtempSync(join(tmpdir(), 'ilnp-sessions-'));

@@ -51,7 +51,7 @@ test('no file of native-free does', () => {
 });
 
 test('the reader of import lines finds native code where it is', () => {
-  expect([...closureOf('src/runtime/worker.ts')]).toEqual(expect.arrayContaining(NATIVE));
+  expect([...closureOf('src/border/worker.ts')]).toEqual(expect.arrayContaining(NATIVE));
 });
 
 test('src never imports native-free, but for the commands', () => {

@@ -14,7 +14,7 @@ import { tunNames } from '../../src/device/tun-names.ts';
 import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
 import { SITE } from '../../src/packet/batch.ts';
 import { DROP_INSIDE_DESTINATION, FORWARD } from '../../src/packet/verdict.ts';
-import type { DataPlane } from '../../src/runtime/data-plane.ts';
+import type { DataPlane } from '../../src/border/data-plane.ts';
 import { compile } from '../../src/sbr/compile.ts';
 import { COUNT_PACKETS_OUT } from '../../src/sbr/fib.ts';
 import { enterOwnNetwork, ip, isRoot } from '../support/own-network.ts';
@@ -61,7 +61,7 @@ class World {
   }
 
   static async open(options: Partial<SiteConfig['tun']> = {}): Promise<World> {
-    const built = new URL('../../dist/runtime/data-plane.js', import.meta.url).href;
+    const built = new URL('../../dist/border/data-plane.js', import.meta.url).href;
     const { DataPlane: Path } = (await import(built)) as { DataPlane: typeof DataPlane };
     const world = new World(Path, options);
     worlds.push(world);
