@@ -1,24 +1,34 @@
-/** Random scenarios: the first few seeds, and every seed that has ever failed. More: npm run build && scripts/sim-sweep.mjs 10000. */
+/** Seeds of the simulator: the first few, and every one that has ever failed. More: scripts/test sweep. */
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { randomScenario } from '../../native-free/sim/random-scenario.ts';
 import { runScenario } from '../../native-free/sim/run.ts';
+import { loadScenario } from '../../native-free/sim/scenario.ts';
 
-const FIRST = Array.from({ length: Number(process.env.ILNP_SIM_SEEDS ?? 40) }, (_, i) => i + 1);
-/**
- * 4: a timer was planned before it was due, for ever. 64, 147: two flipped bits hid each other from the checksum.
- * 78: a channel cut all the time. 178: an error about a packet with a flipped source went to that source.
- * 460, 563: a flipped bit made another uplink of a destination, and the session followed it.
- * 2432, 5835: the border that was asked died, home carried the move out, and nobody took the guest there.
- * 7720, 8556: a repeated segment took new octets along, and their acknowledgement was not believed.
- */
-const FAILED = [64, 78, 147, 178, 460, 563, 2432, 5835, 7720, 8556];
+const FIRST = 40;
+const PINNED = new URL('failed-seeds.txt', import.meta.url);
 
-test.each([...FIRST, ...FAILED])(
+/** Lines `SCENARIO SEED WHY` of the file of seeds that have failed. */
+const pinned = readFileSync(PINNED, 'utf8')
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'))
+  .map((line) => {
+    const [, scenario, seed, why] = /^(\S+) (\d+) +(\S.*)$/.exec(line) ?? [];
+    if (scenario === undefined) throw new SyntaxError(`failed-seeds.txt: expected SCENARIO SEED WHY, got ${line}`);
+    return { scenario, seed: Number(seed), why: why! };
+  });
+
+const failuresOf = async (scenario: string, seed: number): Promise<readonly string[]> =>
+  (await runScenario(scenario === 'random' ? randomScenario(seed) : loadScenario(scenario), { seed })).failures;
+
+test.each(Array.from({ length: FIRST }, (_, i) => i + 1))(
   'seed %i: every session lives and every promise is kept',
   { timeout: 30_000 },
   async (seed) => {
-    const { failures } = await runScenario(randomScenario(seed), { seed });
-
-    expect(failures).toEqual([]);
+    expect(await failuresOf('random', seed)).toEqual([]);
   },
 );
+
+test.each(pinned)('$scenario, seed $seed, which failed once: $why', { timeout: 30_000 }, async ({ scenario, seed }) => {
+  expect(await failuresOf(scenario, seed)).toEqual([]);
+});
