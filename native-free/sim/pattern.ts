@@ -2,6 +2,7 @@
 
 /** Prime, so that no error of a round number of octets goes unnoticed. */
 const PERIOD = 65_521;
+/** Two periods, so that a segment never wraps. */
 const TABLE = new Uint8Array(PERIOD * 2);
 for (let i = 0, x = 1; i < TABLE.length; i++) {
   if (i === PERIOD) x = 1;
@@ -9,15 +10,15 @@ for (let i = 0, x = 1; i < TABLE.length; i++) {
   TABLE[i] = x >>> 16;
 }
 
-/** Writes `length` octets of the stream from place `from` on. */
+/** Writes `length` octets, at most 65,521, of the stream from place `from` on. */
 export function writePattern(b: Uint8Array, at: number, from: number, length: number): void {
   const start = from % PERIOD;
-  for (let i = 0; i < length; i++) b[at + i] = TABLE[(start + i) % PERIOD]!;
+  for (let i = 0; i < length; i++) b[at + i] = TABLE[start + i]!;
 }
 
-/** True when the octets are those of the stream at place `from`. */
+/** True when the octets, at most 65,521, are those of the stream at place `from`. */
 export function isPattern(b: Uint8Array, at: number, from: number, length: number): boolean {
   const start = from % PERIOD;
-  for (let i = 0; i < length; i++) if (b[at + i] !== TABLE[(start + i) % PERIOD]) return false;
+  for (let i = 0; i < length; i++) if (b[at + i] !== TABLE[start + i]) return false;
   return true;
 }
