@@ -1,44 +1,83 @@
 #!/usr/bin/env node
-// Plays random scenarios of many seeds on all processors: scripts/sim-sweep.mjs [SEEDS] [FIRST]. Needs a build (npm run build).
-// A seed that fails is printed with the line that repeats it; then it belongs into test/native-free/sim-seeds.test.ts.
+// Plays a scenario with very many seeds on all processors: scripts/sim-sweep.mjs [SEEDS] [FIRST] [SCENARIO]. Needs a build
+// (npm run build). SCENARIO: `random` (default: another one from each seed), or what `ilnp sim` takes.
+// A seed that fails is printed with the line that repeats it; then it belongs into test/native-free/failed-seeds.txt.
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 
-if (isMainThread) await sweep(Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 1));
+const PROGRESS_MS = 10_000;
+/** Failures that are printed in full; when everything fails, more say nothing new. */
+const FAILURES_SHOWN = 20;
+const PINNED = 'test/native-free/failed-seeds.txt';
+
+if (isMainThread) await sweep(Number(process.argv[2] ?? 1000), Number(process.argv[3] ?? 1), process.argv[4] ?? 'random');
 else await play(workerData);
 
-async function sweep(seeds, first) {
-  if (!Number.isSafeInteger(seeds) || !Number.isSafeInteger(first) || seeds < 1) {
-    process.stderr.write('usage: scripts/sim-sweep.mjs [SEEDS] [FIRST]\n');
+async function sweep(seeds, first, scenario) {
+  if (!Number.isSafeInteger(seeds) || !Number.isSafeInteger(first) || seeds < 1 || first < 0) {
+    process.stderr.write('usage: scripts/sim-sweep.mjs [SEEDS] [FIRST] [SCENARIO]\n');
     process.exit(2);
   }
   const threads = Math.min(seeds, availableParallelism());
   const started = performance.now();
   const sums = { seeds: 0, failed: 0, events: 0, virtualSeconds: 0, moves: 0 };
-  await Promise.all(Array.from({ length: threads }, (_, thread) => new Promise((resolve, reject) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: { first, seeds, thread, threads } });
+  const rate = () => {
+    const seconds = (performance.now() - started) / 1000;
+    return `${seconds.toFixed(0)} s, ${(sums.seeds / seconds).toFixed(1)} seeds a second, ${sums.failed} failed`;
+  };
+  const progress = setInterval(() => say(`${sums.seeds} of ${seeds} seeds, ${rate()}`), PROGRESS_MS);
+  // seeds are handed out one by one: they do not take equally long
+  let next = first;
+  const hand = (worker) => worker.postMessage(next < first + seeds ? next++ : null);
+  await Promise.all(Array.from({ length: threads }, () => new Promise((resolve, reject) => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: scenario });
     worker.on('message', ({ failures, seed, ...counts }) => {
       sums.seeds++;
       for (const [name, count] of Object.entries(counts)) sums[name] += count;
-      if (failures.length === 0) return;
-      sums.failed++;
-      for (const failure of failures) process.stdout.write(`FAILED: ${failure}\n`);
-      process.stdout.write(`again: ilnp sim random --seed ${seed}\n`);
+      if (failures.length > 0) failed(failures, `ilnp sim ${scenario} --seed ${seed}`, ++sums.failed);
+      hand(worker);
     });
-    worker.on('error', reject);
+    worker.on('error', ({ message }) => reject(new Error(message)));
     worker.on('exit', resolve);
-  })));
-  const seconds = (performance.now() - started) / 1000;
-  process.stdout.write(`${sums.seeds} seeds, ${sums.failed} failed, ${sums.events} events, ${sums.moves} moves, `);
-  process.stdout.write(`${sums.virtualSeconds.toFixed(0)} virtual seconds in ${seconds.toFixed(1)} s on ${threads} threads\n`);
+    hand(worker);
+  }))).catch(({ message }) => {
+    process.stderr.write(`sim-sweep: ${message}\n`);
+    process.exit(1);
+  });
+  clearInterval(progress);
+  say(`${sums.seeds} seeds, ${sums.events} events, ${sums.moves} moves, ${sums.virtualSeconds.toFixed(0)} virtual seconds`);
+  say(`${rate()}, ${threads} threads`);
+  if (sums.failed > 0) say(`a seed that fails becomes a test: add it to ${PINNED}`);
   process.exit(sums.failed === 0 && sums.seeds === seeds ? 0 : 1);
 }
 
-async function play({ first, seeds, thread, threads }) {
+function failed(failures, again, count) {
+  if (count > FAILURES_SHOWN) return;
+  for (const failure of failures) say(`FAILED: ${failure}`);
+  say(`again: ${again}`);
+}
+
+async function play(name) {
   const { randomScenario } = await import('../dist/native-free/sim/random-scenario.js');
   const { runScenario } = await import('../dist/native-free/sim/run.js');
-  for (let seed = first + thread; seed < first + seeds; seed += threads) {
-    const { failures, events, virtualSeconds, moves } = await runScenario(randomScenario(seed), { seed });
-    parentPort.postMessage({ seed, failures, events, virtualSeconds, moves: moves.length });
+  const { loadScenario } = await import('../dist/native-free/sim/scenario.js');
+  const fixed = name === 'random' ? undefined : loadScenario(name);
+  parentPort.on('message', async (seed) => {
+    if (seed === null) return parentPort.close();
+    parentPort.postMessage({ seed, ...(await outcome(fixed ?? randomScenario(seed), seed, runScenario)) });
+  });
+}
+
+/** What throws has failed too, and must not take the seed's number with it. */
+async function outcome(scenario, seed, runScenario) {
+  try {
+    const { failures, events, virtualSeconds, moves } = await runScenario(scenario, { seed });
+    return { failures, events, virtualSeconds, moves: moves.length };
+  } catch (error) {
+    return { failures: [error.stack], events: 0, virtualSeconds: 0, moves: 0 };
   }
+}
+
+function say(line) {
+  process.stdout.write(`${line}\n`);
 }
