@@ -123,6 +123,7 @@ describe('a full set', () => {
     return sessions;
   };
 
+  // shows: S25
   test('keeps live sessions however many strangers come', () => {
     const sessions = full();
     for (let k = 100; k < 1100; k++) expect(sessions.open(...pair(k), NOW + IDLE_SECONDS - 4, STRANGER)).toBe(-1);
@@ -130,6 +131,7 @@ describe('a full set', () => {
     for (let k = 0; k < WAYS; k++) expect(sessions.find(...pair(k))).toBeGreaterThanOrEqual(0);
   });
 
+  // shows: S25
   test('gives a stranger the place of a session that has been idle long enough, and only that one', () => {
     const sessions = full();
     expect(sessions.open(...pair(100), NOW + IDLE_SECONDS, STRANGER)).toBeGreaterThanOrEqual(0);
@@ -172,6 +174,7 @@ describe('a full set', () => {
 });
 
 describe('a restart', () => {
+  // shows: S25
   test('finds every session in the same store, with all that was known', () => {
     const store = storeFor(1024);
     const before = new Sessions(store, 0xabcdef);

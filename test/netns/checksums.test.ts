@@ -36,6 +36,7 @@ describe.each([
 ])('VM %s', (_where, place) => {
   beforeEach(() => lab.move('a1', place));
 
+  // shows: P3
   test('UDP without a checksum stays without one, in both directions', async () => {
     const atVm = await Capture.start(lab, 'vm-a1', 'eth0', 'udp');
     const atCn = await Capture.start(lab, 'cn', 'eth0', 'udp');
@@ -57,6 +58,7 @@ describe.each([
     expect(cnGot).toEqual([[global('a1'), CN, '0x0000']]);
   });
 
+  // shows: S4, S5
   test('TCP, UDP and ICMPv6 of every kind: no bad checksum at either end', async () => {
     const atVm = await Capture.start(lab, 'vm-a1', 'eth0');
     const atCn = await Capture.start(lab, 'cn', 'eth0');

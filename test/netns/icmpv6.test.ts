@@ -48,6 +48,7 @@ describe.each([
     expect(fromVm.stdout).toContain('5 received, 0% packet loss');
   });
 
+  // shows: P5
   test('UDP datagrams in fragments: none is lost', async () => {
     const session = await openSession(
       lab,
@@ -61,6 +62,7 @@ describe.each([
 });
 
 describe('a NID that nobody has', () => {
+  // shows: S11c, E5
   test('the correspondent is told so by the border', async () => {
     const capture = await Capture.start(lab, 'cn', 'eth0', 'icmp6');
     const said = await ping('cn', UNKNOWN);
@@ -89,6 +91,7 @@ describe('a NID that nobody has', () => {
     expect(said.stdout).toContain('Destination unreachable: Address unreachable');
   });
 
+  // shows: E4
   test('no more errors than the limit, and every packet is counted', async () => {
     const packets = 400;
     const before = await lab.counters(1);

@@ -36,8 +36,10 @@ async function liveThrough(journey: () => Promise<unknown>): Promise<void> {
 
 beforeEach(() => lab.move('a1', 'host1'));
 
+// shows: S30
 test('sessions live while the VM moves to another host of its site', () => liveThrough(() => lab.move('a1', 'host1b')));
 
+// shows: S29
 test('sessions live while the VM moves to another site', () => liveThrough(() => lab.move('a1', 'site2')));
 
 describe('away from home', () => {

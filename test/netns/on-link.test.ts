@@ -22,6 +22,7 @@ afterAll(() => lab.down());
 
 const echo = (to: string) => lab.run('cn', 'ping', '-6', '-n', '-c', '3', '-i', '0.1', '-W', '2', '-I', CN, to);
 
+// shows: S34
 test('a VM answers at home, away, and a session lives through the move', async () => {
   const session = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
   await session.connector.receives(200);
@@ -33,6 +34,7 @@ test('a VM answers at home, away, and a session lives through the move', async (
   expect((await echo(global('a2'))).stdout).toContain('3 received');
 });
 
+// shows: S34
 test('nobody answers for a NID that nobody has', async () => {
   const { stdout } = await echo(`${L1}dead`);
   const neighbours = await lab.exec('core', 'ip', '-6', 'neigh', 'show', `${L1}dead`);

@@ -28,6 +28,7 @@ function itIsFound(): void {
     { node: 'vm-a1', to: CN, what: 'the VM' },
   ];
 
+  // shows: S6, S26b
   test.each(ends)('$what learns it with UDP that must not be fragmented', async ({ node, to }) => {
     await forget(node);
     const said = await lab.exec(node, '/usr/bin/python3', `${PROBES}/dont_fragment.py`, to, '9', '1400');

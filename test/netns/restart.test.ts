@@ -98,6 +98,7 @@ test('a move while the other border is down: refused or done, but the borders ag
   await lab.ilnp('move', '0:0:0:a1', '--to', 'site1', '--socket', lab.socket(1));
 });
 
+// shows: S1
 test('not even while a border starts or ends does a packet with an inside Locator leave a site', async () => {
   const leaked = new Set<string>();
   for (const capture of captures) {

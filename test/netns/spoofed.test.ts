@@ -124,6 +124,7 @@ afterAll(() => Promise.all(captures.map((capture) => capture.remove())));
 const KERNEL_CHATTER = 'drop_bad_address';
 
 describe('a forged packet is dropped and counted', () => {
+  // shows: S23
   test.each(FORGERIES)('$what: $counter', async ({ from, src, dst, counter, site }) => {
     const before = await lab.counters(site);
     await lab.exec(from, '/usr/bin/python3', SEND, '--count', String(COUNT), datagram(src, dst));

@@ -24,6 +24,7 @@ describe.each([
   ['UDP', []],
   ['ICMPv6', ['-I']],
 ])('with %s', (_name, options) => {
+  // shows: S26a
   test('to a VM at home: core, its border, the VM under its global Locator', async () => {
     await lab.move('a1', 'host1');
     const hops = await traceroute(lab, 'cn', global('a1'), ...options);
@@ -38,6 +39,7 @@ describe.each([
     expect(hops).toEqual([expect.toSatisfy(inside), CORE_BEHIND[1], CORE2_BEHIND, CN]);
   });
 
+  // shows: S26a
   test('to a VM away: core, the border of its home, the border where it is, the VM', async () => {
     await lab.move('a1', 'site2');
     const hops = await traceroute(lab, 'cn', global('a1'), ...options);
@@ -62,6 +64,7 @@ describe.each([
   });
 });
 
+// shows: S1, S6
 test('nothing that the correspondent saw names an inside Locator, quoted packets included', async () => {
   await capture.stop();
 

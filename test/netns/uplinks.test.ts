@@ -32,6 +32,7 @@ async function seenAs(to: string): Promise<unknown> {
   return remote;
 }
 
+// shows: S21a
 test('a session begun through the second uplink keeps its Locator through moves', async () => {
   const session = await inbound(BY_ISP2, CN);
   await session.connector.receives(200);
@@ -84,6 +85,7 @@ describe('a correspondent that the VM has not talked to', () => {
   });
 });
 
+// shows: S23
 test('each provider carried only packets of its own Locator', async () => {
   await Promise.all([first.stop(), second.stop()]);
 

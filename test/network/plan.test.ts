@@ -99,6 +99,7 @@ describe('of any site', () => {
     );
   });
 
+  // shows: S1
   test('every Locator and prefix with a role enters its TUN from outside and from peers, and nowhere when that is gone', () => {
     fc.assert(
       fc.property(sites, ({ config, steps }) => {
@@ -136,6 +137,7 @@ describe('of any site', () => {
     );
   });
 
+  // shows: S23
   test('no packet leaves by an uplink that does not own its source', () => {
     fc.assert(
       fc.property(sites, ({ config, steps }) => {

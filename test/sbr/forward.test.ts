@@ -35,6 +35,7 @@ const AWAY = [
 const at = (n: number, bindings = HOME_1, extra = {}) => fibOf(siteConfig(n, 3, bindings, extra));
 
 describe('a guest at home', () => {
+  // shows: S2, S4, S5
   test.each([
     ['TCP', tcp6],
     ['UDP', udp6],
@@ -51,6 +52,7 @@ describe('a guest at home', () => {
     },
   );
 
+  // shows: S2, S4
   test('its answer: the guest Locator becomes the global Locator of its uplink', () => {
     const { verdict, egress, packet } = pass(at(1), INSIDE, tcp6({ src: 'fd00:1::a1', dst: CN }));
 
@@ -59,6 +61,7 @@ describe('a guest at home', () => {
     expect(hasRightChecksum(packet)).toBe(true);
   });
 
+  // shows: S2
   test('a packet there and back is what it was, octet for octet', () => {
     const fib = at(1);
     const original = udp6({ src: 'fd00:1::a1', dst: CN, hopLimit: 255 });
@@ -76,6 +79,7 @@ describe('a guest at home', () => {
     expect(hasRightChecksum(pass(at(1), OUTSIDE, packet).packet)).toBe(false);
   });
 
+  // shows: P3
   test('UDP with checksum zero keeps it', () => {
     const packet = udp6({ src: CN, dst: '2001:db8:1::a1' });
     packet.set([0, 0], 46);
@@ -91,6 +95,7 @@ describe('a guest at home', () => {
     expect(addressesOf(packet)).toEqual(addressesOf(original));
   });
 
+  // shows: S7
   test('hairpin: a second guest reaches it by its global address and is seen under its own', () => {
     const { verdict, egress, packet } = pass(at(1), INSIDE, tcp6({ src: 'fd00:1::a2', dst: '2001:db8:1::a1' }));
 
@@ -101,6 +106,7 @@ describe('a guest at home', () => {
 });
 
 describe('a guest at another site', () => {
+  // shows: S29, S35
   test('inbound: global, site, guest Locator, one border after the other', () => {
     const first = pass(at(1, AWAY), OUTSIDE, tcp6({ src: CN, dst: '2001:db8:1::a1' }));
     expect([first.verdict, first.egress]).toEqual([v.FORWARD, SITE]);
@@ -113,6 +119,7 @@ describe('a guest at another site', () => {
     expect(hasRightChecksum(second.packet)).toBe(true);
   });
 
+  // shows: S29, S35
   test('outbound: tagged with the site Locator of its home, which gives it the global one', () => {
     const first = pass(at(2, AWAY), INSIDE, udp6({ src: 'fd00:1::a1', dst: CN }));
     expect([first.verdict, first.egress]).toEqual([v.FORWARD, SITE]);
@@ -144,6 +151,7 @@ describe('a guest at another site', () => {
     expect(hasRightChecksum(second.packet)).toBe(true);
   });
 
+  // shows: S7
   test('hairpin at home between a guest that is away and one that is not, both under global Locators', () => {
     const out = pass(at(2, AWAY), INSIDE, udp6({ src: 'fd00:1::a1', dst: '2001:db8:1::a2' }));
     expect([out.egress, addressesOf(out.packet).src]).toEqual([SITE, full('fd00:1::a1')]);
@@ -170,6 +178,7 @@ describe('a guest at another site', () => {
 });
 
 describe('what must not pass', () => {
+  // shows: S23, P6
   test.each([
     ['an inside source from outside', OUTSIDE, 'fd00:1::a2', '2001:db8:1::a1', v.DROP_SPOOFED_SOURCE],
     ['an own global source from outside', OUTSIDE, '2001:db8:1::a2', '2001:db8:1::a1', v.DROP_SPOOFED_SOURCE],
@@ -194,6 +203,7 @@ describe('what must not pass', () => {
     expect(fib.counters[verdict]).toBe(1);
   });
 
+  // shows: P4
   test('truncated packets, other versions and padding behind the packet', () => {
     const packet = udp6({ src: CN, dst: '2001:db8:1::a1' });
 
@@ -212,6 +222,7 @@ describe('what must not pass', () => {
 });
 
 describe('an unknown NID', () => {
+  // shows: S11c, S27, E5
   test('from outside it is answered with Destination Unreachable that quotes the packet as it came', () => {
     const original = udp6({ src: CN, dst: '2001:db8:1::dead' });
     const { verdict, egress, packet } = pass(at(1), OUTSIDE, original);
@@ -223,6 +234,7 @@ describe('an unknown NID', () => {
     expect(packet.slice(48)).toEqual(original);
   });
 
+  // shows: E3
   test('a long packet is quoted up to the minimum MTU', () => {
     const { packet } = pass(at(1), OUTSIDE, udp6({ src: CN, dst: '2001:db8:1::dead' }, new Uint8Array(3000)));
 
@@ -230,6 +242,7 @@ describe('an unknown NID', () => {
     expect(hasRightChecksum(packet)).toBe(true);
   });
 
+  // shows: E4
   test('no more than the burst is answered at once, and again as time passes', () => {
     const fib = at(1);
     const verdicts = (now: number) =>
@@ -252,6 +265,7 @@ describe('an unknown NID', () => {
 describe('extension headers and fragments', () => {
   const h = { src: CN, dst: '2001:db8:1::a1' };
 
+  // shows: P1
   test('the checksum is found behind any chain, an authentication header included', () => {
     const segment = udpSegment(h, new Uint8Array(5));
     const ah = Uint8Array.from([17, 4, 0, 0, ...new Array<number>(20).fill(9)]);
@@ -268,6 +282,7 @@ describe('extension headers and fragments', () => {
     expect(packet.slice(-segment.length)).toEqual(expected);
   });
 
+  // shows: S10, P5
   test('the first fragment has its checksum updated, the others only their Locators', () => {
     const segment = udpSegment(h, new Uint8Array(64).fill(3));
     const first = ipv6(h, 44, joined(fragmentHeader(17, 0, true), segment.slice(0, 32)));
@@ -282,6 +297,7 @@ describe('extension headers and fragments', () => {
     expect(addressesOf(b).dst).toBe(full('fd00:1::a1'));
   });
 
+  // shows: P8
   test.each([50, 59, 132, 253])('upper protocol %i passes with addresses changed and payload as it was', (protocol) => {
     const payload = Uint8Array.from({ length: 40 }, (_, k) => k);
     const { verdict, packet } = pass(at(1), OUTSIDE, ipv6(h, protocol, payload));
@@ -330,6 +346,7 @@ describe('convention of ILNP checksums', () => {
   const withNonce = (segment: Uint8Array): Uint8Array =>
     ipv6(h, 60, joined(destinationOptions(6, [0x8b, nonce]), segment));
 
+  // shows: S3, S8
   test('zeroed: the checksum of a packet with a nonce, and of its session without, is left alone', () => {
     const fib = at(1, HOME_1, { checksum: 'zeroed' });
     const first = pass(fib, OUTSIDE, withNonce(zeroedSegment)).packet;
@@ -340,12 +357,14 @@ describe('convention of ILNP checksums', () => {
     expect(hasRightChecksum(second, true)).toBe(true);
   });
 
+  // shows: S8
   test('zeroed: a plain IPv6 session is updated all the same', () => {
     const fib = at(1, HOME_1, { checksum: 'zeroed' });
 
     expect(hasRightChecksum(pass(fib, OUTSIDE, tcp6(h)).packet)).toBe(true);
   });
 
+  // shows: S8
   test('auto: told by the first packet with a nonce', () => {
     const zeroed = at(1, HOME_1, { checksum: 'auto' });
     const plain = at(1, HOME_1, { checksum: 'auto' });
@@ -358,6 +377,7 @@ describe('convention of ILNP checksums', () => {
 });
 
 describe('two uplinks', () => {
+  // shows: S21a
   test('a session keeps the Locator it began with, a new one takes the preferred', () => {
     const fib = at(1);
     pass(fib, OUTSIDE, echo6({ src: CN, dst: '2001:db8:11::a2' }));
@@ -400,6 +420,7 @@ describe('two uplinks', () => {
     for (const part of parts) expect(addressesOf(pass(fib, INSIDE, part).packet).src).toBe(full('2001:db8:11::a2'));
   });
 
+  // shows: S21a
   test('a session that began outbound keeps its Locator when the preference turns', () => {
     const fib = at(1);
     pass(fib, INSIDE, udp6({ src: 'fd00:1::a2', dst: CN }));
@@ -413,6 +434,7 @@ describe('two uplinks', () => {
     );
   });
 
+  // shows: S22a
   test('no usable uplink: counted, not sent', () => {
     const fib = at(1);
     fib.load({ ...fib.image, preferredUplink: -1, uplinkUsable: new Uint8Array(2) });

@@ -20,6 +20,7 @@ const PORT_UNREACHABLE = [1, 4, 0] as const;
 const quoteOf = (error: Uint8Array): Uint8Array => error.slice(48);
 
 describe('towards a guest', () => {
+  // shows: S6
   test.each([
     ['TCP', tcp6],
     ['UDP', udp6],
@@ -38,6 +39,7 @@ describe('towards a guest', () => {
     expect(hasRightChecksum(quote)).toBe(true);
   });
 
+  // shows: S6
   test('a quote cut before its checksum, and one with a UDP checksum of zero', () => {
     const fib = at(1);
     const sent = pass(fib, INSIDE, udp6({ src: GUEST, dst: CN })).packet;
@@ -94,6 +96,7 @@ describe('towards a guest', () => {
 });
 
 describe('towards a correspondent', () => {
+  // shows: S6
   test('a guest refuses: the quote is what the correspondent sent', () => {
     const fib = at(1);
     const got = pass(fib, OUTSIDE, udp6({ src: CN, dst: GLOBAL })).packet;
@@ -142,6 +145,7 @@ describe('towards a correspondent', () => {
     expect(hasRightChecksum(packet) && hasRightChecksum(quoteOf(packet))).toBe(true);
   });
 
+  // shows: S27, E5
   test('the home border itself says that the guest does not answer: own address, translated quote', () => {
     const fib = at(1);
     const inside = pass(fib, OUTSIDE, udp6({ src: CN, dst: GLOBAL })).packet;
@@ -152,6 +156,7 @@ describe('towards a correspondent', () => {
     expect(addressesOf(quoteOf(packet)).dst).toBe(full(GLOBAL));
   });
 
+  // shows: S27
   test('the home border itself speaks of a packet it has not translated yet: the quote is as it came', () => {
     const came = udp6({ src: CN, dst: '2001:db8:11::a1', hopLimit: 1 });
     const { egress, packet } = pass(at(1), SITE, error6({ src: '2001:db8:f1::2', dst: CN }, ...TIME_EXCEEDED, came));
@@ -164,6 +169,7 @@ describe('towards a correspondent', () => {
     expect(hasRightChecksum(packet) && hasRightChecksum(ofInside.packet)).toBe(true);
   });
 
+  // shows: S1
   test('an inside source address of the home border does not leave', () => {
     const fib = at(1);
     const inside = pass(fib, OUTSIDE, udp6({ src: CN, dst: GLOBAL })).packet;
@@ -211,6 +217,7 @@ describe('between guests', () => {
 describe('what must not pass', () => {
   const quote = udp6({ src: GLOBAL, dst: CN });
 
+  // shows: S23, E7
   test.each([
     ['an own source from outside', OUTSIDE, 'fd00:9::a2', GLOBAL, quote, v.DROP_SPOOFED_SOURCE],
     ['an inside destination from outside', OUTSIDE, ROUTER, GUEST, quote, v.DROP_INSIDE_DESTINATION],

@@ -92,6 +92,7 @@ const run = (property: (config: SiteConfig, list: Arrival[], vnet: boolean) => v
   });
 
 describe('any packet', () => {
+  // shows: W22, S2, P1, P10
   test('changes no octet but Locators, hop, checksums; nothing around it; nothing when it is dropped', () => {
     run((config, list, vnet) => {
       const batch = placed(list, vnet);
@@ -129,6 +130,7 @@ describe('any packet', () => {
     });
   });
 
+  // shows: S35, P4
   test('keeps its length without padding, and has one hop more, 255 at most; a straggler has sixteen less', () => {
     run((config, list, vnet) => {
       const batch = placed(list, vnet);
@@ -145,6 +147,7 @@ describe('any packet', () => {
     });
   });
 
+  // shows: S4, S5, S6
   test('keeps its checksum right when it was, and wrong by the same difference when it was not; so does a quote', () => {
     run((config, list, vnet) => {
       const batch = placed(list, vnet);
@@ -185,6 +188,7 @@ describe('any packet', () => {
     });
   });
 
+  // shows: S1
   test('leaves for outside only under a global Locator of this site, and towards nobody of it', () => {
     run((config, list, vnet) => {
       const batch = placed(list, vnet);
@@ -206,6 +210,7 @@ describe('any packet', () => {
     });
   });
 
+  // shows: S23
   test('from outside with a source of this site goes nowhere, and reaches inside Locators of others only', () => {
     run((config, list, vnet) => {
       const batch = placed(
@@ -303,6 +308,7 @@ describe('there and back', () => {
     fc.uint8Array({ maxLength: 20 }),
   );
 
+  // shows: S2, S29
   test('between a guest and a correspondent everything is as it was, through one border or two', () => {
     fc.assert(
       fc.property(guests, ([list, pick, tcp, data]) => {

@@ -31,6 +31,7 @@ describe.each([
   ['on the short cut', true],
   ['by the whole rule', false],
 ])('a checksum, %s', (_, straight) => {
+  // shows: W17, S4
   test('of UDP that becomes zero is written as 0xffff: zero would read as none (RFC 8200 section 8.1)', () => {
     const payload = payloadFor(GUEST, 0xffff);
     const { packet } = pass(site(straight), OUTSIDE, udp6({ src: CN, dst: GLOBAL }, payload));

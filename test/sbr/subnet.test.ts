@@ -48,6 +48,7 @@ const dropped = (verdict: number, src: string, dst: string) => ({
 });
 
 describe('the identity map of two /48', () => {
+  // shows: S11a
   test.each([
     ['TCP', tcp6],
     ['UDP', udp6],
@@ -70,6 +71,7 @@ describe('the identity map of two /48', () => {
     expect(hasRightChecksum(back.packet)).toBe(true);
   });
 
+  // shows: S11a
   test('keeps every subnet selector L_ss and every NID', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 1, max: 0xffff }), (subnet, host) => {
@@ -91,6 +93,7 @@ describe('the identity map of two /48', () => {
   });
 });
 
+// shows: S11a
 test('a table of /64 maps each subnet to its own, in any order', () => {
   expect(fate(site(), INSIDE, udp6({ src: 'fd05:0:0:4::9', dst: CN }))).toEqual(
     forwarded(OUTSIDE, '2001:db8:200:1::9', CN),
@@ -99,6 +102,7 @@ test('a table of /64 maps each subnet to its own, in any order', () => {
   expect(fate(site(), OUTSIDE, udp6({ src: CN, dst: OTHER_GLOBAL }))).toEqual(forwarded(INSIDE, CN, OTHER));
 });
 
+// shows: S11a
 test('the flat table of a single external /64 finds the inside Locator by NID alone', () => {
   const bindings = [bound('a1', 'fd01:203:405:7::/64', 1, 1), bound('a2', 'fd01:203:405:9::/64', 1, 1)];
   const fib = site([], 1, bindings);
@@ -177,6 +181,7 @@ describe('inside the site', () => {
   });
 });
 
+// shows: S7
 describe('hairpin: by global address, each is seen under its own global one', () => {
   test.each([
     ['host to host of another map', INSIDE, HOST, OTHER_GLOBAL, HOST_GLOBAL, OTHER],
@@ -199,6 +204,7 @@ describe('hairpin: by global address, each is seen under its own global one', ()
 });
 
 describe('what must not pass', () => {
+  // shows: S23
   test.each([
     ['a source of no map', INSIDE, 'fd02::9', CN, v.DROP_UNKNOWN_SOURCE],
     ['a source of no map, towards a guest', INSIDE, 'fd02::9', GUEST, v.DROP_UNKNOWN_SOURCE],
@@ -224,6 +230,7 @@ describe('two uplinks with a map each', () => {
       2,
     );
 
+  // shows: S21a
   test('a session keeps the one it began with, a new one takes the preferred', () => {
     const fib = both();
     pass(fib, OUTSIDE, echo6({ src: CN, dst: '2001:db8:1100:7::77' }));

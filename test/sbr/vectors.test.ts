@@ -49,6 +49,7 @@ function withSource(packet: Uint8Array, locator: readonly number[]): Uint8Array 
 const L_L = [0xfd, 0x01, 0x02, 0x03, 0x04, 0x05, 0, 1];
 
 describe('outbound', () => {
+  // shows: W14, S2, S3, S4, S5
   test.each([
     ['full', 'tcp-syn-full'],
     ['auto', 'tcp-syn-full'],
@@ -64,6 +65,7 @@ describe('outbound', () => {
     expectRewritten(checksum, INSIDE, vector(`${name}-inside`), vector(`${name}-outside`));
   });
 
+  // shows: S3, S9, S10
   test('convention zeroed: the first fragment has its nonce, the second is rewritten by address alone', () => {
     for (const name of ['frag-first', 'frag-second'])
       expectRewritten('zeroed', INSIDE, withSource(vector(name), L_L), vector(name));
@@ -84,6 +86,7 @@ describe('outbound', () => {
 });
 
 describe('inbound', () => {
+  // shows: S2, S3, S4, S6
   test.each([
     ['full', 'tcp-synack-full'],
     ['auto', 'tcp-synack-full'],
@@ -94,6 +97,7 @@ describe('inbound', () => {
     expectRewritten(checksum, OUTSIDE, vector(`${name}-outside`), vector(`${name}-inside`));
   });
 
+  // shows: S6
   test('convention full: of an error the checksum of the quote follows too, so that the outer one changes less', () => {
     const { packet } = pass(border('full'), OUTSIDE, vector('icmp6-ptb-outside'));
     const published = vector('icmp6-ptb-inside');
@@ -110,6 +114,7 @@ describe('inbound', () => {
   });
 });
 
+// shows: S7
 test('convention zeroed: hairpin-in becomes hairpin-out', () => {
   const came = vector('hairpin-in');
   const { verdict, egress, packet } = pass(border('zeroed'), INSIDE, came);
@@ -118,6 +123,7 @@ test('convention zeroed: hairpin-in becomes hairpin-out', () => {
   expect(packet).toEqual(oneHopMore(vector('hairpin-out'), came));
 });
 
+// shows: S36
 test('an ILNP error about a nonce passes like every other error', () => {
   const { verdict, packet } = pass(border('zeroed'), OUTSIDE, vector('icmp6-paramprob-nonce'));
 

@@ -82,6 +82,7 @@ const WEATHER: readonly (readonly [string, Faults, number])[] = [
 ];
 
 describe.each(WEATHER)('%s', (_name, faults, crashes) => {
+  // shows: S29
   test('at most one active site at all times, one truth after healing', { timeout: 120_000 }, async () => {
     let moved = 0;
     for (let seed = 1; seed <= SCHEDULES / WEATHER.length; seed++) {

@@ -10,11 +10,13 @@ const octets = (length: fc.Arbitrary<number>) => length.chain((n) => fc.uint8Arr
 const be16 = (...words: number[]): Uint8Array => Uint8Array.from(words.flatMap((x) => [x >>> 8, x & 0xff]));
 
 describe('an incremental update', () => {
+  // shows: W18
   test('gives 0x0000, not 0xffff, for the example of RFC 1624 section 4', () => {
     expect(update(0xdd2f, difference(0x3285, 0x5555))).toBe(0);
     expect([...vector('rfc1624-example')]).toEqual([...be16(0xdd2f, 0x5555, 0x3285, 0x0000)]);
   });
 
+  // shows: W18
   test('equals the recomputation over any words', () => {
     fc.assert(
       fc.property(fc.array(word, { minLength: 2, maxLength: 20 }), word, (words, replacement) => {
@@ -29,6 +31,7 @@ describe('an incremental update', () => {
     );
   });
 
+  // shows: W18
   test('gives 0x0000 when the new word cancels the rest, as the recomputation does', () => {
     fc.assert(
       fc.property(fc.array(word, { minLength: 1, maxLength: 8 }), word, (rest, from) => {
@@ -42,6 +45,7 @@ describe('an incremental update', () => {
     );
   });
 
+  // shows: W18
   test('gives 0xffff only when a field of 0xffff, a sum of nothing but zeros, has changed by nothing', () => {
     fc.assert(
       fc.property(word, word, (field, delta) => {
@@ -112,6 +116,7 @@ describe('the checksum of a segment', () => {
   const h = { src: '2001:db8:1::a1', dst: '2001:db8:c::c0' };
   const conventions = fc.constantFrom('full', 'zeroed');
 
+  // shows: W15, W16
   test.each([6, 17, 58])('of protocol %i is the one by the book in both conventions', (protocol) => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 20, maxLength: 80 }), conventions, (segment, convention) => {
@@ -128,6 +133,7 @@ describe('the checksum of a segment', () => {
     );
   });
 
+  // shows: W15, W16
   test('does not depend on Locators when they are zeroed, and does when they are not', () => {
     const segment = udpSegment(h, Uint8Array.of(1, 2, 3));
     const moved = ipv6({ ...h, src: '2001:db8:2::a1' }, 17, segment);
@@ -145,6 +151,7 @@ describe('the checksum of a segment', () => {
     expect(segmentSum(zeros, 0, 40, 70000, { protocol: 17, convention: 'full' })).toBe(1 + (70000 & 0xffff) + 17);
   });
 
+  // shows: W17
   test('that computes to zero is sent as 0xffff by UDP only (RFC 8200 section 8.1)', () => {
     const zero = { src: '::', dst: '::' };
     const cancels = (protocol: number): Uint8Array =>

@@ -61,6 +61,7 @@ describe('the upper layer', () => {
     );
   });
 
+  // shows: P2
   test('of a chain cut anywhere is none, and its place is not behind the end', () => {
     fc.assert(
       fc.property(
@@ -85,6 +86,7 @@ describe('the upper layer', () => {
     expect(walk(packet)).toEqual({ protocol: ipv6.NO_NEXT_HEADER, at: 48, nonce: false, fragment: true });
   });
 
+  // shows: S9
   test('of a first fragment is told, and that it is a fragment', () => {
     expect(walk(vector('frag-first'))).toEqual({ protocol: ipv6.UDP, at: 56, nonce: true, fragment: true });
     expect(walk(vector('frag-second'))).toEqual({
@@ -123,6 +125,7 @@ describe('a walk over hostile octets', () => {
     return { octets: proxy, last: () => last };
   }
 
+  // shows: W22, P2
   test('reads nothing behind the end', () => {
     fc.assert(
       fc.property(
@@ -140,6 +143,7 @@ describe('a walk over hostile octets', () => {
     );
   });
 
+  // shows: P2
   test.each([
     ['the shortest headers', [60, 0, 0, 0, 0, 0, 0, 0]],
     ['options of no length', [60, 0, 2, 0, 2, 0, 2, 0]],
@@ -164,6 +168,7 @@ describe('a walk over hostile octets', () => {
     expect(reads).toBeLessThanOrEqual(3 * store.length);
   });
 
+  // shows: W2
   test('places of 64 KiB are told whole, with all flags beside them', () => {
     const store = new Uint8Array(40 + 65535 + 9);
     store.set(withChain([], ipv6.DESTINATION_OPTIONS).slice(0, 40));
@@ -183,6 +188,7 @@ describe('a walk over hostile octets', () => {
 });
 
 describe('the nonce', () => {
+  // shows: W2
   test.each([
     ['dstopts-nonce32', 2],
     ['dstopts-nonce96', 2],
@@ -195,6 +201,7 @@ describe('the nonce', () => {
     expect(nonceAt(octets, 0, octets.length)).toBe(at);
   });
 
+  // shows: W5
   test('that is longer than its header is none', () => {
     const octets = vector('dstopts-nonce-overrun-bad');
 
@@ -210,6 +217,7 @@ describe('the nonce', () => {
       .map(([type, data]) => [type, data.length, ...data]),
   );
 
+  // shows: W2, S9
   test('is found behind any padding and other options, and only where there is one', () => {
     fc.assert(
       fc.property(fc.array(option, { maxLength: 8 }), fc.boolean(), (before, present) => {
@@ -225,6 +233,7 @@ describe('the nonce', () => {
     );
   });
 
+  // shows: W2
   test('in a Hop-by-Hop header is none of RFC 6744, in the second Destination Options header it is one', () => {
     const inFirst = packetOf(h, 0, joined(destinationOptions(17, [0x8b, NONCE]), new Uint8Array(8)));
     const inSecond = packetOf(

@@ -137,6 +137,7 @@ describe('a Locator', () => {
 });
 
 describe('an I-LV', () => {
+  // shows: W21a
   test('the St Andrews form names Locator and Node Identifier', () => {
     expect(parseIlv('2001-2-0-aa.0+0+0+a1')).toEqual({ l64: { hi: 0x2001_0002, lo: 0xaa }, nid: A1 });
   });
@@ -236,6 +237,7 @@ describe('a prefix', () => {
 });
 
 describe('any text', () => {
+  // shows: W22
   test('gives a value in range or null, and never an exception', () => {
     fc.assert(
       fc.property(nearly, (text) => {
