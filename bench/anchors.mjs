@@ -14,6 +14,7 @@ const LIBRARIES = { router: ['-luring'], rewrite: [], udp: [] };
 /** Debian package of each program the bench can use. */
 const PACKAGES = {
   iperf3: 'iperf3',
+  taskset: 'util-linux',
   ethtool: 'ethtool',
   ip6tables: 'iptables',
   tayga: 'tayga',

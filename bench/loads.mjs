@@ -4,10 +4,11 @@
  * `running` is what a variant's start() gave. Processor time is that of the variant's processes, kernel work done in
  * their name included; for variants without a process it is 0.
  */
+import { availableParallelism } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { anchor } from './anchors.mjs';
 import { CN, GLOBAL_L64, GUEST_L64, GW, ip, reachable, serve, VM, withFeatures } from './lab.mjs';
-import { cpuNanoseconds, end, run, start } from './process.mjs';
+import { cpuNanoseconds, end, must, run, start } from './process.mjs';
 import { FURTHER_BINDINGS, SETS } from './sbr.mjs';
 
 const TCP_PORT = 5201;
@@ -73,12 +74,26 @@ async function udp(running, seconds, { flows = 1, batch = BATCH, offload = false
   };
 }
 
-async function latency(running, seconds) {
-  const { stop } = await serve([anchor('udp'), 'echo', `${ECHO_PORT}`], 'ready');
+/** Keeps all threads of the variant's processes on these processors. */
+const keepOn = (running, processors) => {
+  for (const pid of running.pids) must(['taskset', '-a', '-p', '-c', processors, `${pid}`]);
+};
+const ONE = '0';
+const ALL = `0-${availableParallelism() - 1}`;
+
+/**
+ * Question and answer with a pause between. `processors`: where all three parties run. On one, the work of the parties is
+ * compared; on all, also where the scheduler happens to put them: waking a sleeper on another processor costs more here
+ * than all the work.
+ */
+async function latency(running, seconds, processors) {
+  const here = ['taskset', '-c', processors];
+  const { stop } = await serve([...here, anchor('udp'), 'echo', `${ECHO_PORT}`], 'ready');
   try {
+    keepOn(running, processors);
     const words = [running.address, ECHO_PORT, seconds, SIZE, GAP_MICROSECONDS].map(String);
     const before = cpuNanoseconds(running.pids);
-    const { stdout, stderr, code } = await run(CN, [anchor('udp'), 'ping', ...words], {
+    const { stdout, stderr, code } = await run(CN, [...here, anchor('udp'), 'ping', ...words], {
       timeoutMs: (seconds + 10) * 1000,
     });
     const cpu = cpuNanoseconds(running.pids) - before;
@@ -92,6 +107,7 @@ async function latency(running, seconds) {
       cpuMicrosecondsPerPacket: perUnit(running, cpu / 1e3, answered * 2),
     };
   } finally {
+    keepOn(running, ALL);
     await stop();
   }
 }
@@ -189,7 +205,20 @@ export const LOADS = [
     variants: ['c-naive', 'c-offload', 'c-uring', 'sbr'],
     run: stress,
   },
-  { name: 'latency', only: 'latency', needs: ['udp'], variants: REWRITERS, run: latency },
+  {
+    name: 'latency',
+    only: 'latency',
+    needs: ['udp', 'taskset'],
+    variants: REWRITERS,
+    run: (running, seconds) => latency(running, seconds, ONE),
+  },
+  {
+    name: 'latency-free',
+    only: 'latency',
+    needs: ['udp', 'taskset'],
+    variants: REWRITERS,
+    run: (running, seconds) => latency(running, seconds, ALL),
+  },
   { name: 'idle', only: 'idle', needs: [], variants: ['c-offload', 'c-uring', 'sbr'], run: idle },
   { name: 'changes', only: 'table', needs: ['udp'], variants: ['sbr'], run: changes },
 ];
