@@ -3,9 +3,19 @@
  * says something and never throws.
  */
 import { type Bytes, u16, u32 } from './bytes.ts';
-import * as chain from './extension-headers.ts';
+import { nonceAt } from './extension-headers.ts';
+import { type HeaderChain, headerChain } from './header-chain.ts';
 import * as ipv6 from './ipv6.ts';
 import { formatGroups } from './ipv6-text.ts';
+import {
+  ACKNOWLEDGEMENT,
+  ADVERTISEMENT,
+  LOCATOR_ENTRY,
+  LOCATOR_UPDATE,
+  LOCATORS_AT,
+  locatorEntryAt,
+} from './locator-update.ts';
+import { findNonce, NONCE_MALFORMED, NONCE_SEVERAL } from './nonce-option.ts';
 import { formatL64, type L64, type Nid } from './text.ts';
 
 const PROTOCOLS: Readonly<Record<number, string>> = {
@@ -33,7 +43,6 @@ const EXCEEDED = ['hop limit exceeded in transit', 'fragment reassembly time exc
 const PARAMETER = ['erroneous header field', 'unknown next header', 'unknown option'];
 
 const TCP_FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR'];
-const LOCATOR_UPDATE = 156; // RFC 6743 section 2
 
 /** The address at `o` as text. */
 const addressAt = (b: Bytes, o: number): string => formatGroups(Array.from({ length: 8 }, (_, k) => u16(b, o + 2 * k)));
@@ -45,15 +54,14 @@ export const halfAt = (b: Bytes, o: number): L64 & Nid => ({ hi: u32(b, o), lo: 
 export function explainPacket(b: Bytes, o: number, length: number, depth = 0): string {
   if (length < ipv6.HEADER_LENGTH) return `${length} octets, too few for an IPv6 header`;
   if (b[o]! >>> 4 !== 6) return `IP version ${b[o]! >>> 4}, ${length} octets`;
-  const end = o + length;
-  const upper = chain.upperLayer(b, o, end);
-  const protocol = chain.protocolOf(upper);
-  const at = o + chain.offsetOf(upper);
+  const end = o + Math.min(length, ipv6.HEADER_LENGTH + ipv6.payloadLength(b, o)); // behind it is padding of the link
+  const headers = headerChain(b, o, end);
+  const { upper: protocol, at } = headers;
   const [source, destination] = [addressAt(b, o + ipv6.SRC), addressAt(b, o + ipv6.DST)];
-  const extras = extensions(b, o, end);
+  const extras = extensions(b, o, end, headers);
   const ported = (protocol === ipv6.TCP || protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) && at + 4 <= end;
   const ends = ported ? `[${source}]:${u16(b, at)} > [${destination}]:${u16(b, at + 2)}` : `${source} > ${destination}`;
-  const isLater = chain.isFragment(upper) && protocol === ipv6.NO_NEXT_HEADER; // its upper layer is in the first one
+  const isLater = protocol === ipv6.NO_NEXT_HEADER && headers.headers.at(-1)?.protocol === ipv6.FRAGMENT;
   const name = isLater ? 'IPv6' : (PROTOCOLS[protocol] ?? `protocol ${protocol}`);
   const detail = protocol === ipv6.ICMPV6 ? icmp(b, at, end, depth) : protocol === ipv6.TCP ? tcp(b, at, end) : '';
   const size = depth > 0 ? '' : `${length} octets`;
@@ -105,40 +113,40 @@ function quote(b: Bytes, at: number, end: number, depth: number): string {
     : ` about {${explainPacket(b, at, end - at, depth + 1)}}`;
 }
 
-/** RFC 6743 section 2: tuples of Locator, preference, lifetime. */
+/** What is there of it, also of one that `readLocatorUpdate` would refuse. */
 function locatorUpdate(b: Bytes, at: number, end: number): string {
   const operation = b[at + 5]!;
-  const what = operation === 1 ? 'advertisement' : operation === 2 ? 'acknowledgement' : `operation ${operation}`;
+  const what =
+    operation === ADVERTISEMENT
+      ? 'advertisement'
+      : operation === ACKNOWLEDGEMENT
+        ? 'acknowledgement'
+        : `operation ${operation}`;
   const locators: string[] = [];
-  for (let k = 0, t = at + 8; k < b[at + 4]! && t + 12 <= end; k++, t += 12)
-    locators.push(`${formatL64(halfAt(b, t))} preference ${u16(b, t + 8)} lifetime ${u16(b, t + 10)} s`);
+  for (let k = 0, t = at + LOCATORS_AT; k < b[at + 4]! && t + LOCATOR_ENTRY <= end; k++, t += LOCATOR_ENTRY) {
+    const { locator, preference, lifetime } = locatorEntryAt(b, t);
+    locators.push(`${formatL64(locator)} preference ${preference} lifetime ${lifetime} s`);
+  }
   return `Locator Update, ${what}: ${locators.join('; ') || 'no Locator'}`;
 }
 
 /** What the chain holds that a reader should know: nonce, fragment, other headers. */
-function extensions(b: Bytes, base: number, end: number): string[] {
-  const found: string[] = [];
-  let protocol = b[base + ipv6.NEXT_HEADER]!;
-  for (let o = base + ipv6.HEADER_LENGTH; o + 8 <= end; ) {
-    const length = 8 + 8 * b[o + 1]!;
+function extensions(b: Bytes, base: number, end: number, { headers }: HeaderChain): string[] {
+  const found = headers.map(({ protocol, at, length }) => {
     if (protocol === ipv6.FRAGMENT) {
-      const field = u16(b, o + 2);
-      const id = `0x${u32(b, o + 4).toString(16)}`;
-      found.push(`fragment ${id} at octet ${field & 0xfff8}${field & 1 ? '' : ', the last'}`);
-      if ((field & 0xfff8) !== 0) break;
-      protocol = b[o]!;
-      o += 8;
-      continue;
+      const field = u16(b, at + 2);
+      const id = `0x${u32(b, at + 4).toString(16)}`;
+      return `fragment ${id} at octet ${field & 0xfff8}${field & 1 ? '' : ', the last'}`;
     }
-    if (protocol === ipv6.DESTINATION_OPTIONS) {
-      const nonce = chain.nonceAt(b, o, Math.min(o + length, end));
-      if (nonce > 0) found.push(`nonce ${Buffer.from(b.slice(nonce + 2, nonce + 2 + b[nonce + 1]!)).toString('hex')}`);
-      else found.push('destination options');
-    } else if (protocol === ipv6.HOP_BY_HOP) found.push('hop-by-hop options');
-    else if (protocol === ipv6.ROUTING) found.push('routing header');
-    else break;
-    protocol = b[o]!;
-    o += length;
-  }
+    if (protocol === ipv6.HOP_BY_HOP) return 'hop-by-hop options';
+    if (protocol === ipv6.ROUTING) return 'routing header';
+    if (protocol === ipv6.AUTHENTICATION) return 'authentication header';
+    const nonce = nonceAt(b, at, at + length);
+    if (nonce === 0) return 'destination options';
+    return `nonce ${Buffer.from(b.slice(nonce + 2, nonce + 2 + b[nonce + 1]!)).toString('hex')}`;
+  });
+  const nonces = findNonce(b, base, end);
+  if (nonces === NONCE_SEVERAL) found.push('more than one nonce');
+  if (nonces === NONCE_MALFORMED) found.push('broken extension headers');
   return found;
 }

@@ -14,6 +14,7 @@ import {
   udp6,
   udpSegment,
 } from '../support/packets.ts';
+import { vector } from '../support/vectors.ts';
 import { arrivals } from '../support/worlds.ts';
 
 const H = { src: '2001:db8:c::c0', dst: '2001:db8:1::a1' };
@@ -68,6 +69,26 @@ describe('a packet in words', () => {
       'a neighbour solicitation',
       icmp(135, 0, 0, 0, 0, 0, 0, 0, ...new Array<number>(15).fill(0), 1),
       'Neighbour Solicitation of ::1',
+    ],
+    [
+      'octets behind the packet',
+      joined(icmp(156, 0, 0, 0, 1, 1, 0, 0, 0x20, 1), new Uint8Array(40)),
+      'Locator Update, advertisement: no Locator, 90 octets',
+    ],
+    [
+      'two nonces',
+      ipv6(H, 60, joined(vector('dstopts-two-nonces-bad'), udpSegment(H, new Uint8Array(0)))),
+      `UDP ${PORTS}, nonce a1b2c3d4, more than one nonce, 64 octets`,
+    ],
+    [
+      'a nonce that is too long',
+      ipv6(H, 60, joined(vector('dstopts-nonce-overrun-bad'), new Uint8Array(8))),
+      `ICMPv6 ${ENDS}, type 0 code 0 about a cut packet, destination options, broken extension headers, 56 octets`,
+    ],
+    [
+      'an authentication header',
+      ipv6(H, 51, joined(Uint8Array.of(17, 1, ...new Array<number>(10).fill(0)), udpSegment(H, new Uint8Array(0)))),
+      `UDP ${PORTS}, authentication header, 60 octets`,
     ],
     ['an unknown protocol', ipv6(H, 200, new Uint8Array(3)), `protocol 200 ${ENDS}, 43 octets`],
     ['IPv4', Uint8Array.of(0x45, ...new Array<number>(50).fill(0)), 'IP version 4, 51 octets'],
