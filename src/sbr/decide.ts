@@ -17,6 +17,7 @@ import {
   DROP_BAD_ADDRESS,
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
+  DROP_INSIDE_LOCATOR,
   DROP_NO_UPLINK,
   DROP_NOT_HERE,
   DROP_SPOOFED_SOURCE,
@@ -46,6 +47,7 @@ import {
   UPLINK,
 } from './fib.ts';
 import { forwardError } from './icmp-error.ts';
+import { tellsInside } from './inside-update.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, sessionRow, subnetInbound } from './subnet.ts';
 import { unreachable } from './unreachable.ts';
@@ -67,12 +69,14 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   let transport = o + ipv6.HEADER_LENGTH;
   let nonce = false;
   let fragment = false;
+  fib.routed = false;
   if (protocol !== ipv6.TCP && protocol !== ipv6.UDP && protocol !== ipv6.ICMPV6) {
     const upper = chain.upperLayer(b, o, end);
     protocol = chain.protocolOf(upper);
     transport = o + chain.offsetOf(upper);
     nonce = chain.hasNonce(upper);
     fragment = chain.isFragment(upper);
+    fib.routed = chain.isRouted(upper);
   }
   // An error speaks of another packet, whose Locators tell where it belongs.
   if (protocol === ipv6.ICMPV6 && transport + 8 <= end && b[transport]! < 128)
@@ -211,6 +215,7 @@ function fromGlobal(
 ): number {
   if ((role & ANY_OUTSIDE) !== 0) return hairpin(batch, i, fib, protocol, transport, role, sourceRow, now);
   if (ipv6.isUniqueLocal(batch.bytes, batch.offset[i]! + ipv6.DST)) return DROP_NO_UPLINK; // not of the world
+  if (protocol === ipv6.ICMPV6 && tellsInside(batch, i, fib, transport)) return DROP_INSIDE_LOCATOR;
   batch.egress[i] = OUTSIDE;
   return rewrite(batch, i, fib, protocol, transport, sourceRow, 0);
 }

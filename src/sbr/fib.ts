@@ -111,6 +111,8 @@ export class Fib {
   straight = false;
   /** Flow of the packet being decided (sbr/uplink.ts); reckoned only where sessions are remembered. */
   flow = 0;
+  /** The packet being decided has segments left in its Routing header (wire/extension-headers.ts). */
+  routed = false;
   /** Where the path leaves what it only computed to load memory early. */
   kept = 0;
   /** Errors this border may still originate now, and when that was reckoned (microseconds). */

@@ -58,7 +58,8 @@ export function rewrite(
     word[w + 3] = locators[sourceRow + 1]!;
   }
   if (destinationRow !== 0) {
-    delta = fold(delta + difference(locators[destinationRow + L_SUM]!, sum64(word[w + 6]!, word[w + 7]!)));
+    if (!fib.routed)
+      delta = fold(delta + difference(locators[destinationRow + L_SUM]!, sum64(word[w + 6]!, word[w + 7]!)));
     word[w + 6] = locators[destinationRow]!;
     word[w + 7] = locators[destinationRow + 1]!;
   }

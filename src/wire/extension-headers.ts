@@ -13,11 +13,12 @@ export const OPTION_NONCE = 0x8b; // RFC 6744 section 2
 
 const HAS_NONCE = 1 << 26;
 const IS_FRAGMENT = 1 << 27;
+const IS_ROUTED = 1 << 28;
 
 /**
  * Upper-layer protocol and its offset, for the packet whose first header after the fixed one is `protocol` at `o`.
  *
- * The result is one integer: read it with `protocolOf`, `offsetOf`, `hasNonce`, `isFragment`. A fragment that is not the
+ * The result is one integer: read it with `protocolOf`, `offsetOf`, `hasNonce`, `isFragment`, `isRouted`. A fragment that is not the
  * first, and a truncated chain, have protocol No Next Header (59). `base`: offset of the IPv6 header.
  */
 export function upperLayer(b: Bytes, base: number, end: number): number {
@@ -31,6 +32,7 @@ export function upperLayer(b: Bytes, base: number, end: number): number {
       case ROUTING: {
         if (o + 8 > end) return flags | ((o - base) << 8) | NO_NEXT_HEADER;
         const length = 8 + 8 * b[o + 1]!;
+        if (protocol === ROUTING && b[o + 3]! !== 0) flags |= IS_ROUTED;
         if (protocol === DESTINATION_OPTIONS && nonceAt(b, o, Math.min(o + length, end)) > 0) flags |= HAS_NONCE;
         protocol = b[o]!;
         o += length;
@@ -67,6 +69,12 @@ export const hasNonce = (upper: number): boolean => (upper & HAS_NONCE) !== 0;
 
 /** True for every fragment, the first one included. */
 export const isFragment = (upper: number): boolean => (upper & IS_FRAGMENT) !== 0;
+
+/**
+ * True when a Routing header has segments left: the destination is a stop on the way, and the checksum covers the last one
+ * (RFC 8200 section 8.1).
+ */
+export const isRouted = (upper: number): boolean => (upper & IS_ROUTED) !== 0;
 
 /** Offset of the first Nonce option in the Destination Options header at `o`, or 0. `end`: first octet behind it. */
 export function nonceAt(b: Bytes, o: number, end: number): number {

@@ -12,6 +12,7 @@ import {
   hasRightChecksum,
   ipv6,
   joined,
+  octetsOf,
   packetOf,
   sealed,
   tcp6,
@@ -280,6 +281,37 @@ describe('extension headers and fragments', () => {
 
     expect(verdict).toBe(v.FORWARD);
     expect(packet.slice(-segment.length)).toEqual(expected);
+  });
+
+  describe('a Routing header with a further stop', () => {
+    const stop = octetsOf('2001:db8:9::9');
+    const routing = (left: number) => joined(Uint8Array.of(17, 2, 2, left, 0, 0, 0, 0), stop);
+    const last = { src: CN, dst: '2001:db8:9::9' };
+
+    test('with a segment left: the checksum covers the last stop, not this one (RFC 8200 section 8.1)', () => {
+      const segment = udpSegment(last, new Uint8Array(5));
+      const { verdict, packet } = pass(at(1), OUTSIDE, ipv6(h, 43, joined(routing(1), segment)));
+
+      expect(verdict).toBe(v.FORWARD);
+      expect(addressesOf(packet).dst).toBe(full('fd00:1::a1'));
+      expect(packet.slice(-segment.length)).toEqual(segment);
+    });
+
+    test('from a guest: its source is covered wherever the packet goes first', () => {
+      const guest = { src: 'fd00:1::a1', dst: CN };
+      const segment = udpSegment({ ...guest, dst: last.dst }, new Uint8Array(5));
+      const { packet } = pass(at(1), INSIDE, ipv6(guest, 43, joined(routing(1), segment)));
+
+      expect(packet.slice(-segment.length)).toEqual(
+        udpSegment({ src: '2001:db8:1::a1', dst: last.dst }, new Uint8Array(5)),
+      );
+    });
+
+    test('at its end: as without it', () => {
+      const { packet } = pass(at(1), OUTSIDE, ipv6(h, 43, joined(routing(0), udpSegment(h, new Uint8Array(5)))));
+
+      expect(packet.slice(-13)).toEqual(udpSegment({ src: CN, dst: 'fd00:1::a1' }, new Uint8Array(5)));
+    });
   });
 
   // shows: S10, P5
