@@ -22,6 +22,7 @@ export const DROP_OFFLOAD_HEADER = 13;
 export const DROP_QUOTE_UNKNOWN = 14;
 export const DROP_ERROR_RATE = 15;
 export const DROP_ASTRAY = 16;
+export const DROP_INSIDE_LOCATOR = 17;
 
 /** Name and meaning of every verdict, index = verdict. */
 export const VERDICTS: readonly { readonly name: string; readonly meaning: string }[] = [
@@ -51,6 +52,7 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
     meaning: 'would have been answered, but the error rate limit is reached (RFC 4443 2.4 f)',
   },
   { name: 'drop_astray', meaning: 'sent on between sites so often that it could not pay another time' },
+  { name: 'drop_inside_locator', meaning: 'Locator Update that tells the world a Locator that only exists inside' },
 ];
 
 /** True for the verdicts whose packet is sent. */

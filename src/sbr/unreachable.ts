@@ -6,6 +6,7 @@ import { type PacketBatch, SITE } from '../packet/batch.ts';
 import { ANSWERED, DROP_ERROR_RATE, DROP_UNKNOWN_DESTINATION } from '../packet/verdict.ts';
 import { put16, put32 } from '../wire/bytes.ts';
 import { segmentChecksum } from '../wire/checksum.ts';
+import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import type { Fib } from './fib.ts';
@@ -13,6 +14,8 @@ import type { Fib } from './fib.ts';
 const DESTINATION_UNREACHABLE = 1;
 const ADDRESS_UNREACHABLE = 3;
 const ERROR_HEADER = 8;
+const FIRST_INFORMATIONAL = 128;
+const REDIRECT = 137; // RFC 4861 section 4.5
 /** RFC 4443 section 2.4 c: as much as fits into the minimum MTU. */
 const QUOTE_MAX = ipv6.MIN_MTU - ipv6.HEADER_LENGTH - ERROR_HEADER;
 const HOP_LIMIT = 64;
@@ -27,6 +30,7 @@ export function unreachable(batch: PacketBatch, i: number, fib: Fib, port: numbe
   // another border is told by its own look-up; without an address of our own there is nobody to answer as
   if (port === SITE || (own[a]! | own[a + 1]! | own[a + 2]! | own[a + 3]!) === 0) return DROP_UNKNOWN_DESTINATION;
   if (ipv6.isUnforwardable(b, o + ipv6.SRC) || b[o + ipv6.DST] === 0xff) return DROP_UNKNOWN_DESTINATION;
+  if (isErrorOrRedirect(b, o, o + batch.length[i]!)) return DROP_UNKNOWN_DESTINATION;
   if (!fib.mayAnswer(now)) return DROP_ERROR_RATE;
 
   const quoted = Math.min(batch.length[i]!, QUOTE_MAX);
@@ -52,4 +56,12 @@ export function unreachable(batch: PacketBatch, i: number, fib: Fib, port: numbe
   batch.length[i] = ipv6.HEADER_LENGTH + length;
   batch.egress[i] = port;
   return ANSWERED;
+}
+
+/** True for what no error may answer, also when it is too short to be taken for one elsewhere (RFC 4443 section 2.4 e). */
+function isErrorOrRedirect(b: Uint8Array, o: number, end: number): boolean {
+  const upper = chain.upperLayer(b, o, end);
+  if (chain.protocolOf(upper) !== ipv6.ICMPV6) return false;
+  const at = o + chain.offsetOf(upper);
+  return at >= end || b[at]! < FIRST_INFORMATIONAL || b[at] === REDIRECT;
 }
