@@ -26,7 +26,7 @@ export class ReplayDevice implements Device {
   readonly batch = new PacketBatch(new ArrayBuffer(HEADROOM + LARGEST + 1), 1, false);
   /** Of the packet in the batch. */
   frame: Frame | null = null;
-  /** Nothing comes any more. */
+  /** The last `receive` found the end of the capture. */
   ended = false;
   /** Frames that hold no IPv6 packet, and those no side was chosen for. */
   otherFrames = 0;
@@ -36,6 +36,7 @@ export class ReplayDevice implements Device {
   readonly #side: ChooseSide;
   readonly #writer: CaptureWriter | null;
   #captured = 0;
+  #woken = false;
 
   /** `file`: its name, for messages. Without `writer`, what is sent is gone. */
   constructor(reader: CaptureReader, file: string, side: ChooseSide, writer: CaptureWriter | null) {
@@ -59,8 +60,8 @@ export class ReplayDevice implements Device {
     for (;;) {
       batch.count = 0;
       const next = this.#frames.next();
+      this.ended = next.done === true;
       if (next.done) {
-        this.ended = true;
         this.frame = null;
         return 0;
       }
@@ -95,10 +96,18 @@ export class ReplayDevice implements Device {
     });
   }
 
-  takeWake(): boolean {
-    return false;
+  /** Makes `takeWake` say so: a capture has no wait to end. */
+  wake(): void {
+    this.#woken = true;
   }
 
+  takeWake(): boolean {
+    const woken = this.#woken;
+    this.#woken = false;
+    return woken;
+  }
+
+  /** None ever: a capture that cannot be written is an error, not a packet less. */
   takeWriteFailures(): number {
     return 0;
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { CaptureReader, CaptureRecord, CaptureWriter, Frame } from '../../native-free/capture/capture.ts';
 import { MemorySink } from '../../native-free/capture/octet-sink.ts';
 import { OctetSource } from '../../native-free/capture/octet-source.ts';
 import { openCapture } from '../../native-free/capture/open-capture.ts';
@@ -44,6 +45,43 @@ function memoryRig(options: MemoryOptions, wrap: (device: MemoryDevice) => Devic
   };
 }
 
+/** A capture that is still being written, and what leaves by each port. */
+function replayRig(): DeviceRig {
+  const captures: { port: number; frames: Generator<Frame> }[] = [];
+  const sent: CaptureRecord[] = [];
+  const next = (): IteratorResult<Frame, void> => {
+    for (; captures.length > 0; captures.shift()) {
+      const frame = captures[0]!.frames.next();
+      if (!frame.done) return frame;
+    }
+    return { done: true, value: undefined };
+  };
+  const frames = { next, return: () => ({ done: true, value: undefined }) } as unknown as Generator<Frame, void>;
+  const reader: CaptureReader = { format: 'pcap', nanoseconds: false, frames: () => frames };
+  const writer: CaptureWriter = {
+    write: (record) => void sent.push({ ...record, octets: record.octets.slice() }),
+    close: () => {},
+  };
+  const device = new ReplayDevice(reader, 'a.pcap', () => captures[0]!.port, writer);
+  return {
+    device,
+    ports: 3,
+    arrive: (port, packets) => {
+      const capture = OctetSource.memory(pcapOf(packets.map((octets) => ({ octets }))), 'a.pcap');
+      captures.push({ port, frames: openCapture(capture).frames() });
+    },
+    left: (port) => {
+      const left = sent.filter((record) => record.interface === port).map((record) => record.octets);
+      for (let i = sent.length; i-- > 0; ) if (sent[i]!.interface === port) sent.splice(i, 1);
+      return left;
+    },
+    wake: () => device.wake(),
+    cut: null,
+    close: () => device.close(),
+  };
+}
+
+deviceContract('capture', replayRig);
 deviceContract('memory', () => memoryRig({}));
 deviceContract('memory with virtio-net headers', () => memoryRig({ vnet: true, slots: 7 }));
 deviceContract('memory behind a tap', () =>
