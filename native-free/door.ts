@@ -24,4 +24,11 @@ export { MemoryDevice, type MemoryOptions, type Plug } from './memory-device.ts'
 export { SeededRandom } from './random.ts';
 export { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
 export { ReplayDevice } from './replay-device.ts';
+export { Engine } from './sim/engine.ts';
+export { Link, type LinkConfig, type LinkDrop, type LinkOptions, type Tap } from './sim/link.ts';
+export { randomScenario } from './sim/random-scenario.ts';
+export { type RunOptions, type RunResult, runScenario } from './sim/run.ts';
+export { loadScenario, ownScenarios, parseScenario } from './sim/scenario.ts';
+export type { Scenario, ScenarioInput } from './sim/scenario-schema.ts';
+export { World } from './sim/world.ts';
 export { TapDevice } from './tap-device.ts';
