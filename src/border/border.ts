@@ -27,11 +27,13 @@ export class Border {
   readonly #log: Logger;
   readonly #gateway: Gateway;
   readonly #path: DataPlane;
-  readonly #neighbours = new Neighbours();
+  readonly #neighbours: Neighbours;
   readonly #links: LinkWatch;
   /** Where NIDs went that are not configured (any more), in case they come back. */
   readonly #strangers = new Map<string, { readonly at: string; readonly epoch: number }>();
   #sessions: SessionFile | null = null;
+  /** Commands for the operator that were not shown yet. */
+  readonly #manual: string[] = [];
   #compiledClasses = 0;
   #stopping = false;
   #changes: Promise<unknown> = Promise.resolve();
@@ -41,6 +43,8 @@ export class Border {
     this.config = config;
     this.#log = options.log;
     this.#gateway = new Gateway(options.runFolder, config.site);
+    this.#neighbours =
+      config.network === 'auto' ? new Neighbours() : new Neighbours((commands) => this.#byHand(commands));
     this.#path = new DataPlane(options.onFailure);
     const seed = (): number => randomInt(0, 2 ** 32);
     this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
@@ -84,7 +88,10 @@ export class Border {
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
       this.#links.start();
-      if (config.network === 'manual') return manualCommands(config, this.#guests());
+      if (config.network === 'manual') {
+        this.#neighbours.sync(config, this.bindings.all());
+        return [...manualCommands(config, this.#guests()), ...this.#manual.splice(0)];
+      }
       const commands = this.#gateway.up(config, this.#guests());
       this.#neighbours.adopt();
       this.#neighbours.sync(config, this.bindings.all());
@@ -101,6 +108,7 @@ export class Border {
     this.#stopping = true;
     await this.#changes; // nothing that is under way may put anything back
     this.#neighbours.clear();
+    this.#showManual();
     this.#gateway.down();
     if (await this.#path.close()) removeTuns(this.config);
     if (this.#sessions) closeSync(this.#sessions.fd);
@@ -140,7 +148,8 @@ export class Border {
       await this.#path.setImage(this.#compile());
       await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
       await this.#path.put(put, (b) => this.bindings.classOf(b));
-      if (next.network === 'auto') this.#neighbours.sync(next, this.bindings.all());
+      this.#neighbours.sync(next, this.bindings.all());
+      this.#showManual();
       const { added, removed, changed } = diff.bindings;
       const count = added.length + removed.length + changed.length;
       return [...diff.settings.map((c) => c.path), ...(count > 0 ? [`${count} bindings`] : [])];
@@ -157,7 +166,17 @@ export class Border {
     if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
     if (arrived) this.#neighbours.announceGateways(this.config);
-    if (this.config.network === 'auto') this.#neighbours.moved(this.config, moved);
+    this.#neighbours.moved(this.config, moved);
+    this.#showManual();
+  }
+
+  #byHand(commands: string[][]): void {
+    this.#manual.push(...commands.map((words) => `ip -6 ${words.join(' ')}`));
+  }
+
+  /** With `network: manual`: says which commands the change asks for. */
+  #showManual(): void {
+    if (this.#manual.length > 0) this.#log.info({ commands: this.#manual.splice(0) }, 'to be run by hand');
   }
 
   async #recompile(): Promise<void> {

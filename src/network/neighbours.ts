@@ -16,8 +16,14 @@ const ANNOUNCE_GAP_MS = 10;
 export class Neighbours {
   /** Entries we made, `address interface`. */
   readonly #entries = new Set<string>();
+  readonly #run: (commands: string[][]) => void;
   #announced = 0;
   #later: NodeJS.Timeout | undefined;
+
+  /** `run`: does, or shows to whoever does it by hand, commands of `ip -6`. */
+  constructor(run: (commands: string[][]) => void = (commands) => ipBatch(commands, { force: true })) {
+    this.#run = run;
+  }
 
   /** Takes over what an earlier run left, so that `sync` and `clear` know of it. */
   adopt(): void {
@@ -74,7 +80,8 @@ export class Neighbours {
       const [address, name] = entry.split(' ') as [string, string];
       return ['neigh', verb, 'proxy', address, 'dev', name, ...(verb === 'add' ? ['protocol', PROTOCOL] : [])];
     };
-    ipBatch([...remove.map((e) => command('del', e)), ...add.map((e) => command('add', e))], { force: true });
+    const commands = [...remove.map((e) => command('del', e)), ...add.map((e) => command('add', e))];
+    if (commands.length > 0) this.#run(commands);
     for (const entry of remove) this.#entries.delete(entry);
     for (const entry of add) this.#entries.add(entry);
   }

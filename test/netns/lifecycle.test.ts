@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CN, global, L1, under } from './support/addresses.ts';
+import { CN, global, guest, L1, under } from './support/addresses.ts';
 import { Lab } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact, expectNoLoss } from './support/sessions.ts';
@@ -137,6 +137,11 @@ describe('network: manual', () => {
     await lab.exec('sbr1', 'sh', '-ec', commands.join('\n'));
 
     await until('the VM to answer', async () => (await echoFromCn(global('a1'))).code === 0);
+
+    const proxy = `neigh add proxy ${guest('a1')} dev lan0`;
+    expect(await lab.log(1)).not.toContain(proxy);
+    await lab.move('a1', 'site2');
+    await until('the command for the neighbours it left', async () => (await lab.log(1)).includes(proxy));
     await lab.stop(1);
     expect(await snapshot(lab, 'sbr1')).not.toBe(before); // what others have set up is theirs to remove
   });
