@@ -111,7 +111,8 @@ export function forward(batch: PacketBatch, fib: Fib, now: number): void {
       if (row === 0 || !holds(word, guest, locators, expected)) break straight;
 
       // rewrite: Locator, checksum by the difference (RFC 1624 equation 3), hop
-      const delta = difference(locators[row + L_SUM]!, sum64(word[guest]!, word[guest + 1]!));
+      const grown = difference(locators[row + L_SUM]!, sum64(word[guest]!, word[guest + 1]!));
+      const delta = grown === 0xffff ? 0 : grown; // both are zero, but only 0 leaves every field as it is
       const field = (o + at) >>> 1;
       if (hasVnet && (b[o + FLAGS]! & NEEDS_CSUM) !== 0) {
         if (half[(o >>> 1) + H_CSUM_START]! + half[(o >>> 1) + H_CSUM_OFFSET]! !== at) break straight;

@@ -68,3 +68,26 @@ test('the short cut does with every packet exactly what the whole rule does', ()
   );
   expect(taken).toBeGreaterThan(500); // the short cut was taken often enough to say something
 });
+
+test.each([
+  { field: 0xffff, flags: 0 },
+  { field: 0, flags: 1 },
+])('between Locators of the same sum a checksum of $field with flags $flags stays as it is', ({ field, flags }) => {
+  const [src, dst] = ['2001:db8:c::c0', 'fd00:1::a1']; // from its home the guest's packet has its own Locator already
+  const packet = tcp6({ src, dst });
+  packet.set([field >>> 8, field & 0xff], 56);
+  const outcomes = [true, false].map((straight) => {
+    const fib = fibOf(siteConfig(1, 3, BINDINGS, ONE_UPLINK));
+    fib.straight = straight;
+    const batch = batchOf(2, [packet], true);
+    batch.bytes.set([flags, 0, 0, 0, 0, 0, 40, 0, 16, 0], batch.offset[0]! - 10);
+    forward(batch, fib, 1e6);
+    const after = packetOf(batch);
+    return { verdict: batch.verdict[0], field: (after[56]! << 8) | after[57]! };
+  });
+
+  expect(outcomes).toEqual([
+    { verdict: 0, field },
+    { verdict: 0, field },
+  ]);
+});
