@@ -4,21 +4,19 @@
  */
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import { LOCATOR_ENTRY, LOCATOR_UPDATE, LOCATORS_AT } from '../wire/locator-update.ts';
 import { ANY_INSIDE, type Fib } from './fib.ts';
 
-const LOCATOR_UPDATE = 156;
 const NUM_OF_LOCS = 4;
-const FIRST_LOCATOR = 8;
-const TUPLE = 12;
 
 /** True when the ICMPv6 message at `icmp` lists an inside Locator, or its list goes on where it cannot be seen. */
 export function tellsInside(batch: PacketBatch, i: number, fib: Fib, icmp: number): boolean {
   const b = batch.bytes;
   const end = batch.offset[i]! + batch.length[i]!;
-  if (icmp + FIRST_LOCATOR > end || b[icmp] !== LOCATOR_UPDATE) return false;
-  const behind = icmp + FIRST_LOCATOR + b[icmp + NUM_OF_LOCS]! * TUPLE;
+  if (icmp + LOCATORS_AT > end || b[icmp] !== LOCATOR_UPDATE) return false;
+  const behind = icmp + LOCATORS_AT + b[icmp + NUM_OF_LOCS]! * LOCATOR_ENTRY;
   if (behind > end) return true; // a fragment, or malformed
-  for (let o = icmp + FIRST_LOCATOR; o < behind; o += TUPLE) {
+  for (let o = icmp + LOCATORS_AT; o < behind; o += LOCATOR_ENTRY) {
     if (ipv6.isUniqueLocal(b, o)) return true;
     if ((fib.role(batch.word[o >>> 2]!, batch.word[(o >>> 2) + 1]!) & ANY_INSIDE) !== 0) return true;
   }

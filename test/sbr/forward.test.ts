@@ -288,6 +288,7 @@ describe('extension headers and fragments', () => {
     const routing = (left: number) => joined(Uint8Array.of(17, 2, 2, left, 0, 0, 0, 0), stop);
     const last = { src: CN, dst: '2001:db8:9::9' };
 
+    // shows: P7
     test('with a segment left: the checksum covers the last stop, not this one (RFC 8200 section 8.1)', () => {
       const segment = udpSegment(last, new Uint8Array(5));
       const { verdict, packet } = pass(at(1), OUTSIDE, ipv6(h, 43, joined(routing(1), segment)));
@@ -297,6 +298,7 @@ describe('extension headers and fragments', () => {
       expect(packet.slice(-segment.length)).toEqual(segment);
     });
 
+    // shows: P7
     test('from a guest: its source is covered wherever the packet goes first', () => {
       const guest = { src: 'fd00:1::a1', dst: CN };
       const segment = udpSegment({ ...guest, dst: last.dst }, new Uint8Array(5));
@@ -307,6 +309,7 @@ describe('extension headers and fragments', () => {
       );
     });
 
+    // shows: P7
     test('at its end: as without it', () => {
       const { packet } = pass(at(1), OUTSIDE, ipv6(h, 43, joined(routing(0), udpSegment(h, new Uint8Array(5)))));
 

@@ -160,6 +160,11 @@ describe('the checksum of a segment', () => {
 
     expect(segmentChecksum(cancels(17), 0, 40, 10, options(17))).toBe(0xffff);
     expect(segmentChecksum(cancels(6), 0, 40, 10, options(6))).toBe(0);
-    expect(vector('udp-zeroloc-ffff').slice(54, 56)).toEqual(Uint8Array.of(0xff, 0xff));
+
+    const published = vector('udp-zeroloc-ffff');
+    const cleared = published.slice();
+    cleared.set([0, 0], 54);
+    expect([...published.slice(54, 56)]).toEqual([0xff, 0xff]);
+    expect(segmentChecksum(cleared, 0, 48, 12, { protocol: 17, convention: 'zeroed' })).toBe(0xffff);
   });
 });

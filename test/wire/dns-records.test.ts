@@ -20,6 +20,7 @@ const read = (type: number, rdata: Uint8Array) => readRdata(type, rdata, 0, rdat
 const name = (o: Uint8Array) => readName(o, 0, o.length);
 
 describe('published records', () => {
+  // shows: W19, W20, D1a
   test.each<[string, IlnpRecord, string]>([
     ['rdata-nid', { type: RR_NID, preference: 10, nid: { hi: 0x00144fff, lo: 0xff20ee64 } }, '10 0014:4fff:ff20:ee64'],
     ['rdata-l32', { type: RR_L32, preference: 10, locator: 0x0a010200 }, '10 10.1.2.0'],
@@ -54,6 +55,7 @@ const records: fc.Arbitrary<IlnpRecord> = fc.oneof(
 );
 
 describe('a record', () => {
+  // shows: W19
   test('survives octets and text', () => {
     fc.assert(
       fc.property(records, fc.nat(9), (record, before) => {
@@ -67,6 +69,7 @@ describe('a record', () => {
     );
   });
 
+  // shows: W19, D11
   test.each([
     ['a Node Identifier of 7 octets', RR_NID, '000a0014'],
     ['a Locator of 9 octets', RR_L64, '000a20010db81140100000'],
@@ -87,6 +90,7 @@ describe('a record', () => {
     expect(readRdata(RR_NID, vector('rdata-nid'), 1, 10)).toBeNull();
   });
 
+  // shows: W20, D11
   test.each([
     [RR_NID, '10 0014::ee64'],
     [RR_L64, '10 2001:db8::'],
@@ -119,6 +123,7 @@ describe('a record', () => {
     expect(writeRdata({ type: RR_L32, preference, locator: 1 })).toBeNull();
   });
 
+  // shows: W22
   test('for any octets and any text something comes back, never an exception', () => {
     const type = fc.integer({ min: 103, max: 108 });
     fc.assert(

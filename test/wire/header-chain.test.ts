@@ -62,6 +62,7 @@ describe('the list of headers', () => {
     });
   });
 
+  // shows: W22
   test('ends where the walk of the path ends, for any octets', () => {
     let broken = 0;
     fc.assert(

@@ -43,6 +43,7 @@ const read = (packet: Uint8Array, nonce: number) =>
   readLocatorUpdate(packet, 0, 44 + nonce, packet.length - 44 - nonce);
 
 describe('published Locator Updates', () => {
+  // shows: W7, W14
   test.each([
     ['lu-adv-1', ONE, to(H_2, CN, 'a1b2c3d4')],
     ['lu-adv-3', THREE, to(H_1, CN, 'a1b2c3d4e5f60718293a4b5c')],
@@ -57,6 +58,7 @@ describe('published Locator Updates', () => {
     expect(hex(nonceOf(published, 0, published.length))).toBe(hex(envelope.nonce));
   });
 
+  // shows: W13
   test.each([
     ['lu-adv-1', 'lu-ack-1', '5e6f7081'],
     ['lu-adv-1', 'lu-ack-1-samenonce', 'a1b2c3d4'],
@@ -65,6 +67,7 @@ describe('published Locator Updates', () => {
     expect(hex(acknowledgementOf(vector(advertisement), octets(nonce)))).toBe(hex(vector(acknowledgement)));
   });
 
+  // shows: W9, W10, W11
   test.each([
     ['lu-adv-0-bad', 'no Locator'],
     ['lu-adv-short-bad', 'cut'],
@@ -92,6 +95,7 @@ const message = (...body: number[]) => {
 };
 
 describe('a Locator Update', () => {
+  // shows: W8, W13
   test('with something in the reserved field and zeros behind is read, and acknowledged as it came', () => {
     const { packet, said } = message(156, 0, 0, 0, 1, 1, 0xbe, 0xef, ...TUPLE, 0, 0, 0, 0);
     const answer = acknowledgementOf(packet, octets('5e6f7081'))!;
@@ -101,6 +105,7 @@ describe('a Locator Update', () => {
     expect(read(answer, 4)).toEqual({ ...ONE, operation: ACKNOWLEDGEMENT });
   });
 
+  // shows: W10, W11
   test.each([
     ['octets behind the Locators', [156, 0, 0, 0, 1, 1, 0, 0, ...TUPLE, 0, 0, 1, 0]],
     ['another type', [155, 0, 0, 0, 1, 1, 0, 0, ...TUPLE]],
@@ -112,10 +117,12 @@ describe('a Locator Update', () => {
     expect(message(...body).said).toBe(fault);
   });
 
+  // shows: W10
   test('of less than its own header is refused without looking behind it', () => {
     expect(readLocatorUpdate(Uint8Array.of(156, 0, 0), 0, 0, 3)).toBe('cut');
   });
 
+  // shows: W14
   test('whose checksum covers no Locators is refused (RFC 6741 section 4.3)', () => {
     const packet = ipv6(h, 58, sealed(h, 58, Uint8Array.from([156, 0, 0, 0, 1, 1, 0, 0, ...TUPLE]), true));
 
@@ -134,6 +141,7 @@ describe('a Locator Update', () => {
   const address = fc.uint8Array({ minLength: 16, maxLength: 16 });
   const nonces = fc.constantFrom(4, 12).chain((n) => fc.uint8Array({ minLength: n, maxLength: n }));
 
+  // shows: W12, W14
   test('of 1 to 255 Locators that was written is read as it was, its checksum right by the book', () => {
     fc.assert(
       fc.property(updates, address, address, nonces, (update, source, destination, nonce) => {
@@ -148,6 +156,7 @@ describe('a Locator Update', () => {
     );
   });
 
+  // shows: W9
   test.each([
     ['no Locator', { ...ONE, locators: [] }, CN, 4],
     ['256 Locators', { ...ONE, locators: new Array(256).fill(ONE.locators[0]) }, CN, 4],
@@ -169,6 +178,7 @@ describe('a Locator Update', () => {
     expect(acknowledgementOf(new Uint8Array(39), new Uint8Array(4))).toBeNull();
   });
 
+  // shows: W10, W22
   test('with any octets changed or missing is read or refused, never an exception; 1 bit changed is refused', () => {
     const change = fc.tuple(fc.nat(60), fc.nat(255));
     fc.assert(

@@ -23,6 +23,7 @@ const option = (type: number, ...data: number[]) => [type, Uint8Array.from(data)
 const nonces = fc.constantFrom(4, 12).chain((n) => fc.uint8Array({ minLength: n, maxLength: n }));
 
 describe('the header of a nonce', () => {
+  // shows: W1, W4
   test.each([
     ['dstopts-nonce32', 6, SHORT],
     ['dstopts-nonce96', 58, LONG],
@@ -38,6 +39,7 @@ describe('the header of a nonce', () => {
 });
 
 describe('a nonce in a packet', () => {
+  // shows: W1, W2
   test.each([
     ['dstopts-nonce32', 'a1b2c3d4'],
     ['dstopts-nonce96', 'a1b2c3d4e5f60718293a4b5c'],
@@ -49,6 +51,7 @@ describe('a nonce in a packet', () => {
     expect(hex(nonceOf(packet, 0, packet.length))).toBe(nonce);
   });
 
+  // shows: W3, W5
   test.each([
     ['none', ipv6(h, 17, segment), NONCE_NONE],
     ['two in one header', ipv6(h, 60, joined(vector('dstopts-two-nonces-bad'), segment)), NONCE_SEVERAL],
@@ -82,6 +85,7 @@ describe('a nonce in a packet', () => {
     expect(nonceOf(packet, 0, packet.length)).toBeNull();
   });
 
+  // shows: W2
   test('is found behind Hop-by-Hop, Routing and Fragment headers', () => {
     expect(find(vector('frag-first'))).toBe(50);
     const packet = joined(
@@ -104,6 +108,7 @@ describe('a nonce in a packet', () => {
 });
 
 describe('a nonce put into a packet', () => {
+  // shows: W1
   test.each(['tcp-syn-full-outside', 'udp-full-inside', 'icmp6-echo-outside', 'tcp-syn-zeroloc-inside'])(
     'without options makes %s',
     (name) => {
@@ -117,6 +122,7 @@ describe('a nonce put into a packet', () => {
     },
   );
 
+  // shows: W4, W6
   test.each([
     ['before other options', [option(0xc9, 1, 2, 3, 4)], '11018b04a1b2c3d40100c90401020304'],
     ['before padding', [option(1, 0, 0, 0, 0)], '11018b04a1b2c3d40100010400000000'],
@@ -210,6 +216,7 @@ describe('a nonce put into a packet', () => {
   });
 });
 
+// shows: W22
 test('for any octets a verdict comes back, never an exception, and a place is one of an option', () => {
   fc.assert(
     fc.property(
