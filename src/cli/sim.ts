@@ -86,16 +86,21 @@ async function scale(options: SimOptions, out: Output): Promise<void> {
 async function openCaptures(folder: string) {
   const { LinkCaptures } = await import('../../native-free/sim/captures.ts');
   const { fileSink } = await import('../../native-free/capture/octet-sink.ts');
-  return new LinkCaptures(folder, fileSink);
+  return inUsage(`--capture ${folder}`, () => new LinkCaptures(folder, fileSink));
 }
 
 async function writeText(path: string, text: string): Promise<void> {
   const { writeFileSync } = await import('node:fs');
+  await inUsage(`--svg ${path}`, () => writeFileSync(path, text));
+}
+
+/** What fails because of the path that `option` names is a mistake of usage. */
+async function inUsage<T>(option: string, step: () => T): Promise<T> {
   const { IlnpError } = await import('../runtime/errors.ts');
   try {
-    writeFileSync(path, text);
+    return step();
   } catch (error) {
-    throw new IlnpError('E_USAGE', `--svg ${path}: ${(error as Error).message}`);
+    throw new IlnpError('E_USAGE', `${option}: ${(error as Error).message}`);
   }
 }
 
