@@ -212,6 +212,7 @@ export class Border {
     if (this.#stopping) return;
     if (cameUp && this.config.network === 'auto') {
       this.#gateway.repair(this.config, this.#guests());
+      this.#neighbours.repair(this.config, this.bindings.all());
       this.#neighbours.announceGateways(this.config);
     }
     await this.#recompile();

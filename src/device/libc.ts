@@ -96,6 +96,8 @@ export const errno = (): number => koffi.errno();
 export const EINTR = 4;
 export const EAGAIN = 11;
 export const EBUSY = 16;
+/** What a TUN queue answers whose device is gone. */
+export const EBADFD = 77;
 export const ENOBUFS = 105;
 
 export const O_RDWR = 2;

@@ -10,7 +10,7 @@ import { Arena } from './arena.ts';
 import { Coalescer, type PacketSink } from './coalesce.ts';
 import type { Device } from './device.ts';
 import * as libc from './libc.ts';
-import type { TunQueue } from './tun.ts';
+import { readFailure, type TunQueue } from './tun.ts';
 
 const BATCH = 64;
 const POLLIN = 1;
@@ -100,7 +100,7 @@ export class PolledDevice implements Device, PacketSink {
         const length = libc.readInto(this.#fds[port]!, this.#arena.readAddress(n), this.#arena.readLength);
         if (length < 0) {
           if (libc.errno() === libc.EAGAIN || libc.errno() === libc.EINTR) break;
-          throw new IlnpError('E_TUN', `reading from the TUN failed: errno ${libc.errno()}`);
+          throw readFailure(libc.errno());
         }
         if (length <= this.#header) continue;
         batch.offset[n] = this.#arena.packetAt(n);

@@ -67,6 +67,12 @@ export function openTun(name: string, options: { queues: number; offload: boolea
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
+/** Why packets can no longer be read from a TUN. */
+export function readFailure(errno: number): IlnpError {
+  const why = errno === libc.EBADFD ? 'somebody has deleted the device' : `errno ${errno}`;
+  return new IlnpError('E_TUN', `reading from the TUN failed: ${why}`);
+}
+
 function failure(what: string): IlnpError {
   const code = libc.errno();
   if (code === 1 || code === 13)

@@ -4,7 +4,6 @@
  */
 import type { PacketBatch } from '../packet/batch.ts';
 import { isSent } from '../packet/verdict.ts';
-import { IlnpError } from '../runtime/errors.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { Arena } from './arena.ts';
 import { Coalescer, type PacketSink } from './coalesce.ts';
@@ -12,7 +11,7 @@ import type { Device } from './device.ts';
 import * as libc from './libc.ts';
 import * as rings from './ring.ts';
 import { Ring } from './ring.ts';
-import type { TunQueue } from './tun.ts';
+import { readFailure, type TunQueue } from './tun.ts';
 
 /** Reason: fewer lose throughput on small packets, more gain nothing; bench. */
 const SLOTS = 128;
@@ -94,7 +93,7 @@ export class UringDevice implements Device, PacketSink {
         } else {
           if ((flags & rings.CQE_F_BUFFER) !== 0) this.#give(slot); // picked for nothing; published with the next batch
           if (result < 0 && result !== -libc.ENOBUFS && result !== -libc.EAGAIN && result !== -libc.EINTR)
-            throw new IlnpError('E_TUN', `reading from the TUN failed: errno ${-result}`);
+            throw readFailure(-result);
         }
       } else if (tag === TAG_WAKE) {
         this.#wakeArmed = false;

@@ -61,8 +61,14 @@ export class Gateway {
     return describe(steps, sysctls);
   }
 
-  /** Puts back what the kernel forgot with a link that went down; what is there stays. */
+  /** Puts back what the kernel forgot with a link that went down or was made anew; what is there stays. */
   repair(config: SiteConfig, guests: readonly L64[]): void {
+    const sysctls = wantedSysctls(config);
+    if (sysctls.length > 0) {
+      const journal = this.#current ?? readJournal(this.#journal);
+      this.#write({ ...journal, sysctls: withNew(journal.sysctls, toRestore(config, sysctls)) });
+      for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
+    }
     ipBatch(
       plan(config, guests, { ...facts(config), addresses: new Set() }).map((s) => s.run),
       { force: true },
@@ -81,7 +87,7 @@ export class Gateway {
     const gone = journal.undo.filter((words) => !wanted.has(text(words)));
     const stays = journal.undo.filter((words) => wanted.has(text(words)));
     const sysctls = wantedSysctls(config);
-    const kept = { sysctls: [...journal.sysctls, ...toRestore(config, sysctls)] };
+    const kept = { sysctls: withNew(journal.sysctls, toRestore(config, sysctls)) };
     const undoAdded = undoOf(added).reverse();
     this.#write({ ...kept, undo: [...undoAdded, ...gone, ...stays] });
     for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
@@ -134,6 +140,12 @@ function toRestore(config: SiteConfig, sysctls: readonly Sysctl[]): Journal['sys
   // writing `all` writes every interface; those that forwarded before shall do so again, after it
   const each = sysctls.some(({ name, key }) => name === 'all' && key === 'forwarding') ? forwardingInterfaces() : [];
   return [...restore, ...each.map((name) => ({ name, key: 'forwarding', value: '1' }))];
+}
+
+/** What was there before the first change is what counts. */
+function withNew(known: Journal['sysctls'], found: Journal['sysctls']): Journal['sysctls'] {
+  const keys = new Set(known.map(({ name, key }) => `${name} ${key}`));
+  return [...known, ...found.filter(({ name, key }) => !keys.has(`${name} ${key}`))];
 }
 
 /** Interfaces that forward although `all` says no. */

@@ -1,18 +1,30 @@
 /**
  * Whether the links of the border are up, so that new sessions take an uplink that is (digest section 12.11) and what the
- * kernel forgot with a link is put back. Looks every ten seconds: cheap, and a link that flaps faster should not be
- * followed. A link that was made anew under the same name counts as one that went down and came up.
+ * kernel forgot with a link is put back. Follows `ip monitor` and looks at most once a second, so that a link that flaps is
+ * not followed faster; every ten seconds it looks anyway. A link that was made anew under the same name, or has other
+ * global addresses (routes through it need one), counts as one that went down and came up.
  */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 const PERIOD_MS = 10_000;
+const GAP_MS = 1000;
+/** Reason: a change is several events, and addresses come right behind the link. */
+const SETTLE_MS = 100;
 const DOWN = 'down';
+/** A process that is killed takes it along. */
+const MONITOR = ['setpriv', '--pdeathsig', 'KILL', '--', 'ip', 'monitor', 'link', 'address'] as const;
 
 export class LinkWatch {
   #names: readonly string[];
   #states = new Map<string, string>();
   readonly #onChange: (cameUp: boolean) => void;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #monitor: ChildProcess | undefined;
+  #lookedAt = 0;
+  /** A change is followed a second time: what a router has to announce first comes behind the link. */
+  #again = false;
 
   /** `onChange`: some link went up or down; `cameUp`: one is up that was not, or was made anew, since the last look. */
   constructor(names: readonly string[], onChange: (cameUp: boolean) => void) {
@@ -27,7 +39,8 @@ export class LinkWatch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.#look(), PERIOD_MS).unref();
+    this.#timer ??= setInterval(() => this.#period(), PERIOD_MS).unref();
+    this.#follow();
   }
 
   watch(names: readonly string[]): void {
@@ -37,26 +50,82 @@ export class LinkWatch {
 
   stop(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     this.#timer = undefined;
+    this.#soon = undefined;
+    this.#monitor?.kill('SIGKILL');
   }
 
-  #look(): void {
+  #period(): void {
+    this.#follow(); // again, should it have ended
+    const again = this.#again;
+    this.#again = false;
+    if (!this.#look() && again) this.#onChange(true);
+  }
+
+  /** Starts the monitor unless it runs. Where there is none, the look every ten seconds remains. */
+  #follow(): void {
+    if (this.#monitor !== undefined) return;
+    const [program, ...words] = MONITOR;
+    const monitor = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#monitor = monitor;
+    const ended = (): void => {
+      this.#monitor = undefined;
+    };
+    monitor.once('error', ended).once('exit', ended);
+    monitor.stdout.on('data', () => this.#lookSoon());
+  }
+
+  #lookSoon(): void {
+    if (this.#timer === undefined) return;
+    const wait = Math.max(SETTLE_MS, this.#lookedAt + GAP_MS - performance.now());
+    this.#soon ??= setTimeout(() => this.#look(), wait).unref();
+  }
+
+  /** True when something has changed. */
+  #look(): boolean {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    this.#lookedAt = performance.now();
     const before = this.#states;
     this.#states = look(this.#names);
     const changed = this.#names.filter((name) => this.#states.get(name) !== before.get(name));
-    if (changed.length > 0) this.#onChange(changed.some((name) => this.#states.get(name) !== DOWN));
+    if (changed.length === 0) return false;
+    this.#again = true;
+    this.#onChange(changed.some((name) => this.#states.get(name) !== DOWN));
+    return true;
   }
 }
 
-const look = (names: readonly string[]): Map<string, string> => new Map(names.map((name) => [name, stateOf(name)]));
+function look(names: readonly string[]): Map<string, string> {
+  const addresses = globalAddresses();
+  return new Map(names.map((name) => [name, stateOf(name, addresses.get(name))]));
+}
 
-/** `down`, or what tells this time up from another: the index of the interface and how often its carrier has changed. */
-function stateOf(name: string): string {
+/**
+ * `down`, or what tells this time up from another: the index of the interface, how often its carrier has changed, its
+ * addresses.
+ */
+function stateOf(name: string, addresses: readonly string[] = []): string {
   try {
     const read = (key: string): string => readFileSync(`/sys/class/net/${name}/${key}`, 'utf8').trim();
     const state = read('operstate'); // an interface without a link layer of its own says "unknown", which counts as up
-    return state === 'up' || state === 'unknown' ? `${read('ifindex')} ${read('carrier_changes')}` : DOWN;
+    if (state !== 'up' && state !== 'unknown') return DOWN;
+    return [read('ifindex'), read('carrier_changes'), ...addresses].join(' ');
   } catch {
     return DOWN;
   }
 }
+
+/** Usable addresses by interface, from if_inet6: address, index, prefix length, scope, flags, interface. */
+function globalAddresses(): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const line of readFileSync('/proc/net/if_inet6', 'utf8').split('\n')) {
+    const [address, , , scope, flags, name] = line.trim().split(/ +/);
+    if (name === undefined || scope !== '00' || (Number.parseInt(flags!, 16) & TENTATIVE) !== 0) continue;
+    found.set(name, [...(found.get(name) ?? []), address!].sort());
+  }
+  return found;
+}
+
+const TENTATIVE = 0x40;

@@ -41,6 +41,13 @@ export class Neighbours {
     );
   }
 
+  /** The same after links went down, with which the kernel forgot entries. */
+  repair(config: SiteConfig, bindings: Iterable<Binding>): void {
+    this.#entries.clear();
+    this.adopt();
+    this.sync(config, bindings);
+  }
+
   /** The same for some bindings only. */
   moved(config: SiteConfig, bindings: readonly Binding[]): void {
     const add: string[] = [];

@@ -23,9 +23,10 @@ export async function snapshot(lab: Lab, node: string): Promise<string> {
 }
 
 /**
- * The namespace looks again as it did. Reason for the second of patience: the kernel tears down an io_uring, which holds
- * the TUN, some milliseconds after its process has ended.
+ * The namespace looks again as it did, in whatever order the kernel lists what was made anew. Reason for the second of
+ * patience: the kernel tears down an io_uring, which holds the TUN, some milliseconds after its process has ended.
  */
-export async function expectAsBefore(lab: Lab, node: string, before: string): Promise<void> {
-  await expect.poll(() => snapshot(lab, node), { timeout: 1000, interval: 50 }).toBe(before);
+export async function expectAsBefore(lab: Lab, node: string, before: string, timeout = 1000): Promise<void> {
+  const sorted = (text: string) => text.split('\n').sort();
+  await expect.poll(async () => sorted(await snapshot(lab, node)), { timeout, interval: 50 }).toEqual(sorted(before));
 }
