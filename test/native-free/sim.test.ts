@@ -7,6 +7,7 @@ import { randomScenario } from '../../native-free/sim/random-scenario.ts';
 import { runScenario } from '../../native-free/sim/run.ts';
 import { loadScenario, ownScenarios, parseScenario } from '../../native-free/sim/scenario.ts';
 import type { Scenario } from '../../native-free/sim/scenario-schema.ts';
+import type { World } from '../../native-free/sim/world.ts';
 
 vi.setConfig({ testTimeout: 30_000 }); // seconds of virtual time cost real ones on a busy machine
 
@@ -88,6 +89,59 @@ describe('scenarios', () => {
 
     expect(failures).toEqual([]);
     expect(moves.length).toBeGreaterThan(0);
+  });
+
+  /** Where each border that runs thinks a guest is, and where it is. */
+  const placesOf = (world: World, guest: string) => {
+    const station = world.station(guest);
+    const known = world.borders.map((border) => border.running?.bindings.get(station.guest!.nid)?.at);
+    return { at: station.at, known: [...new Set(known)] };
+  };
+
+  const played = async (name: string, seed: number) => {
+    let world: World | undefined;
+    const result = await runScenario(loadScenario(name), { seed, onWorld: (one) => (world = one) });
+    const outcome = result.moves.map(({ guest, from, to, state, why }) =>
+      `${guest} ${from} ${to} ${state} ${why}`.trim(),
+    );
+    return { ...result, outcome, world: world! };
+  };
+
+  test.each([1, 2, 3])(
+    'a channel cut in a move, seed %i: the move is taken back, the next one succeeds',
+    async (seed) => {
+      const { outcome, sessions, world } = await played('cut-in-a-move', seed);
+
+      expect(outcome).toEqual([
+        'a1 site1 site2 failed move of 0:0:0:a1 to site2: site2 does not answer; it stays at site1',
+        'a1 site1 site2 done',
+      ]);
+      expect(placesOf(world, 'a1')).toEqual({ at: 'site2', known: ['site2'] });
+      expect(Math.max(...sessions.map((session) => session.gapMs))).toBeLessThan(200); // whoever cannot agree still forwards
+    },
+  );
+
+  test.each([1, 2, 3])(
+    'borders that crash in moves, seed %i: home finishes what it began, the other says no',
+    async (seed) => {
+      const { outcome, sessions, world } = await played('crash-and-restart', seed);
+
+      expect(outcome[0]).toBe('a1 site1 site2 failed site1 died'); // nobody is there to say it, but it is carried out
+      expect(outcome[1]).toMatch(/^a1 site2 site3 failed move of 0:0:0:a1 to site3: .*site3.* it stays at site2$/);
+      expect(outcome[2]).toBe('b1 site2 site1 done');
+      expect(placesOf(world, 'a1')).toEqual({ at: 'site2', known: ['site2'] });
+      expect(placesOf(world, 'b1')).toEqual({ at: 'site1', known: ['site1'] });
+      expect(sessions.map(({ name, lived }) => `${name} ${lived}`)).toEqual(['tcp cn to a1 true', 'tcp cn to b1 true']);
+      expect(sessions[1]!.gapMs).toBeLessThan(300); // the crashes are not on its way
+    },
+  );
+
+  test('a site that vanishes: its guest is rescued by force', async () => {
+    const { outcome, sessions, world } = await played('site-vanishes', 1);
+
+    expect(outcome).toEqual(['a1 site1 site2 done', 'a1  site3 done']);
+    expect(placesOf(world, 'a1')).toEqual({ at: 'site3', known: ['site3', undefined] });
+    expect(sessions[0]).toMatchObject({ kind: 'tcp', lived: true });
   });
 
   test('a mistake is named with its place, what was expected and what came', () => {
