@@ -143,7 +143,11 @@ test('a claim counts in a run when every case of its test passed', () => {
     testResults: [
       {
         name: '/tree/test/a.test.ts',
-        assertionResults: statuses.map((status, k) => ({ ancestorTitles: ['outer'], title: `of ${k}`, status })),
+        assertionResults: statuses.map((status, k) => ({
+          ancestorTitles: ['caller', 'outer'],
+          title: `of ${k}`,
+          status,
+        })),
       },
     ],
   });
