@@ -13,7 +13,7 @@ import { PeerLink } from './peer-link.ts';
 import { PeerListener } from './peer-listener.ts';
 import { PEER_TIMING, type PeerTiming } from './peer-timing.ts';
 
-export type ChannelPeer = Pick<PeerConfig, 'site' | 'control'>;
+export type ChannelPeer = Pick<PeerConfig, 'site' | 'control'> & Partial<Pick<PeerConfig, 'via'>>;
 
 export interface PeerChannelOptions {
   /** This site. */
@@ -93,7 +93,7 @@ export class PeerChannel {
 
   /** Listens and begins to connect; resolves when it listens. E_NETWORK if it cannot. */
   async start(): Promise<void> {
-    this.#listener.expect(this.#key, this.#names(), false);
+    this.#listener.expect(this.#key, this.#names(), this.#addresses(), false);
     if (this.#options.listen !== undefined) await this.#listener.listen(this.#options.listen);
     this.#started = true;
     this.#connect();
@@ -114,7 +114,7 @@ export class PeerChannel {
     const keyChanged = Buffer.compare(key, this.#key) !== 0;
     this.#peers = peers;
     this.#key = key;
-    this.#listener.expect(key, this.#names(), keyChanged);
+    this.#listener.expect(key, this.#names(), this.#addresses(), keyChanged);
     for (const [site, link] of this.#links) {
       const control = peers.find((peer) => peer.site === site)?.control;
       if (!keyChanged && control?.host === link.control.host && control.port === link.control.port) continue;
@@ -164,5 +164,10 @@ export class PeerChannel {
 
   #names(): string[] {
     return this.#peers.map((peer) => peer.site);
+  }
+
+  /** Where peers are reached, which is where they come from. */
+  #addresses(): string[] {
+    return this.#peers.flatMap(({ control, via }) => [control?.host, via]).filter((address) => address !== undefined);
   }
 }

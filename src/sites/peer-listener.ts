@@ -6,6 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Endpoint } from '../config/site-config.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { parseIpv6 } from '../wire/text.ts';
 import type { SitesLog } from './moves-world.ts';
 import { AnsweringConnection, type AnswerRequest } from './peer-connection.ts';
 import type { PeerCounters, WireOctets } from './peer-counters.ts';
@@ -13,8 +14,10 @@ import type { PeerTiming } from './peer-timing.ts';
 import { serverOptions } from './peer-tls.ts';
 import { linkIdentity, linkKey } from './site-key.ts';
 
-/** Connections without a name yet. */
+/** Connections without a name yet, from addresses that are no peer's. */
 const MAX_STRANGERS = 64;
+/** The same from one address, a peer's or not: peers have theirs, whatever strangers do. */
+const MAX_PER_ADDRESS = 16;
 /** Connections of one peer; it needs one, a second overlaps while the first is dying. */
 const MAX_PER_SITE = 4;
 /** At most one line of log per this long about refusals; the counters have the rest. */
@@ -42,7 +45,10 @@ export class PeerListener {
   /** Site and key by the identity a client shows. */
   #expected = new Map<string, { readonly site: string; readonly key: Uint8Array }>();
   readonly #names = new WeakMap<TLSSocket, string>();
-  readonly #strangers = new Set<Socket>();
+  /** Connections without a name yet, with the address they came from. */
+  readonly #strangers = new Map<Socket, string>();
+  /** Where peers are expected to come from. */
+  #peerAddresses: ReadonlySet<string> = new Set();
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Map<string, Set<AnsweringConnection>>();
   #nextLog = 0;
@@ -70,9 +76,13 @@ export class PeerListener {
     return this.#connections.get(site)?.size ?? 0;
   }
 
-  /** Expects these sites from now on; connections of others, and of all if the key changed, are closed. */
-  expect(key: Uint8Array, sites: readonly string[], keyChanged: boolean): void {
+  /**
+   * Expects these sites from now on; connections of others, and of all if the key changed, are closed. `addresses`: where
+   * they are expected to come from; from elsewhere they come in as long as strangers leave room.
+   */
+  expect(key: Uint8Array, sites: readonly string[], addresses: readonly string[], keyChanged: boolean): void {
     const { self } = this.#options;
+    this.#peerAddresses = new Set(addresses.map(canonical));
     this.#expected = new Map(
       sites.map((site) => [linkIdentity(site, self), { site, key: linkKey(key, site, self) }] as const),
     );
@@ -118,12 +128,13 @@ export class PeerListener {
 
   #accept(socket: Socket): void {
     const { octets, counters, timing } = this.#options;
-    if (this.#strangers.size >= MAX_STRANGERS) {
+    const address = canonical(socket.remoteAddress ?? '');
+    if (!this.#hasRoom(address)) {
       counters.refusedMany++;
       socket.destroy();
       return;
     }
-    this.#strangers.add(socket);
+    this.#strangers.set(socket, address);
     this.#sockets.add(socket);
     const stopCounting = octets.add(socket);
     const slow = setTimeout(() => {
@@ -142,6 +153,16 @@ export class PeerListener {
     this.#tls.emit('connection', socket);
   }
 
+  #hasRoom(address: string): boolean {
+    let same = 0;
+    let others = 0;
+    for (const from of this.#strangers.values()) {
+      if (from === address) same++;
+      if (!this.#peerAddresses.has(from)) others++;
+    }
+    return same < MAX_PER_ADDRESS && (this.#peerAddresses.has(address) || others < MAX_STRANGERS);
+  }
+
   #keyOf(identity: string, socket: TLSSocket): Uint8Array | undefined {
     const expected = this.#expected.get(identity);
     if (expected === undefined) return undefined;
@@ -151,7 +172,7 @@ export class PeerListener {
 
   #secured(stream: TLSSocket): void {
     const { timing, counters, answer, onPeer } = this.#options;
-    for (const socket of this.#strangers) {
+    for (const socket of this.#strangers.keys()) {
       if (socket.remotePort === stream.remotePort && socket.remoteAddress === stream.remoteAddress) {
         this.#strangers.delete(socket);
       }
@@ -195,6 +216,12 @@ export class PeerListener {
     this.#options.log.warn({ from: socket.remoteAddress, reason, unlogged: this.#unlogged }, 'stranger refused');
     this.#unlogged = 0;
   }
+}
+
+/** One text for each address, without its zone. */
+function canonical(address: string): string {
+  const [text = ''] = address.split('%');
+  return parseIpv6(text)?.join() ?? text;
 }
 
 function firstOf<T>(set: ReadonlySet<T>): T[] {

@@ -282,23 +282,60 @@ describe('the hand-shake', () => {
     expect(site1.log.filter((line) => line.startsWith('stranger refused'))).toHaveLength(1);
   });
 
-  test('strangers that say nothing are sent away, and there are few of them at a time', async () => {
-    const site1 = await border('site1', { peers: [peer('site2')] });
-    const sockets: Socket[] = [];
-    let closed = 0;
-    for (let i = 0; i < 80; i++) {
-      const socket = connectTcp({ host: '::1', port: portOf(site1) });
+  /** Silent connections to a border that listens on IPv4, whose loopback has many addresses; closed ones are counted. */
+  function silent(site: Border, localAddress: string, count: number): { closed: number } {
+    const seen = { closed: 0 };
+    for (let i = 0; i < count; i++) {
+      const socket: Socket = connectTcp({ host: '127.0.0.1', port: portOf(site), localAddress });
+      cleanUps.push(() => socket.destroy());
       socket.on('error', () => {});
-      socket.once('close', () => closed++);
+      socket.once('close', () => seen.closed++);
       socket.resume();
-      sockets.push(socket);
     }
+    return seen;
+  }
+  const onIpv4 = { listen: { host: '0.0.0.0', port: 0 }, peers: [peer('site2')] };
+
+  test('strangers that say nothing are sent away, and there are few of them at a time', async () => {
+    const site1 = await border('site1', onIpv4);
+
+    const seen = [2, 3, 4, 5, 6].map((n) => silent(site1, `127.0.0.${n}`, 16));
 
     await until(() => site1.channel.counters.refusedMany === 16);
-    await until(() => closed === 80);
+    await until(() => seen.every(({ closed }) => closed === 16));
     expect(site1.channel.counters.refusedSlow).toBe(64);
-    const { error } = await stranger(portOf(site1), clientOptions(key, 'site2', 'site1'));
+    const { error } = await stranger(portOf(site1), {
+      ...clientOptions(key, 'site2', 'site1'),
+      host: '127.0.0.1',
+    });
     expect(error).toBeUndefined();
+  });
+
+  test('one address has no more than its share of them', async () => {
+    const site1 = await border('site1', onIpv4);
+
+    const seen = silent(site1, '127.0.0.2', 20);
+
+    await until(() => site1.channel.counters.refusedMany === 4);
+    await until(() => seen.closed === 20);
+    expect(site1.channel.counters.refusedSlow).toBe(16);
+  });
+
+  test.each([
+    ['control', { site: 'site2', control: { host: '127.0.0.9', port: 1 } }],
+    ['via', { site: 'site2', control: undefined, via: '127.0.0.9' }],
+  ])('a peer gets through from its address (%s) while strangers take all there is', async (_, expected) => {
+    const site1 = await border('site1', { ...onIpv4, peers: [expected], timing: { ...FAST, handshakeMs: 60_000 } });
+    for (const n of [2, 3, 4, 5, 6]) silent(site1, `127.0.0.${n}`, 16);
+    await until(() => site1.channel.counters.refusedMany === 16);
+
+    const from = async (localAddress: string) => {
+      const options = { ...clientOptions(key, 'site2', 'site1'), host: '127.0.0.1', localAddress };
+      return (await stranger(portOf(site1), options)).error;
+    };
+
+    expect(await from('127.0.0.8')).toBeDefined();
+    expect(await from('127.0.0.9')).toBeUndefined();
   });
 });
 
