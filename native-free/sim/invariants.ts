@@ -135,7 +135,9 @@ export class Invariants {
     const committed = this.#committed.get(keyOf(nid));
     if (site === undefined || committed === undefined || site === committed.at) return;
     const known = border.running?.bindings.get(nid);
-    if (known === undefined || known.epoch >= committed.epoch) return; // it knows of something newer, under way
+    if (known === undefined) return;
+    // what counts is the table that forwards; with a newer epoch there, a newer move is under way
+    if (border.running!.path.epochOf(nid) >= committed.epoch) return;
     if (this.#outlaws.has(`${border.name} ${formatNid(nid)}`)) return;
     const { now } = this.#engine;
     const isInvolved = committed.involved.has(border.name);

@@ -1,7 +1,7 @@
 /** The production path of one border: compiled tables and `forward`, one packet at a time. */
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import type { Binding, Bindings } from '../../src/ilnp/bindings.ts';
-import { LocatorTable, S_CLASS } from '../../src/ilnp/locator-table.ts';
+import { LocatorTable, S_CLASS, S_EPOCH } from '../../src/ilnp/locator-table.ts';
 import type { Sessions } from '../../src/ilnp/sessions.ts';
 import { HEADROOM, PacketBatch } from '../../src/packet/batch.ts';
 import { ANSWERED, isSent, VERDICTS } from '../../src/packet/verdict.ts';
@@ -58,8 +58,14 @@ export class SimPath {
   /** True if the path would hand packets for this identifier to a guest of this site. */
   isHere(nid: Nid): boolean {
     const { table, classes } = this.fib;
-    const slot = table.find(native32(nid.hi) | 0, native32(nid.lo) | 0);
+    const slot = this.#find(nid);
     return slot >= 0 && (classes[(table.slots[slot + S_CLASS]! - 1) * CLASS_WORDS + C_FLAGS]! & HERE) !== 0;
+  }
+
+  /** Epoch of what the path does with packets for this identifier; -1 if it does not know it. */
+  epochOf(nid: Nid): number {
+    const slot = this.#find(nid);
+    return slot < 0 ? -1 : this.fib.table.slots[slot + S_EPOCH]!;
   }
 
   /** True if the Locator at `at` has a role here: the kernel routes it into the TUN. */
@@ -93,6 +99,10 @@ export class SimPath {
       if (count > 0) named[name] = count;
     });
     return named;
+  }
+
+  #find(nid: Nid): number {
+    return this.fib.table.find(native32(nid.hi) | 0, native32(nid.lo) | 0);
   }
 
   #compile() {

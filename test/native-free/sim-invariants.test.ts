@@ -52,6 +52,14 @@ test('a border that sends to the site a guest has left, after all has settled, i
   expect(violation).toMatch(/^site2 sends for 0:0:0:a1 to site1, but it is at site2 at 2\./);
 });
 
+test('so is one whose list is right and whose table is not', async () => {
+  const { violation } = await broken(2, (world) => {
+    world.border('site2').running!.path.put([{ ...bindingAt(world, 'site2'), at: 'site1', epoch: 0 }]);
+  });
+
+  expect(violation).toMatch(/^site2 sends for 0:0:0:a1 to site1, but it is at site2 at 2\./);
+});
+
 test('a packet that leaves an uplink with an inside Locator is noticed', async () => {
   const { violation } = await broken(0.5, (world) => {
     const octets = new Uint8Array(60);
