@@ -61,8 +61,8 @@ export function explainPacket(b: Bytes, o: number, length: number, depth = 0): s
   const extras = extensions(b, o, end, headers);
   const ported = (protocol === ipv6.TCP || protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) && at + 4 <= end;
   const ends = ported ? `[${source}]:${u16(b, at)} > [${destination}]:${u16(b, at + 2)}` : `${source} > ${destination}`;
-  const isLater = protocol === ipv6.NO_NEXT_HEADER && headers.headers.at(-1)?.protocol === ipv6.FRAGMENT;
-  const name = isLater ? 'IPv6' : (PROTOCOLS[protocol] ?? `protocol ${protocol}`);
+  const isHidden = !headers.isWhole || isLaterFragment(b, headers); // what is above nobody can say
+  const name = isHidden ? 'IPv6' : (PROTOCOLS[protocol] ?? `protocol ${protocol}`);
   const detail = protocol === ipv6.ICMPV6 ? icmp(b, at, end, depth) : protocol === ipv6.TCP ? tcp(b, at, end) : '';
   const size = depth > 0 ? '' : `${length} octets`;
   return [`${name} ${ends}`, detail, ...extras, size].filter((part) => part !== '').join(', ');
@@ -128,6 +128,12 @@ function locatorUpdate(b: Bytes, at: number, end: number): string {
     locators.push(`${formatL64(locator)} preference ${preference} lifetime ${lifetime} s`);
   }
   return `Locator Update, ${what}: ${locators.join('; ') || 'no Locator'}`;
+}
+
+/** True when its upper layer is in the first fragment. */
+function isLaterFragment(b: Bytes, { headers }: HeaderChain): boolean {
+  const last = headers.at(-1);
+  return last?.protocol === ipv6.FRAGMENT && u16(b, last.at + 2) > 7;
 }
 
 /** What the chain holds that a reader should know: nonce, fragment, other headers. */

@@ -41,6 +41,16 @@ describe('a packet in words', () => {
       `IPv6 ${ENDS}, fragment 0x7 at octet 64, the last, 56 octets`,
     ],
     [
+      'a first fragment of nothing',
+      ipv6(H, 44, fragmentHeader(59, 0, true)),
+      `no next header ${ENDS}, fragment 0x7 at octet 0, 48 octets`,
+    ],
+    [
+      'a first fragment whose next header is cut',
+      ipv6(H, 44, joined(fragmentHeader(60, 0, true), Uint8Array.of(17, 0, 1))),
+      `IPv6 ${ENDS}, fragment 0x7 at octet 0, broken extension headers, 51 octets`,
+    ],
+    [
       'Packet Too Big',
       error6(H, 2, 0, 1280, udp6({ src: H.dst, dst: H.src })),
       `ICMPv6 ${ENDS}, Packet Too Big, MTU 1280 about {UDP [2001:db8:1::a1]:40000 > [2001:db8:c::c0]:53}, 104 octets`,
