@@ -8,6 +8,7 @@
 import { SESSION_FULL, SESSION_ILNP, SESSION_ZEROED } from '../ilnp/sessions.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { segmentSum } from '../wire/checksum.ts';
+import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import { CONVENTION_ZEROED, type Fib } from './fib.ts';
@@ -30,11 +31,7 @@ export function isZeroed(
   const word = batch.word;
   const w = o >>> 2;
   const seconds = (now / 1e6) | 0;
-  // keyed by both NIDs, whichever way it travels; the Locator part of the key is not a Locator
-  const forwards = word[w + 4]! < word[w + 8]! || (word[w + 4] === word[w + 8] && word[w + 5]! <= word[w + 9]!);
-  const a = forwards ? w + 4 : w + 8;
-  const z = forwards ? w + 8 : w + 4;
-  const find = [word[a]!, word[a + 1]!, -1, -1, word[z]!, word[z + 1]!, 0] as const;
+  const find = pairOf(word, w);
   const known = sessions.find(...find);
   if (!nonce) return known >= 0 && sessions.has(known, SESSION_ZEROED);
   const entry = known >= 0 ? known : sessions.open(...find, seconds, batch.port[i] !== 0);
@@ -51,4 +48,24 @@ export function isZeroed(
   if (entry >= 0 && full) sessions.set(entry, SESSION_FULL, seconds);
   if (entry >= 0 && zeroed) sessions.set(entry, SESSION_ZEROED, seconds);
   return zeroed;
+}
+
+/**
+ * The same of a packet that an error quotes, as far as the pair is known; its header is at word `w`, `upper` what the walk
+ * over its chain gave.
+ */
+export function isQuoteZeroed(fib: Fib, word: Int32Array, w: number, upper: number): boolean {
+  const protocol = chain.protocolOf(upper);
+  if (fib.sessions === null || (protocol !== ipv6.TCP && protocol !== ipv6.UDP)) return false;
+  const known = fib.sessions.find(...pairOf(word, w));
+  if (known >= 0) return fib.sessions.has(known, SESSION_ZEROED);
+  return chain.hasNonce(upper) && fib.image.convention === CONVENTION_ZEROED;
+}
+
+/** Key of a pair by both NIDs, whichever way the packet at word `w` travels; its Locator part is not a Locator. */
+function pairOf(word: Int32Array, w: number): readonly [number, number, number, number, number, number, number] {
+  const forwards = word[w + 4]! < word[w + 8]! || (word[w + 4] === word[w + 8] && word[w + 5]! <= word[w + 9]!);
+  const a = forwards ? w + 4 : w + 8;
+  const z = forwards ? w + 8 : w + 4;
+  return [word[a]!, word[a + 1]!, -1, -1, word[z]!, word[z + 1]!, 0];
 }

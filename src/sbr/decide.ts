@@ -214,7 +214,9 @@ function fromGlobal(
   now: number,
 ): number {
   if ((role & ANY_OUTSIDE) !== 0) return hairpin(batch, i, fib, protocol, transport, role, sourceRow, now);
-  if (ipv6.isUniqueLocal(batch.bytes, batch.offset[i]! + ipv6.DST)) return DROP_NO_UPLINK; // not of the world
+  const destination = batch.offset[i]! + ipv6.DST;
+  if (ipv6.isUnforwardable(batch.bytes, destination)) return DROP_BAD_ADDRESS; // a far border may have missed it
+  if (ipv6.isUniqueLocal(batch.bytes, destination)) return DROP_NO_UPLINK; // not of the world
   if (protocol === ipv6.ICMPV6 && tellsInside(batch, i, fib, transport)) return DROP_INSIDE_LOCATOR;
   batch.egress[i] = OUTSIDE;
   return rewrite(batch, i, fib, protocol, transport, sourceRow, 0);

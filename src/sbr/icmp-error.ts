@@ -10,6 +10,7 @@ import { S_CLASS } from '../ilnp/locator-table.ts';
 import { INSIDE, OUTSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
 import {
   DROP_ASTRAY,
+  DROP_BAD_ADDRESS,
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
   DROP_NO_UPLINK,
@@ -23,6 +24,7 @@ import { difference, fold, sum64, update } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
+import { isQuoteZeroed } from './convention.ts';
 import * as fibs from './fib.ts';
 import {
   ANY_INSIDE,
@@ -65,10 +67,12 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
 
   if (port === OUTSIDE) {
     if (sourceRole !== 0 || ipv6.isUniqueLocal(b, o + ipv6.SRC)) return DROP_SPOOFED_SOURCE;
+    if (ipv6.isUnforwardable(b, o + ipv6.SRC)) return DROP_BAD_ADDRESS;
     if ((role & ANY_OUTSIDE) === 0) return DROP_INSIDE_DESTINATION;
     // the packet of a guest to a guest never went outside
     if (subjectRole !== 0 || ipv6.isUniqueLocal(b, quote + ipv6.DST)) return DROP_QUOTE_UNKNOWN;
   }
+  if (port === INSIDE && ipv6.isUnforwardable(b, o + ipv6.DST)) return DROP_BAD_ADDRESS;
   if (port === INSIDE && sourceRole === 0) return DROP_UNKNOWN_SOURCE;
   if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) return DROP_NOT_HERE;
 
@@ -121,6 +125,11 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
     sourceRow = fib.classes[subject + C_GUEST]!;
   }
 
+  if (batch.egress[i] === OUTSIDE) {
+    if (ipv6.isUnforwardable(b, o + ipv6.DST)) return DROP_BAD_ADDRESS;
+    if (ipv6.isUniqueLocal(b, o + ipv6.DST)) return DROP_NO_UPLINK; // not of the world
+  }
+
   // the quote first: what changes in it, sum and all, the outer checksum covers
   let delta = 0;
   const sameDestination = word[q + 4] === word[w + 8] && word[q + 5] === word[w + 9];
@@ -140,9 +149,12 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
     if (!partial) batch.half[at] = update(batch.half[at]!, grown);
   }
 
-  // an address of a router outside stays; an inside one, and what goes to a home border, gets the Locator of the subject
+  // a router's own address stays when the world knows it; any other, and all that goes to a home border, gets the Locator
+  // of the subject
   const isSubject = word[w + 4] === word[q + 8] && word[w + 5] === word[q + 9];
-  const keepSource = !isSubject && (batch.egress[i] === INSIDE || (sourceRole === 0 && batch.egress[i] !== SITE));
+  const isOfTheWorld =
+    sourceRole === 0 && !ipv6.isUniqueLocal(b, o + ipv6.SRC) && !ipv6.isUnforwardable(b, o + ipv6.SRC);
+  const keepSource = !isSubject && (batch.egress[i] === INSIDE || (isOfTheWorld && batch.egress[i] !== SITE));
   fib.counters[fibs.COUNT_QUOTES]!++;
   return rewrite(batch, i, fib, ipv6.ICMPV6, icmp, keepSource ? 0 : sourceRow, destinationRow);
 }
@@ -189,8 +201,8 @@ function exchange(fib: Fib, word: Int32Array, w: number, row: number): number {
 function quotedChecksum(batch: PacketBatch, i: number, fib: Fib, quote: number): number {
   const end = batch.offset[i]! + batch.length[i]!;
   const upper = chain.upperLayer(batch.bytes, quote, end);
-  if (chain.hasNonce(upper) && fib.image.convention !== fibs.CONVENTION_FULL) return 0;
   const protocol = chain.protocolOf(upper);
+  if (fib.image.convention !== fibs.CONVENTION_FULL && isQuoteZeroed(fib, batch.word, quote >>> 2, upper)) return 0;
   let at = quote + chain.offsetOf(upper);
   if (protocol === ipv6.TCP) at += 16;
   else if (protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) at += 6;

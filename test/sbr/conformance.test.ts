@@ -357,3 +357,99 @@ describe('a subnet selector that is hidden', () => {
     expect(hasRightChecksum(packet)).toBe(true);
   });
 });
+
+// shows: P6
+test.each(['ff0e::1', 'fe80::1', '::', '::1'])('what a far border sends on to %s does not leave', (dst) => {
+  const { verdict } = pass(at(), SITE, udp6({ src: 'fd00:1::a2', dst }));
+
+  expect(nameOf(verdict)).toBe('drop_bad_address');
+});
+
+describe('an ICMPv6 error', () => {
+  const about = (src: string, dst: string): Uint8Array => udp6({ src, dst });
+
+  // shows: P6
+  test.each([
+    ['of a guest to a link-local address', INSIDE, GUEST, 'fe80::1'],
+    ['of a guest to a multicast address', INSIDE, GUEST, 'ff0e::1'],
+    ['of a guest to the unspecified address', INSIDE, GUEST, '::'],
+    ['from outside from a link-local address', OUTSIDE, 'fe80::1', GLOBAL],
+    ['from outside from a multicast address', OUTSIDE, 'ff0e::1', GLOBAL],
+    ['from outside from the unspecified address', OUTSIDE, '::', GLOBAL],
+    ['of the gateway to a link-local address', SITE, '2001:db8:f1::2', 'fe80::1'],
+  ])('%s is not forwarded', (_, port, src, dst) => {
+    const quote = port === OUTSIDE ? about(GLOBAL, CN) : about(dst, GUEST);
+    const came = error6({ src, dst }, 1, 4, 0, quote);
+    const { verdict, packet } = pass(at(), port, came);
+
+    expect(nameOf(verdict)).toBe('drop_bad_address');
+    expect(packet).toEqual(came);
+  });
+
+  // shows: S1
+  test('to a unique local address that nobody here has does not leave', () => {
+    const came = error6({ src: GUEST, dst: 'fd99::1' }, 1, 4, 0, about('fd99::1', GUEST));
+    const { verdict, packet } = pass(at(), INSIDE, came);
+
+    expect(nameOf(verdict)).toBe('drop_no_uplink');
+    expect(packet).toEqual(came);
+  });
+
+  // shows: S1
+  test.each([
+    ['as it came', GLOBAL],
+    ['translated already', GUEST],
+  ])(
+    'of the gateway from the address of its link between sites leaves under a global Locator, the quote %s',
+    (_, quoted) => {
+      const { verdict, egress, packet } = pass(
+        at(),
+        SITE,
+        error6({ src: 'fd00:12::1', dst: CN }, 3, 0, 0, about(CN, quoted)),
+      );
+
+      expect([nameOf(verdict), egress]).toEqual(['forwarded', OUTSIDE]);
+      expect(addressesOf(packet)).toEqual({ src: full('2001:db8:1::1'), dst: full(CN) });
+      expect(addressesOf(packet.slice(48)).dst).toBe(full(GLOBAL));
+      expect(hasRightChecksum(packet) && hasRightChecksum(packet.slice(48))).toBe(true);
+    },
+  );
+});
+
+describe('the quote of an error where checksums may be zeroed', () => {
+  const h = { src: GUEST, dst: CN };
+  const withNonce = (segment: Uint8Array): Uint8Array =>
+    ipv6(h, 60, joined(destinationOptions(6, [0x8b, NONCE]), segment));
+  const zeroed = sealed(h, 6, tcpSegment(h, NONCE), true);
+  /** The quote as the guest gets it, of a packet that it sent after `before`. */
+  function quoted(checksum: 'zeroed' | 'auto', sent: Uint8Array, ...before: Uint8Array[]): Uint8Array {
+    const fib = at(1, { checksum });
+    for (const packet of before) pass(fib, INSIDE, packet);
+    const left = pass(fib, INSIDE, sent).packet;
+    const { packet } = pass(fib, OUTSIDE, error6({ src: '2001:db8:cc::1', dst: GLOBAL }, 2, 0, 1280, left));
+
+    expect(hasRightChecksum(packet)).toBe(true);
+    return packet.slice(48);
+  }
+
+  // shows: S6
+  test.each([
+    ['zeroed, with a nonce', 'zeroed', withNonce(zeroed), []],
+    ['zeroed, without one, later in the session', 'zeroed', ipv6(h, 6, zeroed), [withNonce(zeroed)]],
+    ['auto, of a session that is zeroed', 'auto', ipv6(h, 6, zeroed), [withNonce(zeroed)]],
+    ['auto, of a session with a nonce that is not', 'auto', withNonce(tcpSegment(h, NONCE)), []],
+    ['auto, of plain IPv6', 'auto', tcp6(h), []],
+    ['zeroed, of plain IPv6', 'zeroed', tcp6(h), []],
+    [
+      'zeroed, an echo request with a nonce',
+      'zeroed',
+      ipv6(h, 60, joined(destinationOptions(58, [0x8b, NONCE]), echo6(h).slice(40))),
+      [],
+    ],
+  ] as const)('convention %s: is what the guest sent', (_, checksum, sent, before) => {
+    const quote = quoted(checksum, sent, ...before);
+    quote[7]! -= 1; // one hop more, because the kernel takes two
+
+    expect(quote).toEqual(sent);
+  });
+});

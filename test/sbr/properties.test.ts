@@ -202,10 +202,13 @@ describe('any packet', () => {
           return;
         }
         // a router of ours has an address of its own, which its errors may carry; it is none with a role
-        const speaksForItself = port === SITE && quoteOf(packet) >= 0 && !isIn(ownPrefixes(config), src);
+        const isOfTheWorld = (address: string) => !/^(f[cdef]|0:0:0:0:0:0:0:[01]$)/.test(address);
+        const speaksForItself =
+          port === SITE && quoteOf(packet) >= 0 && !isIn(ownPrefixes(config), src) && isOfTheWorld(src);
         if (!speaksForItself)
           expect(globalPrefixes(config).map(formatPrefix), src).toSatisfy(() => isIn(globalPrefixes(config), src));
         expect(isIn(ownPrefixes(config), dst)).toBe(false);
+        expect(isOfTheWorld(dst), dst).toBe(true);
       });
     });
   });
