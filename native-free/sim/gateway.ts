@@ -23,7 +23,7 @@ export interface GatewayOptions {
   /** The path while the process runs; null while it is down: then nothing passes (`unreachable` routes). */
   readonly path: () => SimPath | null;
   readonly now: () => number;
-  /** Sees every packet on its way out, before its link. */
+  /** Sees every packet that the path hands over, also those for which this gateway has no route. */
   readonly onLeave: (side: number, octets: Uint8Array) => void;
 }
 
@@ -85,6 +85,7 @@ export class Gateway {
 
   #leave(packet: Packet, side: number): void {
     const { octets } = packet;
+    this.#options.onLeave(side, octets);
     if (octets[ipv6.HOP_LIMIT]! <= 1) {
       this.#answer(packet, side, { type: icmp.TIME_EXCEEDED, code: 0, value: 0 });
       return;
@@ -99,7 +100,6 @@ export class Gateway {
       return;
     }
     octets[ipv6.HOP_LIMIT]!--;
-    this.#options.onLeave(side, octets);
     link.send(packet);
   }
 
