@@ -1,10 +1,10 @@
-/** Parts of the border router alone, without input and output, each in a process of its own: rewrite and table. */
+/** Parts of the border router alone, without TUN and kernel, each in a process of its own: rewrite, table, memory. */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { anchor } from './anchors.mjs';
 import { watchingOthers } from './machine.mjs';
 import { run } from './process.mjs';
-import { REWRITE_SIZES } from './rows.mjs';
+import { MEMORY_LOADS, REWRITE_SIZES } from './rows.mjs';
 
 const REPETITIONS = 400; // of 4096 packets
 const TRIES = 3; // the lowest median counts: a neighbour on the machine can only make it higher
@@ -58,4 +58,24 @@ export async function tableRound(round, say) {
   if (values === undefined) return [];
   say(`  ${'sbr'.padEnd(13)} table ${values.megabytes.toFixed(1)} MB, ${values.kiloChanges.toFixed(0)} k changes/s`);
   return [{ round, variant: 'sbr', load: 'table', values, othersPercent }];
+}
+
+/** The path between devices in memory; the lowest median of a few tries, as for rewrite. */
+export async function memoryRound(round, say) {
+  if (!existsSync(here('../dist/native-free/door.js'))) return [];
+  const results = [];
+  for (const { name } of MEMORY_LOADS) {
+    const load = `memory-${name}`;
+    let lowest;
+    for (let turn = 0; turn < TRIES; turn++) {
+      const argv = [process.execPath, '--no-addons', here('./memory-sbr.mjs'), name, `${REPETITIONS}`];
+      const { value: line, othersPercent } = await watchingOthers(() => lineOf(argv, load, say));
+      if (line === undefined || (lowest !== undefined && lowest.values.ns <= line.median)) continue;
+      lowest = { values: { ns: line.median, bestNs: line.best }, othersPercent };
+    }
+    if (lowest === undefined) continue;
+    results.push({ round, variant: 'sbr', load, ...lowest });
+    say(`  ${'sbr'.padEnd(13)} ${load} ${lowest.values.ns} ns (best ${lowest.values.bestNs})`);
+  }
+  return results;
 }

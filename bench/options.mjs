@@ -9,7 +9,7 @@ export const USAGE = `npm run bench -- [options]
   --seconds S       length of one load (default 2, at most ${LIMITS.seconds[1]})
   --minutes M       no new round begins after M minutes (default 60)
   --patience M      wait up to M minutes a round for other programs to rest (default 1, 0: never)
-  --only A,B        some loads only: idle latency tcp mtu udp stress rewrite table
+  --only A,B        some loads only: idle latency tcp mtu udp stress rewrite table memory
   --variants A,B    some variants only (the border router's other modes are measured only when named)
   --quick           one round of one second, not written into the history
   --no-history      do not write a line into the history`;

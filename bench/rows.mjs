@@ -15,6 +15,12 @@ export const REWRITE_SIZES = [
   { name: '1M', bindings: 1_000_000 },
 ];
 
+/** Traffic between devices in memory (memory-sbr.mjs). */
+export const MEMORY_LOADS = [
+  { name: 'single', title: '1 flow' },
+  { name: 'mixed', title: 'mixed' },
+];
+
 /**
  * `against`: the variant of the same round it is divided by, null for a value that stands for itself (then `unit`).
  * `floor` and `aim` are null where the row only informs.
@@ -75,6 +81,11 @@ export const ROWS = [
     null,
   ),
   row('latency-kernel', 'paced latency, p50 / kernel', 'kernel', ['latency', 'p50Microseconds'], LOWER, null, null),
+  ...MEMORY_LOADS.map(({ name, title }) =>
+    row(`memory-${name}`, `in memory, no TUN, ${title}`, null, [`memory-${name}`, 'ns'], LOWER, null, null, {
+      unit: 'ns',
+    }),
+  ),
   row('idle', 'idle CPU', null, ['idle', 'cpuPercent'], LOWER, 0.1, 0, { unit: '%' }),
   row('table-memory', 'table of 1,000,000 bindings', null, ['table', 'megabytes'], LOWER, 48, null, { unit: 'MB' }),
   row('table-changes', 'changes of the table alone', null, ['table', 'kiloChanges'], HIGHER, 200, null, {
@@ -141,5 +152,11 @@ export const TABLES = [
     metric: 'ns',
     title: `rewrite of one packet, ${name} bindings (ns)`,
     against: ['c-rewrite'],
+  })),
+  ...MEMORY_LOADS.map(({ name, title }) => ({
+    load: `memory-${name}`,
+    metric: 'ns',
+    title: `one packet from memory to memory, no TUN, ${title} (ns)`,
+    against: [],
   })),
 ];

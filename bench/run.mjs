@@ -5,7 +5,7 @@
  */
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { rewriteRound, tableRound } from './alone.mjs';
+import { memoryRound, rewriteRound, tableRound } from './alone.mjs';
 import { OUT, prepare } from './anchors.mjs';
 import * as lab from './lab.mjs';
 import { LOADS, suits } from './loads.mjs';
@@ -91,9 +91,14 @@ async function measureAll(variants, loads, options) {
     }
     if (wants(options, 'rewrite')) results.push(...(await rewriteRound(round, say)));
     if (wants(options, 'table')) results.push(...(await tableRound(round, say)));
+    if (wants(options, 'memory')) results.push(...(await memoryRound(round, say)));
   }
   return results;
 }
+
+/** What needs neither namespaces nor root. */
+const ALONE = ['rewrite', 'memory'];
+const needsLab = ({ only }) => only === null || only.some((word) => !ALONE.includes(word));
 
 const wants = (options, word) => options.only === null || options.only.includes(word);
 
@@ -123,7 +128,7 @@ async function bench(options) {
     process.once(signal, async () => {
       say(`${signal}: cleaning up`);
       await endAll();
-      lab.down();
+      if (needsLab(options)) lab.down();
       process.exit(1); // in the same turn, so that nothing is made anew
     });
   }
@@ -131,11 +136,11 @@ async function bench(options) {
   try {
     const tools = await prepare(say);
     const { variants, loads } = choose(options, tools);
-    lab.up();
+    if (needsLab(options)) lab.up();
     results = await measureAll(variants, loads, options);
   } finally {
     await endAll();
-    lab.down();
+    if (needsLab(options)) lab.down();
   }
   const judged = ROWS.map((row) => judge(results, row)).filter(
     (row) => options.only === null || row.verdict !== 'absent',
@@ -160,12 +165,13 @@ function print(record) {
 
 async function main() {
   const known = {
-    loads: [...new Set(LOADS.map((load) => load.only)), 'rewrite', 'table'],
+    loads: [...new Set([...LOADS.map((load) => load.only), 'rewrite', 'table', 'memory'])],
     variants: [...VARIANTS, ...EXTRA_VARIANTS].map((variant) => variant.name),
   };
   const options = parse(process.argv.slice(2), known);
   if (options.help) return console.log(USAGE);
-  if (process.getuid() !== 0) throw new Error('the bench makes network namespaces: run it as root');
+  if (needsLab(options) && process.getuid() !== 0)
+    throw new Error(`the bench makes network namespaces: run it as root, or with --only ${ALONE.join(',')}`);
   const record = await bench(options);
   print(record);
   console.log(`written: ${writeFiles(record)}`);

@@ -74,7 +74,7 @@ function putL64(batch, o, { hi, lo }) {
 /** Makes every packet of the batch anew: UDP from the correspondent to a guest chosen at random, or the other way. */
 export function arrive(batch, nids, port = OUTSIDE) {
   const [there, here] = port === INSIDE ? [24, 8] : [8, 24];
-  for (let i = 0; i < BATCH; i++) {
+  for (let i = 0; i < batch.count; i++) {
     const o = batch.offset[i];
     batch.length[i] = LENGTH;
     batch.port[i] = port;
@@ -90,4 +90,15 @@ export function arrive(batch, nids, port = OUTSIDE) {
     batch.word[(o + here + 12) >>> 2] = nids[k + 1];
     batch.half[(o + 46) >>> 1] = random() | 1;
   }
+}
+
+/** One packet of `length` octets as `arrive` makes them, alone: for devices that copy. */
+export function packet(nids, { length, next, port = OUTSIDE }) {
+  const batch = new PacketBatch(new ArrayBuffer((length + 7) & ~7), 1, false);
+  batch.count = 1;
+  arrive(batch, nids, port);
+  batch.bytes[4] = (length - 40) >>> 8;
+  batch.bytes[5] = (length - 40) & 0xff;
+  batch.bytes[6] = next;
+  return batch.bytes.subarray(0, length);
 }
