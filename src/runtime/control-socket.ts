@@ -131,7 +131,8 @@ export class ControlSocket {
   }
 }
 
-function readRequest(line: string): z.output<typeof request> {
+/** Reads a request; E_USAGE if it is none. */
+export function readRequest(line: string): z.output<typeof request> {
   let value: unknown;
   try {
     value = JSON.parse(line);

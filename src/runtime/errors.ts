@@ -26,13 +26,19 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
-/** An error of the world; `code` is stable, `message` holds the values. */
+/**
+ * An error of the world; `code` is stable, `message` holds the values. They may come from anybody and end up on a
+ * terminal, so control characters in it are escaped, all but line feeds.
+ */
 export class IlnpError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(message.replace(CONTROL, escaped), options);
     this.name = 'IlnpError';
     this.code = code;
   }
 }
+
+const CONTROL = /(?!\n)\p{Cc}/gu;
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

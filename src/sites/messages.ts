@@ -27,6 +27,9 @@ export const MAX_EPOCH = 2 ** 31 - 1;
 /** Longest site name in octets; the configuration allows no longer one. */
 export const MAX_SITE_NAME = 64;
 
+/** Most characters of why a message is refused; it names keys of the message. */
+const MAX_REASON = 200;
+
 const half = z.int().min(0).max(0xffffffff);
 const site = z.string().min(1).max(MAX_SITE_NAME);
 const epoch = z.int().min(0).max(MAX_EPOCH);
@@ -82,5 +85,6 @@ function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const [first] = result.error.issues;
-  throw new IlnpError('E_PROTOCOL', `${what} is not ours: ${first?.path.join('.') || 'message'}: ${first?.message}`);
+  const why = printable(`${first?.path.join('.') || 'message'}: ${first?.message}`).slice(0, MAX_REASON);
+  throw new IlnpError('E_PROTOCOL', `${what} is not ours: ${why}`);
 }

@@ -193,7 +193,7 @@ function* linesOf(...sources: Iterable<RecordEntry>[]): Generator<string> {
 const lineOf = ({ nid, ...rest }: RecordEntry): string => `${JSON.stringify({ nid: formatNid(nid), ...rest })}\n`;
 
 /** Gives the entry of a line, or what is wrong with it. */
-function parseLine(text: string): RecordEntry | string {
+export function parseLine(text: string): RecordEntry | string {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,0 +1,143 @@
+/** The borders that are attacked: every kind of configuration the path tells apart, small enough to be built at once. */
+import type { SiteConfig } from '../../src/config/site-config.ts';
+import { Bindings } from '../../src/ilnp/bindings.ts';
+import { LocatorTable } from '../../src/ilnp/locator-table.ts';
+import { Sessions } from '../../src/ilnp/sessions.ts';
+import { compile } from '../../src/sbr/compile.ts';
+import { COUNTERS, Fib, type FibImage } from '../../src/sbr/fib.ts';
+import { native32 } from '../../src/wire/bytes.ts';
+import { octetsOf } from '../support/packets.ts';
+import { bound, mapped, siteConfig } from '../support/sites.ts';
+
+const SESSIONS_SEED = 5;
+/** Fills the table beyond the size from which the path loads ahead (sbr/forward.ts). */
+const MANY = 60_000;
+
+const GUESTS = [
+  bound('a1', 'fd00:1::/64', 1, 1),
+  bound('a2', 'fd00:1::/64', 1, 2),
+  bound('a3', 'fd00:9::/64', 1, 3, 'isp1'),
+  bound('b1', 'fd00:2::/64', 2, 1),
+  bound('b2', 'fd00:2::/64', 2, 2),
+  bound('b3', 'fd00:2::/64', 2, 3),
+  { ...bound('1', 'fd01:203:405:1::/64', 1, 1), nid: { hi: 0x021122ff, lo: 0xfe334455 } },
+  { ...bound('1', 'fd01:203:405:1::/64', 1, 2), nid: { hi: 0x021122ff, lo: 0xfe334456 } },
+];
+const MAPS = [
+  mapped('fd01:203:405::/48', '2001:db8:100::/48'),
+  mapped('fd05:0:0:4::/64', '2001:db8:200:1::/64'),
+  mapped('fd00:1::/48', '2001:db8:1::/48'),
+];
+
+const base = (extra: Partial<SiteConfig> = {}): SiteConfig =>
+  siteConfig(1, 3, GUESTS, { icmp: { rate: 1e6, burst: 1e6 }, limits: { bindings: 1000, sessions: 256 }, ...extra });
+const single = (extra: Partial<SiteConfig> = {}): SiteConfig => {
+  const config = base(extra);
+  return { ...config, uplinks: config.uplinks.slice(0, 1) };
+};
+
+/** A border, compiled; `fib` makes as many of it as are needed, each with counters and sessions of its own. */
+export interface Border {
+  readonly name: string;
+  readonly config: SiteConfig;
+  readonly table: LocatorTable;
+  readonly image: FibImage;
+  fib(): { readonly fib: Fib; readonly sessions: Int32Array };
+}
+
+interface Kind {
+  readonly config: SiteConfig;
+  readonly up?: readonly boolean[];
+  readonly silent?: boolean;
+  readonly more?: number;
+}
+
+const KINDS: Readonly<Record<string, () => Kind>> = {
+  'one-uplink': () => ({ config: single() }),
+  'two-uplinks': () => ({ config: base() }),
+  'second-uplink-only': () => ({ config: base(), up: [false, true] }),
+  'no-uplink-up': () => ({ config: base(), up: [false, false] }),
+  subnets: () => ({ config: single({ subnets: MAPS }) }),
+  'subnets-two-uplinks': () => ({ config: base({ subnets: MAPS }) }),
+  zeroed: () => ({ config: single({ checksum: 'zeroed' }) }),
+  'zeroed-two-uplinks': () => ({ config: base({ checksum: 'zeroed', subnets: MAPS }) }),
+  auto: () => ({ config: single({ checksum: 'auto' }) }),
+  'auto-two-uplinks': () => ({ config: base({ checksum: 'auto' }) }),
+  'few-sessions': () => ({ config: base({ limits: { bindings: 1000, sessions: 8 } }) }),
+  'errors-limited': () => ({ config: base({ icmp: { rate: 10, burst: 10 } }) }),
+  'says-nothing': () => ({ config: single(), silent: true }),
+  'nobody-bound': () => ({ config: single({ bindings: [] }) }),
+  'large-table': () => ({ config: single({ limits: { bindings: MANY + 1000, sessions: 256 } }), more: MANY }),
+};
+
+export const BORDER_NAMES: readonly string[] = Object.keys(KINDS);
+
+const built = new Map<string, Border>();
+
+/** The border of this name, built when it is first asked for. */
+export function borderOf(name: string): Border {
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  const kind = KINDS[name];
+  if (kind === undefined) throw new RangeError(`no border "${name}"; there are ${BORDER_NAMES.join(', ')}`);
+  const border = build(name, kind());
+  built.set(name, border);
+  return border;
+}
+
+function build(name: string, { config, up, silent = false, more = 0 }: Kind): Border {
+  const bindings = new Bindings(config.limits.bindings, [1, 2]);
+  const table = new LocatorTable(config.limits.bindings, [3, 4]);
+  for (const b of config.bindings) {
+    const index = bindings.put({ ...b, epoch: 0 });
+    table.put(native32(b.nid.hi), native32(b.nid.lo), index, 0);
+  }
+  for (let k = 0; k < more; k++) table.put(native32(0x5eed), native32(k), 0, 0);
+  const image = compile(config, bindings, {
+    uplinkUp: config.uplinks.map((_, i) => up?.[i] ?? true),
+    outsideAddress: silent ? null : octetsOf('2001:db8:f1::2'),
+    insideAddress: silent ? null : octetsOf('fd00:1::1'),
+  });
+  return {
+    name,
+    config,
+    table,
+    image,
+    fib: () => {
+      const sessions = new Int32Array(Sessions.words(config.limits.sessions));
+      const own = { ...image, locators: image.locators.slice() }; // the path computes Locators in rows of it
+      return { fib: new Fib(own, table, new Sessions(sessions, SESSIONS_SEED), new Float64Array(COUNTERS)), sessions };
+    },
+  };
+}
+
+/** Locators that mean something to some border, and some that mean nothing to any. */
+export const LOCATORS = [
+  ...['2001:db8:1::', '2001:db8:11::', '2001:db8:2::', '2001:db8:c::', '2001:db8:cc::', '2001:db8:100:7::'],
+  ...['2001:db8:200:1::', '2001:db8:1:7::', 'fd00:1::', 'fd00:2::', 'fd00:3::', 'fd00:9::', 'fd01:203:405:1::'],
+  ...['fd01:203:405:8::', 'fd05:0:0:4::', 'fd00:1:0:7::', 'fd77::', 'fe80::', 'ff0e::', '::'],
+].map((text) => octetsOf(text).slice(0, 8));
+
+/** Node Identifiers: the guests', a correspondent's, nobody's. */
+export const IDENTIFIERS = [
+  ...['::a1', '::a2', '::a3', '::b1', '::b2', '::b3', '::211:22ff:fe33:4455', '::211:22ff:fe33:4456'],
+  ...['::c0', '::dead', '::1', '::', '::5eed:0:7'],
+].map((text) => octetsOf(text).slice(8));
+
+/** Addresses that fit: guests as they know themselves, as they are known between sites, as they are known to the world. */
+const addresses = (...texts: string[]): readonly Uint8Array[] => texts.map((text) => octetsOf(text));
+const V = '211:22ff:fe33:4455';
+export const ENDPOINTS = {
+  guest: addresses(
+    'fd00:1::a1',
+    'fd00:1::a1',
+    'fd00:2::b1',
+    `fd01:203:405:1:${V}`,
+    'fd00:1::a2',
+    'fd00:9::a3',
+    'fd00:1::99',
+  ),
+  site: addresses('fd00:1::a1', 'fd00:1::a2', 'fd00:1::a3', 'fd00:1::b1', 'fd00:2::b1', 'fd00:3::a3', 'fd00:2::b2'),
+  global: addresses('2001:db8:1::a1', '2001:db8:1::a2', '2001:db8:11::a3', '2001:db8:11::a1', `2001:db8:1:0:${V}`),
+  correspondent: addresses('2001:db8:c::c0', '2001:db8:cc::1', '2001:db8:c::a1'),
+} as const;

@@ -1,0 +1,478 @@
+/**
+ * Every parser and what it promises for arbitrary octets: a value that holds together, or its documented refusal. `parse`
+ * throws whatever breaks the promise.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FRAME_MAX } from '../../native-free/capture/capture.ts';
+import { MemorySink } from '../../native-free/capture/octet-sink.ts';
+import { OctetSource } from '../../native-free/capture/octet-source.ts';
+import { openCapture } from '../../native-free/capture/open-capture.ts';
+import { PcapWriter } from '../../native-free/capture/pcap-writer.ts';
+import { PcapngWriter } from '../../native-free/capture/pcapng-writer.ts';
+import { replay } from '../../native-free/replay.ts';
+import { parseScenario } from '../../native-free/sim/scenario.ts';
+import { replayedLine } from '../../src/cli/replay.ts';
+import { readBindings } from '../../src/config/bindings-file.ts';
+import { loadSiteConfig } from '../../src/config/load.ts';
+import { ConfigError } from '../../src/config/problem.ts';
+import { bindingsParams, moveParams, noParams, readParams } from '../../src/runtime/control-methods.ts';
+import { readRequest } from '../../src/runtime/control-socket.ts';
+import { type ErrorCode, IlnpError } from '../../src/runtime/errors.ts';
+import { FrameReader, frame } from '../../src/sites/frame.ts';
+import { parseReply, parseRequest } from '../../src/sites/messages.ts';
+import { parseLine, replay as replayMove } from '../../src/sites/move-record.ts';
+import { pack, unpack } from '../../src/sites/pack.ts';
+import { parseSiteKey } from '../../src/sites/site-key.ts';
+import { formatRdata, parseRdata, readRdata, writeRdata } from '../../src/wire/dns-records.ts';
+import { explainPacket } from '../../src/wire/explain.ts';
+import * as chain from '../../src/wire/extension-headers.ts';
+import { headerChain } from '../../src/wire/header-chain.ts';
+import * as ipv6 from '../../src/wire/ipv6.ts';
+import { acknowledgementOf, readLocatorUpdate } from '../../src/wire/locator-update.ts';
+import { findNonce, insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
+import {
+  formatIlv,
+  formatL64,
+  formatNid,
+  formatPrefix,
+  parseIlv,
+  parseIpv6,
+  parseL64,
+  parseNid,
+  parsePrefix,
+} from '../../src/wire/text.ts';
+import { bound, siteConfig } from '../support/sites.ts';
+import { corpusFolder, packetCorpus } from './corpus.ts';
+import { Finding } from './finding.ts';
+
+export interface Parser {
+  readonly name: string;
+  /** What arbitrary octets are made from. */
+  samples(): readonly Uint8Array[];
+  /** Octets that mean something to it. */
+  readonly words?: readonly string[];
+  /** Inputs of a round; what is slow has fewer. */
+  readonly inputs: number;
+  parse(octets: Uint8Array): void;
+}
+
+/** Longest line of a refusal: it ends up in a log or on a terminal. */
+const LONGEST_LINE = 2000;
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+const textOf = (octets: Uint8Array): string => new TextDecoder().decode(octets);
+const same = (one: unknown, other: unknown, what: string): void => {
+  const [a, b] = [JSON.stringify(one), JSON.stringify(other)];
+  if (a !== b) throw new Finding(`${what}: ${a?.slice(0, 80)} became ${b?.slice(0, 80)}`);
+};
+const sameOctets = (one: Uint8Array, other: Uint8Array | null, what: string): void =>
+  same(Buffer.from(one).toString('hex'), other && Buffer.from(other).toString('hex'), what);
+
+/** Lets the errors of these codes pass, if they can be shown to people. Null when it was refused. */
+function refusing<T>(codes: readonly ErrorCode[], parse: () => T): T | null {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof IlnpError) || !codes.includes(error.code)) throw error;
+    isShowable(error.message);
+    return null;
+  }
+}
+
+function isShowable(message: string): void {
+  for (const line of message.split('\n')) {
+    if (line.length > LONGEST_LINE) throw new Finding(`says a line of ${line.length} characters`);
+    if (/\p{Cc}/u.test(line)) throw new Finding(`says control characters: ${JSON.stringify(line.slice(0, 80))}`);
+  }
+}
+
+/** The octets twice, with different ones around them, so that whoever reads those says two things. */
+function surrounded<T>(octets: Uint8Array, read: (b: Uint8Array, o: number) => T): T {
+  const results = [0x00, 0xff, 0x3c].map((around, k) => {
+    const o = 64 + 8 * k;
+    const b = new Uint8Array(octets.length + 512).fill(around);
+    b.set(octets, o);
+    const result = read(b, o);
+    if (!b.subarray(o, o + octets.length).every((octet, at) => octet === octets[at])) throw new Finding('wrote');
+    return result;
+  });
+  same(results[0], results[1], 'depends on octets around it');
+  same(results[0], results[2], 'depends on octets around it');
+  return results[0]!;
+}
+
+let packets: readonly Uint8Array[] | undefined;
+const packetSamples = (): readonly Uint8Array[] =>
+  (packets ??= packetCorpus().flatMap((file) => file.entries.map((entry) => entry.octets)));
+
+function explain(octets: Uint8Array): void {
+  const line = surrounded(octets, (b, o) => explainPacket(b, o, octets.length));
+  if (line === '' || /\p{Cc}/u.test(line)) throw new Finding(`says ${JSON.stringify(line.slice(0, 80))}`);
+  const most = 512 + 32 * octets.length; // a header of 8 octets takes at most 60 characters, in a quote again
+  if (line.length > most) throw new Finding(`says ${line.length} characters about ${octets.length} octets`);
+}
+
+function headers(octets: Uint8Array): void {
+  const { length } = octets;
+  if (length < ipv6.HEADER_LENGTH) {
+    same(nonceOf(octets, 0, length), null, 'a nonce in a packet without a header');
+    same(acknowledgementOf(octets, Uint8Array.of(1, 2, 3, 4)), null, 'an acknowledgement of a packet without a header');
+    return;
+  }
+  const { upper, list } = surrounded(octets, (b, o) => {
+    const found = chain.upperLayer(b, o, o + length);
+    const { headers, upper, at, isWhole } = headerChain(b, o, o + length);
+    const list = { upper, at: at - o, isWhole, headers: headers.map((h) => ({ ...h, at: h.at - o })) };
+    const nonce = findNonce(b, o, o + length);
+    const octetsOfNonce = nonceOf(b, o, o + length);
+    return { upper: found, list, nonce: nonce > 0 ? nonce - o : nonce, octetsOfNonce };
+  });
+  same(list.upper, chain.protocolOf(upper), 'the chain as a list ends in another protocol');
+  if (list.isWhole) same(list.at, chain.offsetOf(upper), 'the chain as a list ends elsewhere');
+  if (chain.offsetOf(upper) > length)
+    throw new Finding(`an upper layer at octet ${chain.offsetOf(upper)} of ${length}`);
+  if (list.headers.some((h) => h.at + h.length > length)) throw new Finding('a header behind the packet');
+
+  const at = chain.offsetOf(upper);
+  surrounded(octets, (b, o) => readLocatorUpdate(b, o, o + at, length - at));
+  acknowledgementOf(octets, Uint8Array.of(1, 2, 3, 4));
+  const nonce = Uint8Array.of(9, 8, 7, 6);
+  const longer = insertNonce(octets, nonce);
+  if (longer !== null) {
+    sameOctets(nonce, nonceOf(longer, 0, longer.length), 'a nonce put in');
+    same(headerChain(longer, 0, longer.length).upper, list.upper, 'the upper layer behind a nonce put in');
+  }
+}
+
+function dns(octets: Uint8Array): void {
+  const type = 104 + ((octets[0] ?? 0) & 3);
+  const rdata = octets.subarray(1);
+  const record = surrounded(rdata, (b, o) => readRdata(type, b, o, rdata.length));
+  if (record !== null) {
+    sameOctets(rdata, writeRdata(record), 'a record');
+    same(record, parseRdata(type, formatRdata(record)), 'the text of a record');
+  }
+  const text = textOf(rdata);
+  const parsed = parseRdata(type, text);
+  if (parsed === null) return;
+  const written = writeRdata(parsed);
+  same(parsed, written && readRdata(type, written, 0, written.length), 'the octets of a record');
+}
+
+function addresses(octets: Uint8Array): void {
+  const text = textOf(octets);
+  const nid = parseNid(text);
+  if (nid !== null) same(nid, parseNid(formatNid(nid)), 'a Node Identifier');
+  const l64 = parseL64(text);
+  if (l64 !== null) same(l64, parseL64(formatL64(l64)), 'a Locator');
+  const ilv = parseIlv(text);
+  if (ilv !== null) same(ilv, parseIlv(formatIlv(ilv.l64, ilv.nid)), 'an I-LV');
+  const prefix = parsePrefix(text);
+  if (prefix !== null) same(prefix, parsePrefix(formatPrefix(prefix)), 'a prefix');
+  const address = parseIpv6(text);
+  if (address !== null && address.length !== 16) throw new Finding(`an address of ${address.length} octets`);
+}
+
+const CAPTURE_SITE = siteConfig(1, 2, [bound('a1', 'fd00:1::/64', 1, 1), bound('b1', 'fd00:2::/64', 2, 1)], {
+  limits: { bindings: 100, sessions: 64 },
+});
+
+function capture(octets: Uint8Array): void {
+  refusing(['E_CAPTURE'], () => {
+    let number = 0;
+    for (const frame of openCapture(OctetSource.memory(octets)).frames()) {
+      if (frame.number !== ++number) throw new Finding(`frame ${frame.number} after ${number - 1}`);
+      if (frame.octets.length > Math.min(FRAME_MAX, octets.length)) throw new Finding('a frame larger than its file');
+    }
+    if (number > octets.length / 12) throw new Finding(`${number} frames in ${octets.length} octets`);
+  });
+}
+
+function replayed(octets: Uint8Array): void {
+  for (const writer of [
+    new PcapWriter(new MemorySink(), { nanoseconds: true }),
+    new PcapngWriter(new MemorySink(), [{ name: 'ilnp0' }, { name: 'ilnp0-in' }, { name: 'ilnp0-site' }]),
+  ]) {
+    refusing(['E_CAPTURE'], () => {
+      const reader = openCapture(OctetSource.memory(octets));
+      const steps = replay({ config: CAPTURE_SITE, reader, file: 'in.pcap', writer, explain: true });
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done && value.problem !== null) throw value.problem;
+        if (done) return;
+        if (/\p{Cc}/u.test(replayedLine(value))) throw new Finding('says control characters');
+      }
+    });
+  }
+}
+
+let captures: readonly Uint8Array[] | undefined;
+function captureSamples(): readonly Uint8Array[] {
+  if (captures !== undefined) return captures;
+  const golden = join(corpusFolder(), '../../golden');
+  const folders = readdirSync(golden, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const files = folders.map(({ name }) => new Uint8Array(readFileSync(join(golden, name, 'in.pcap'))));
+  const sink = new MemorySink();
+  const writer = new PcapngWriter(sink, [{ name: 'up0' }, { name: 'lan0', linkType: 1 }, { name: 'x', linkType: 276 }]);
+  packetSamples().forEach((octets, k) => {
+    const direction = k % 2 === 0 ? ('in' as const) : ('out' as const);
+    writer.write({
+      time: { seconds: 1700000000, nanoseconds: k },
+      interface: k % 3,
+      direction,
+      octets: octets.slice(0, 120),
+    });
+  });
+  captures = [...files.map((file) => file.slice(0, 3000)), sink.octets.slice(0, 4000)];
+  return captures;
+}
+
+const MESSAGES: readonly unknown[] = [
+  [0],
+  [1, { kind: 'move', nid: [0, 0xa1], to: 'site2', force: false }],
+  [2, { kind: 'ready', nid: [0, 0xa1], to: 'site2' }],
+  [
+    3,
+    {
+      kind: 'set',
+      changes: [
+        [0, 0xa1, 'site2', 3],
+        [1, 2, 'site1', 2 ** 31 - 1],
+      ],
+    },
+  ],
+  [4, { kind: 'report', changes: [] }],
+  [5, { kind: 'moved', from: 'site1', to: 'site2', epoch: 4, octets: 100, microseconds: 2000 }],
+  [6, { kind: 'have', newer: [[0, 0xa1, 'site2', 5]], refused: [[0, 0xa2, 'E_UNKNOWN_NID']] }],
+  [7, { kind: 'error', code: 'E_STATE', message: 'no' }],
+  [8, { kind: 'ready' }],
+  [2 ** 32, null, true, 1.5, -7, 2n ** 60n, new Uint8Array(20), 'ä'.repeat(40), { a: { b: { c: [[[]]] } } }],
+];
+
+function peer(octets: Uint8Array): void {
+  refusing(['E_PROTOCOL'], () => {
+    const reader = new FrameReader();
+    for (let at = 0, size = 1 + (octets.length % 7); at < octets.length; at += size) {
+      for (const message of reader.push(octets.subarray(at, at + size))) {
+        const body = Array.isArray(message) ? message[1] : message;
+        refusing(['E_PROTOCOL'], () => parseRequest(body));
+        refusing(['E_PROTOCOL'], () => parseReply(body));
+      }
+    }
+  });
+  refusing(['E_PROTOCOL'], () => unpack(octets));
+}
+
+const MOVES = [
+  '{"nid":"0:0:0:a1","at":"site2","epoch":3}',
+  '{"nid":"0:0:0:a1","at":"site2","epoch":3,"active":["site1","site3"]}',
+  '{"nid":"0+0+0+a1","at":"site2","epoch":2147483647,"settled":true}',
+];
+
+function record(octets: Uint8Array): void {
+  const moved = new Map();
+  const open = new Map();
+  const texts = textOf(octets).split('\n');
+  for (const text of texts) {
+    const entry = parseLine(text);
+    if (typeof entry === 'string') isShowable(new IlnpError('E_STATE', entry).message);
+    else replayMove(entry, moved, open);
+  }
+  if (moved.size + open.size > texts.length) throw new Finding('more moves than lines');
+}
+
+const REQUESTS = [
+  '{"id":1,"method":"move","params":{"nid":"0:0:0:a1","to":"site2","force":true}}',
+  '{"id":"a","method":"bindings","params":{"after":100,"limit":1000}}',
+  '{"method":"counters","params":{}}',
+];
+
+function control(octets: Uint8Array): void {
+  const request = refusing(['E_USAGE'], () => readRequest(textOf(octets)));
+  if (request === null) return;
+  refusing(['E_USAGE'], () => readParams(moveParams, request.params));
+  refusing(['E_USAGE'], () => readParams(bindingsParams, request.params));
+  refusing(['E_USAGE'], () => readParams(noParams, request.params));
+}
+
+const SITE = `site: site1
+tun: { name: ilnp0, queues: 1, io: auto, offload: true }
+network: auto
+checksum: full
+uplinks:
+  - { name: isp1, interface: up0, l64: "2001:db8:1::/64", preference: 10, via: "fe80::1", onLink: false }
+  - name: isp2
+    interface: up1
+    l64: 2001-db8-11-0
+inside:  [{ interface: lan0, l64: "fd00:1::/64", gateway: "fe80::1", guests: ["fd00:9::/64"] }]
+peers:   [{ site: site2, l64: "fd00:2::/64", interface: link0, via: "fd00:12::2", control: "[fd00:12::2]:6740" }]
+bindings:
+  - &one { nid: "0:0:0:a1", guest: "fd00:1::/64", home: site1, uplink: isp1, at: site1 }
+  - { nid: ::b1, guest: "fd00:2::", home: site2, at: site1 }
+subnets: [{ inside: "fd01:203:405::/48", outside: "2001:db8:5::/48", uplink: isp1 }]
+control: { socket: /run/s.sock, listen: "[fd00:12::1%link0]:6740", keyFile: site.key }
+icmp: { rate: 10, burst: 10 }
+limits: { bindings: 1000, sessions: 64 }
+log: { level: info }
+`;
+const YAML = [
+  '- ',
+  ': ',
+  '{',
+  '}',
+  '[',
+  ']',
+  '&a ',
+  '*a',
+  '*one',
+  '!!',
+  '!x ',
+  '|\n',
+  '>-\n',
+  '? ',
+  '---\n',
+  '...\n',
+  '"',
+  "'",
+  '#',
+  '<<: ',
+  '%YAML 1.1\n',
+  '__proto__: ',
+  '~',
+  '.nan',
+  '0x10',
+  '\t',
+  '\ufeff',
+];
+
+let folder: string | undefined;
+function inFile(octets: Uint8Array): string {
+  if (folder === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'ilnp-fuzz-'));
+    folder = made;
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+  }
+  const path = join(folder, 'site.yaml');
+  writeFileSync(path, octets);
+  return path;
+}
+
+const BINDINGS = [
+  '{"nid":"0:0:0:a1","guest":"fd00:1::/64","home":"site1","at":"site2"}\n',
+  '{ "nid": "::b1", "guest": "fd00-1-0-0", "home": "site1", "uplink": "isp1", "at": "site1" }\n\n',
+];
+
+function bindings(octets: Uint8Array): void {
+  const { bindings, problems, problem } = readBindings(textOf(octets), 'b.jsonl');
+  isShowable(new ConfigError(problems).message);
+  for (const index of [0, bindings.length - 1]) {
+    if (index < 0 || index >= bindings.length) continue;
+    isShowable(new ConfigError([problem(index, 'home', 'another')]).message);
+  }
+}
+
+function scenarioSamples(): readonly Uint8Array[] {
+  const path = join(corpusFolder(), '../../../native-free/scenarios');
+  return readdirSync(path).map((name) => new Uint8Array(readFileSync(join(path, name))));
+}
+
+export const PARSERS: readonly Parser[] = [
+  { name: 'explain', samples: packetSamples, inputs: 1024, parse: explain },
+  { name: 'headers', samples: packetSamples, inputs: 1024, parse: headers },
+  {
+    name: 'dns',
+    samples: () => [
+      ...[
+        '0000140014 4fff ff20 ee64',
+        '01000a0a010200',
+        '02000a20010db811401000',
+        '03000a036c3634076578616d706c6503636f6d00',
+      ].map((hex) => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))),
+      ...[
+        '\u000010 0014:4fff:ff20:ee64',
+        '\u000110 10.1.2.0',
+        '\u000210 2001:db8:1:0',
+        '\u000310 a\\.b.\\300c.example.',
+      ].map(utf8),
+    ],
+    words: ['.', '\\', '\\046', '\\300', ':', '::', ' ', '65535'],
+    inputs: 1024,
+    parse: dns,
+  },
+  {
+    name: 'text',
+    samples: () =>
+      [
+        '0:0:0:a1',
+        '::a1',
+        '2001:db8:1::/64',
+        '0+0+0+a1',
+        '2001-db8-1-0.0+0+0+a1',
+        '::ffff:192.0.2.1',
+        '2001:db8::/48',
+        '::/0',
+      ].map(utf8),
+    words: [':', '::', '/', '/64', '.', '+', '-', '%', 'ffff', '0', '255', '1.2.3.4', '\u0661', 'İ'],
+    inputs: 2048,
+    parse: addresses,
+  },
+  { name: 'capture', samples: captureSamples, inputs: 512, parse: capture },
+  { name: 'replay', samples: captureSamples, inputs: 64, parse: replayed },
+  {
+    name: 'peer',
+    samples: () => [...MESSAGES.map(frame), ...MESSAGES.map(pack)],
+    words: ['\u0001', '\u0090', 'kind', 'changes', '__proto__', '\u001b[2J'],
+    inputs: 1024,
+    parse: peer,
+  },
+  {
+    name: 'record',
+    samples: () => [...MOVES, MOVES.join('\n')].map(utf8),
+    words: ['"', '{', '}', '[', ']', ',', '\n', '\\u001b', '__proto__', '1e400', '-0', 'null'],
+    inputs: 1024,
+    parse: record,
+  },
+  {
+    name: 'control',
+    samples: () => REQUESTS.map(utf8),
+    words: ['"', '{', '}', '[', ']', ',', '\\u001b', '__proto__', 'constructor', '1e400', 'null', '"x":1,'],
+    inputs: 1024,
+    parse: control,
+  },
+  {
+    name: 'config',
+    samples: () => [utf8(SITE)],
+    words: YAML,
+    inputs: 32,
+    parse: (octets) => {
+      refusing(['E_CONFIG'], () => loadSiteConfig(inFile(octets)));
+    },
+  },
+  {
+    name: 'bindings',
+    samples: () => [...BINDINGS, BINDINGS.join('')].map(utf8),
+    words: ['"', '{', '}', ',', ':', '\\u001b', '\n', '__proto__'],
+    inputs: 512,
+    parse: bindings,
+  },
+  {
+    name: 'scenario',
+    samples: scenarioSamples,
+    words: YAML,
+    inputs: 32,
+    parse: (octets) => {
+      refusing(['E_CONFIG'], () => parseScenario(textOf(octets), 'scenario.yaml'));
+    },
+  },
+  {
+    name: 'key',
+    samples: () => [utf8('0123456789abcdef'.repeat(4)), utf8(`${'A'.repeat(43)}=`)],
+    inputs: 1024,
+    parse: (octets) => {
+      const key = refusing(['E_KEY'], () => parseSiteKey(textOf(octets).trim(), 'site.key'));
+      if (key !== null && key.length !== 32) throw new Finding(`a key of ${key.length} octets`);
+    },
+  },
+];

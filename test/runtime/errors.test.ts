@@ -1,0 +1,8 @@
+import { expect, test } from 'vitest';
+import { IlnpError } from '../../src/runtime/errors.ts';
+
+test('a message cannot take over the terminal it is shown on', () => {
+  const { message } = new IlnpError('E_PROTOCOL', 'got "\u001b[2J\u009b31m\r\u007f"\nand ä \u{1f600}');
+
+  expect(message).toBe('got "\\u001b[2J\\u009b31m\\u000d\\u007f"\nand ä \u{1f600}');
+});
