@@ -10,6 +10,7 @@ import { Finding } from './finding.ts';
 describe('the corpus', () => {
   const files = packetCorpus();
 
+  // shows: W22
   test.each(files.map((file) => [file.name, file] as const))(
     '%s passes every border, or does what it once broke',
     (_, file) => {
@@ -29,6 +30,7 @@ describe('the corpus', () => {
 });
 
 describe('rounds', () => {
+  // shows: W22, P2
   test('keep the promise, and reach every verdict', () => {
     const sums = new Float64Array(COUNTERS);
     for (let seed = 1; seed <= 8; seed++) {

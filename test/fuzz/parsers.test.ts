@@ -19,6 +19,7 @@ describe.each(PARSERS.map((parser) => [parser.name, parser] as const))('%s', (na
     for (const octets of inputs) tryParser(parser, octets);
   });
 
+  // shows: W22
   test('gives a value or its refusal for any octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (octets) => tryParser(parser, octets)),
@@ -26,6 +27,7 @@ describe.each(PARSERS.map((parser) => [parser.name, parser] as const))('%s', (na
     );
   });
 
+  // shows: W22
   test('gives a value or its refusal for samples that were spoilt', () => {
     const samples = parser.samples();
     const words = (parser.words ?? []).map((word) => new TextEncoder().encode(word));
