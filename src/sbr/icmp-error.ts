@@ -131,18 +131,21 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   }
 
   // the quote first: what changes in it, sum and all, the outer checksum covers
-  let delta = 0;
   const sameDestination = word[q + 4] === word[w + 8] && word[q + 5] === word[w + 9];
-  if (destinationRow !== 0 && sameDestination) delta = exchange(fib, word, q + 2, destinationRow);
-  if (sourceRow !== 0 && subjectRole !== 0) delta = fold(delta + exchange(fib, word, q + 6, sourceRow));
-  if (delta !== 0) {
-    const field = quotedChecksum(batch, i, fib, quote);
-    let grown = delta;
-    if (field > 0) {
+  const ofSource = destinationRow !== 0 && sameDestination ? exchange(fib, word, q + 2, destinationRow) : 0;
+  const ofDestination = sourceRow !== 0 && subjectRole !== 0 ? exchange(fib, word, q + 6, sourceRow) : 0;
+  if (ofSource !== 0 || ofDestination !== 0) {
+    const upper = chain.upperLayer(b, quote, o + batch.length[i]!);
+    const field = quotedChecksum(batch, i, fib, quote, upper);
+    let grown = fold(ofSource + ofDestination);
+    const covered = chain.isRouted(upper) ? ofSource : grown; // a stop on the way is not (RFC 8200 section 8.1)
+    if (field > 0 && covered !== 0 && covered !== 0xffff) {
+      const protocol = chain.protocolOf(upper);
+      const zero = protocol === ipv6.TCP || protocol === ipv6.ICMPV6 ? 0 : 0xffff; // of UDP, zero is no checksum
       const old = batch.half[field]!;
-      const updated = update(old, delta);
+      const updated = update(old, covered) || zero;
       batch.half[field] = updated;
-      grown = fold(delta + difference(updated, old));
+      grown = fold(grown + difference(updated, old));
     }
     const partial = batch.vnet && (b[o + vnet.FLAGS]! & vnet.NEEDS_CSUM) !== 0;
     const at = (icmp + 2) >>> 1;
@@ -197,10 +200,12 @@ function exchange(fib: Fib, word: Int32Array, w: number, row: number): number {
   return delta;
 }
 
-/** Index into `half` of the transport checksum of the quoted packet when it is in the quote and covers Locators, or 0. */
-function quotedChecksum(batch: PacketBatch, i: number, fib: Fib, quote: number): number {
+/**
+ * Index into `half` of the transport checksum of the quoted packet when it is in the quote and covers Locators, or 0.
+ * `upper`: of its chain.
+ */
+function quotedChecksum(batch: PacketBatch, i: number, fib: Fib, quote: number, upper: number): number {
   const end = batch.offset[i]! + batch.length[i]!;
-  const upper = chain.upperLayer(batch.bytes, quote, end);
   const protocol = chain.protocolOf(upper);
   if (fib.image.convention !== fibs.CONVENTION_FULL && isQuoteZeroed(fib, batch.word, quote >>> 2, upper)) return 0;
   let at = quote + chain.offsetOf(upper);
@@ -209,5 +214,5 @@ function quotedChecksum(batch: PacketBatch, i: number, fib: Fib, quote: number):
   else if (protocol === ipv6.ICMPV6) at += 2;
   else return 0;
   if (at + 2 > end) return 0;
-  return protocol === ipv6.UDP && batch.half[at >>> 1] === 0 ? 0 : at >>> 1;
+  return protocol !== ipv6.TCP && protocol !== ipv6.ICMPV6 && batch.half[at >>> 1] === 0 ? 0 : at >>> 1;
 }

@@ -1,7 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { INSIDE, OUTSIDE, SITE } from '../../src/packet/batch.ts';
 import * as v from '../../src/packet/verdict.ts';
-import { addressesOf, echo6, error6, full, hasRightChecksum, tcp6, udp6 } from '../support/packets.ts';
+import {
+  addressesOf,
+  echo6,
+  error6,
+  full,
+  hasRightChecksum,
+  ipv6,
+  joined,
+  octetsOf,
+  tcp6,
+  udp6,
+  udpSegment,
+} from '../support/packets.ts';
 import { bound, fibOf, pass, siteConfig } from '../support/sites.ts';
 
 const CN = '2001:db8:c::c0';
@@ -52,6 +64,19 @@ describe('towards a guest', () => {
       expect(addressesOf(quoteOf(packet)).src).toBe(full(GUEST));
     }
     expect([...quoteOf(unsummed).slice(46, 48)]).toEqual([0, 0]);
+  });
+
+  test('a UDP checksum that computes to zero comes back as the ffff that was sent (RFC 8200 section 8.1)', () => {
+    const fib = at(1);
+    const h = { src: GUEST, dst: CN };
+    const tuned = udpSegment(h, new Uint8Array(8)).slice(6, 8); // as its last word it makes the sum come out so
+    const came = udp6(h, Uint8Array.of(0, 0, 0, 0, 0, 0, ...tuned));
+    const sent = pass(fib, INSIDE, came).packet;
+    const quote = quoteOf(pass(fib, OUTSIDE, error6({ src: ROUTER, dst: GLOBAL }, ...TIME_EXCEEDED, sent)).packet);
+
+    expect([...came.slice(46, 48)]).toEqual([0xff, 0xff]);
+    expect([...sent.slice(46, 48)]).not.toEqual([0xff, 0xff]);
+    expect([...quote.slice(8)]).toEqual([...came.slice(8)]);
   });
 
   test('a guest that is away: the error follows it over both borders', () => {
@@ -106,6 +131,23 @@ describe('towards a correspondent', () => {
     expect(addressesOf(packet)).toEqual({ src: full(GLOBAL), dst: full(CN) });
     expect(addressesOf(quoteOf(packet))).toEqual({ src: full(CN), dst: full(GLOBAL) });
     expect(hasRightChecksum(packet) && hasRightChecksum(quoteOf(packet))).toBe(true);
+  });
+
+  test('a guest that was a stop on the way refuses: the quoted checksum covers the last destination, not its address', () => {
+    const fib = at(1);
+    const last = '2001:db8:d::d0';
+    const route = Uint8Array.of(17, 2, 0, 1, 0, 0, 0, 0, ...octetsOf(last));
+    const came = ipv6(
+      { src: CN, dst: GLOBAL },
+      43,
+      joined(route, udpSegment({ src: CN, dst: last }, new Uint8Array(9))),
+    );
+    const received = pass(fib, OUTSIDE, came).packet;
+    const error = pass(fib, INSIDE, error6({ src: GUEST, dst: CN }, ...PORT_UNREACHABLE, received)).packet;
+
+    expect([...received.slice(40)]).toEqual([...came.slice(40)]);
+    expect([...quoteOf(error).slice(8)]).toEqual([...came.slice(8)]);
+    expect(hasRightChecksum(error)).toBe(true);
   });
 
   test('the session of the quote, not the preference, says which global Locator', () => {
