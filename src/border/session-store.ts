@@ -4,10 +4,11 @@
  *
  *   header, 4096 octets: magic, version, words of the store, seed, uplinks by id | entries (ilnp/sessions.ts)
  */
-import { closeSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Sessions } from '../ilnp/sessions.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { makeFolder } from '../runtime/folder.ts';
 import type { L64 } from '../wire/text.ts';
 
 const HEADER_OCTETS = 4096;
@@ -25,7 +26,7 @@ export interface SessionFile {
 /** Opens the store for at least `sessions` entries; a file of another size or version is begun anew. */
 export function openSessionFile(path: string, sessions: number, seed: number): SessionFile {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path), 0o700);
     const words = Sessions.words(sessions);
     const header = new Int32Array(HEADER_OCTETS / 4);
     let fd = openSync(path, 'a+', 0o600);
@@ -35,16 +36,25 @@ export function openSessionFile(path: string, sessions: number, seed: number): S
     fd = openSync(path, same ? 'r+' : 'w+', 0o600);
     const octets = HEADER_OCTETS + words * 4;
     if (!same) {
-      // every block now, because a full disk under a mapping would kill the process
-      const zeros = new Uint8Array(1 << 16);
-      for (let at = 0; at < octets; at += zeros.length)
-        writeSync(fd, zeros, 0, Math.min(zeros.length, octets - at), at);
-      writeSync(fd, Int32Array.of(MAGIC, VERSION, words, seed | 0), 0, 16, 0);
+      try {
+        begin(fd, octets, Int32Array.of(MAGIC, VERSION, words, seed | 0));
+      } catch (error) {
+        closeSync(fd);
+        rmSync(path, { force: true });
+        throw error;
+      }
     }
     return { fd, octets };
   } catch (error) {
     throw new IlnpError('E_STATE', `the session store ${path} cannot be opened: ${(error as Error).message}`);
   }
+}
+
+/** Writes every block now, because a full disk under a mapping would kill the process; the header last. */
+function begin(fd: number, octets: number, header: Int32Array): void {
+  const zeros = new Uint8Array(1 << 16);
+  for (let at = 0; at < octets; ) at += writeSync(fd, zeros, 0, Math.min(zeros.length, octets - at), at);
+  writeSync(fd, header, 0, header.byteLength, 0);
 }
 
 /** Gives each uplink the id the store has for its Locator, new ones a free id; E_FULL after 255 different uplinks. */

@@ -2,12 +2,13 @@
  * Sets up the gateway and takes exactly that back. What is to be undone is written to a journal before it is done, so that
  * the next start cleans up after a crash.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { SiteConfig } from '../config/site-config.ts';
 import { ifNameToIndex } from '../device/libc.ts';
 import { tunNames } from '../device/tun-names.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { makeFolder } from '../runtime/folder.ts';
 import type { L64 } from '../wire/text.ts';
 import { ipBatch, ipJson, readSysctl, writeSysctl } from './ip.ts';
 import { type Facts, plan, type Step } from './plan.ts';
@@ -116,10 +117,16 @@ export class Gateway {
   }
 
   #write(journal: Journal): void {
+    const fresh = `${this.#journal}.new`;
+    try {
+      makeFolder(dirname(this.#journal), 0o755);
+      writeFileSync(fresh, JSON.stringify(journal));
+      renameSync(fresh, this.#journal);
+    } catch (error) {
+      rmSync(fresh, { force: true });
+      throw new IlnpError('E_STATE', `${this.#journal}: ${(error as Error).message}`);
+    }
     this.#current = journal;
-    mkdirSync(dirname(this.#journal), { recursive: true, mode: 0o755 });
-    writeFileSync(`${this.#journal}.new`, JSON.stringify(journal));
-    renameSync(`${this.#journal}.new`, this.#journal);
   }
 }
 
@@ -232,7 +239,9 @@ export function globalAddress(name: string): string | null {
 
 function readJournal(path: string): Journal {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Journal;
+    const journal = JSON.parse(readFileSync(path, 'utf8')) as Journal | null;
+    if (Array.isArray(journal?.undo) && Array.isArray(journal.sysctls)) return journal;
+    throw new Error('something else');
   } catch (error) {
     throw new IlnpError(
       'E_STATE',

@@ -7,11 +7,12 @@
  * Only the owner may connect (mode 0600). The socket file is also what keeps a second border of the same site from
  * starting. Clients that send too much, read too little, or go away in the middle harm nobody but themselves.
  */
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
+import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { type ErrorCode, IlnpError } from './errors.ts';
+import { makeFolder } from './folder.ts';
 
 /** Longest request in octets. */
 export const MAX_REQUEST = 64 << 10;
@@ -45,7 +46,7 @@ export class ControlSocket {
   static async open(path: string, methods: ControlMethods): Promise<ControlSocket> {
     const control = new ControlSocket(path, methods);
     try {
-      await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+      makeFolder(dirname(path), 0o755);
       try {
         await control.#listen();
       } catch (error) {

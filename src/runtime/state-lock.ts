@@ -2,9 +2,10 @@
  * One border per site and state folder: a lock of the kernel on a file beside the record of moves, which a crash releases
  * and no second process gets.
  */
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { flock } from '../device/libc.ts';
 import { IlnpError } from './errors.ts';
+import { makeFolder } from './folder.ts';
 
 const LOCK_EX_NB = 2 | 4;
 
@@ -13,7 +14,7 @@ export function lockState(state: string, site: string): { readonly release: () =
   const path = `${state}/${site}.lock`;
   let fd: number;
   try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
+    makeFolder(state, 0o700);
     fd = openSync(path, 'a', 0o600);
   } catch (error) {
     throw new IlnpError('E_STATE', `${path}: ${(error as Error).message}`);

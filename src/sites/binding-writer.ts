@@ -12,6 +12,7 @@ import { nidKey } from './nid-key.ts';
 
 /** The durable record as the machines see it. */
 export interface Recorder {
+  /** Without entries: whether some could be recorded now. */
   append(entries: readonly RecordEntry[]): Promise<void>;
 }
 

@@ -10,10 +10,11 @@
  * nobody was told what it says; damage before it is E_STATE with file and line, for an operator to look at.
  */
 import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { IlnpError } from '../runtime/errors.ts';
+import { makeFolder } from '../runtime/folder.ts';
 import { formatNid, type Nid, parseNid } from '../wire/text.ts';
 import { type Change, MAX_EPOCH, MAX_SITE_NAME } from './messages.ts';
 import { nidKey } from './nid-key.ts';
@@ -50,6 +51,9 @@ const line = z.strictObject({
   settled: z.literal(true).optional(),
 });
 
+/** What an append without entries tries: more than some lines. */
+const ROOM = ' '.repeat(4096);
+
 interface Waiting {
   readonly text: string;
   readonly done: () => void;
@@ -76,7 +80,7 @@ export class MoveRecord {
   ): Promise<{ record: MoveRecord; loaded: RecordedMoves }> {
     const path = join(state, `${site}.moves.jsonl`);
     try {
-      await mkdir(state, { recursive: true, mode: 0o700 });
+      makeFolder(state, 0o700);
       const loaded = await load(path, warn);
       await compact(path, loaded);
       return { record: new MoveRecord(path, await open(path, 'a', 0o600)), loaded };
@@ -85,7 +89,7 @@ export class MoveRecord {
     }
   }
 
-  /** Resolves when the entries are on disk, in the order of the calls. */
+  /** Resolves when the entries are on disk, in the order of the calls; without any, when there is room for some. */
   append(entries: readonly RecordEntry[]): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((done, failed) => {
@@ -118,15 +122,20 @@ export class MoveRecord {
   async #writeBatch(text: string): Promise<void> {
     const { size } = await this.#file.stat();
     try {
-      await this.#file.appendFile(text);
-      await this.#file.datasync();
+      await this.#file.appendFile(text === '' ? ROOM : text);
+      if (text !== '') return await this.#file.datasync();
     } catch (error) {
-      // A partial line must not become the corrupted middle of the next append. If even that fails, write no more.
-      await this.#file.truncate(size).catch((cause) => {
-        this.#failure = stateError(this.path, cause);
-      });
+      await this.#cut(size);
       throw error;
     }
+    await this.#cut(size);
+  }
+
+  /** A partial line must not become the corrupted middle of the next append. If even cutting fails, write no more. */
+  async #cut(size: number): Promise<void> {
+    await this.#file.truncate(size).catch((cause) => {
+      this.#failure = stateError(this.path, cause);
+    });
   }
 }
 
@@ -163,6 +172,9 @@ async function compact(path: string, { moved, open: decisions }: RecordedMoves):
   try {
     for (const text of linesOf(moved.values(), decisions.values())) await file.appendFile(text);
     await file.datasync();
+  } catch (error) {
+    await rm(fresh, { force: true }); // a full disk is not helped by half a file
+    throw error;
   } finally {
     await file.close();
   }

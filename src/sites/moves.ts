@@ -111,7 +111,7 @@ export class Moves {
         case 'move':
           return await this.#handleMove(request);
         case 'ready':
-          return this.#handleReady(from, request);
+          return await this.#handleReady(from, request);
         case 'set':
           return await this.#handleSet(from, request.changes);
         case 'report':
@@ -158,12 +158,13 @@ export class Moves {
     return { kind: 'moved', from, to, epoch, octets, microseconds };
   }
 
-  #handleReady(from: string, request: { readonly nid: WireNid; readonly to: string }): Reply {
+  async #handleReady(from: string, request: { readonly nid: WireNid; readonly to: string }): Promise<Reply> {
     const nid = nidOf(request.nid);
     const { home } = this.#binding(nid);
     if (home !== from)
       throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
     this.#checkSite(request.to);
+    await this.#world.record.append([]); // a site that cannot record the move must say so before anybody lets go
     return { kind: 'ready' };
   }
 

@@ -152,6 +152,20 @@ describe('the record of moves', () => {
     await expect(open(join(folder, 'file', 'state'))).rejects.toMatchObject({ code: 'E_STATE' });
   });
 
+  test('an append without entries tries whether there is room, and leaves nothing', async () => {
+    const { record } = await open();
+    const entry = { nid: A1, at: 'site2', epoch: 1 };
+    await record.append([entry]);
+    const before = await readFile(path(), 'utf8');
+
+    await record.append([]);
+
+    expect(await readFile(path(), 'utf8')).toBe(before);
+    await Promise.all([record.append([]), record.append([{ ...entry, epoch: 2 }]), record.append([])]);
+    expect(await readFile(path(), 'utf8')).toBe(before + before.replace('"epoch":1', '"epoch":2'));
+    await record.close();
+  });
+
   test('after close nothing is taken any more', async () => {
     const { record } = await open();
     await record.close();

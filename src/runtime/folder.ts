@@ -1,0 +1,19 @@
+/** Folders that may be missing with the folders above them. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/**
+ * Makes a folder and those above it, as `mkdir -p` does. Throws where none can be made: Node's own recursive mkdir never
+ * returns under /proc, where making a folder says that the one above does not exist.
+ */
+export function makeFolder(path: string, mode: number): void {
+  const missing: string[] = [];
+  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const folder of missing) {
+    try {
+      mkdirSync(folder, { mode });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // somebody else was quicker
+    }
+  }
+}
