@@ -156,6 +156,8 @@ async function reread(
 ): Promise<void> {
   try {
     const next = loadSiteConfig(path);
+    if (channel === null && next.control.keyFile !== undefined)
+      throw new IlnpError('E_CONFIG', 'there was no control.keyFile at the start; it is taken only by a restart');
     const key = next.control.keyFile === undefined ? undefined : await readSiteKey(next.control.keyFile);
     const changed = await border.reload(next);
     channel?.setPeers(next.peers, key);
