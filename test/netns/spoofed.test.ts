@@ -71,6 +71,22 @@ const FORGERIES: readonly Forgery[] = [
     site: 1,
   },
   {
+    what: "from outside, with a unique local source that is nobody's",
+    from: 'core',
+    src: 'fd99::1',
+    dst: global('a1'),
+    counter: 'drop_spoofed_source',
+    site: 1,
+  },
+  {
+    what: "from a guest, to a unique local address that is nobody's",
+    from: 'vm-a2',
+    src: guest('a2'),
+    dst: 'fd99::1',
+    counter: 'drop_no_uplink',
+    site: 1,
+  },
+  {
     what: 'from a guest, with a foreign source',
     from: 'vm-a2',
     src: '2001:db8:bad::1',
@@ -143,6 +159,27 @@ describe('a forged packet is dropped and counted', () => {
     expect(drops(after)).toEqual([counter]);
     expect(grown(counter)).toBe(COUNT);
   });
+});
+
+test('from outside to a unique local address that the gateway could reach: dropped by the kernel, not forwarded', async () => {
+  const behind = 'fd00:12::99'; // on the network between the sites
+  await lab.exec('core', 'ip', 'route', 'replace', 'fc00::/7', 'via', '2001:db8:f1::2');
+  const [link, up] = [
+    await Capture.start(lab, 'sbr1', 'link0', `udp or host ${behind}`),
+    await Capture.start(lab, 'sbr1', 'up0', 'udp'),
+  ];
+
+  await lab.exec('core', '/usr/bin/python3', SEND, '--count', String(COUNT), datagram(CN, behind));
+  await lab.exec('core', '/usr/bin/python3', SEND, '--count', String(COUNT), datagram(CN, 'fd99::1'));
+  await until('all of them to have come', async () => (await up.count(`udp.dstport == ${PORT}`)) >= 2 * COUNT);
+  await lab.exec('cn', 'ping', '-6', '-nqc', '1', '-W', '1', global('a1')); // what came before it was dealt with
+
+  await Promise.all([link.stop(), up.stop()]);
+  expect(await up.fields(`udp.dstport == ${PORT}`, ['ipv6.dst'])).toHaveLength(2 * COUNT); // none went back out
+  expect(await link.fields(`udp.dstport == ${PORT} || icmpv6.nd.ns.target_address == ${behind}`, ['ipv6.dst'])).toEqual(
+    [],
+  );
+  await Promise.all([link.remove(), up.remove()]);
 });
 
 test('none of them was seen by the correspondent or the VM', async () => {
