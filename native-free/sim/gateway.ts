@@ -9,7 +9,7 @@ import * as ipv6 from '../../src/wire/ipv6.ts';
 import type { L64, Nid } from '../../src/wire/text.ts';
 import * as icmp from './icmp.ts';
 import type { Link } from './link.ts';
-import { type Packet, packetOf } from './packet.ts';
+import { isSame, type Packet, packetOf } from './packet.ts';
 import type { SimPath } from './path.ts';
 
 /** Where a packet that leaves a border goes, and why not. */
@@ -104,9 +104,15 @@ export class Gateway {
   }
 
   #nextHop(octets: Uint8Array, side: number): Link | undefined {
-    if (side === OUTSIDE) return this.#uplinks.get(keyAt(octets, ipv6.SRC));
+    if (side === OUTSIDE) return this.#uplinks.get(keyAt(octets, ipv6.SRC)) ?? this.#mainRoute(octets);
     if (side === INSIDE) return this.#guests.get(keyAt(octets, ipv6.DST_NID));
     return this.#peers.get(keyAt(octets, ipv6.DST)) ?? this.#peers.get(keyAt(octets, ipv6.SRC));
+  }
+
+  /** What this gateway says for itself leaves by its main table, whose default is its first uplink. */
+  #mainRoute(octets: Uint8Array): Link | undefined {
+    const src = octets.subarray(ipv6.SRC, ipv6.SRC + 16);
+    return isSame(src, this.#options.outsideAddress) ? this.#uplinks.values().next().value : undefined;
   }
 
   /** An error of this kernel; it quotes a packet that must be translated, so it goes through the path from `SITE`. */

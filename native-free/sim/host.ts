@@ -30,6 +30,8 @@ export interface HostService {
   readonly port: number;
   readonly protocol: 'udp' | 'echo';
   input(packet: Uint8Array, now: number): void;
+  /** Takes an ICMPv6 error about an echo request of its identifier; `quote`: offset of the request in it. */
+  failed?(packet: Uint8Array, quote: number): void;
 }
 
 export interface HostCounters {
@@ -198,6 +200,11 @@ export class Host implements HostMachine {
       return;
     }
     this.counters.errors[error.type] = (this.counters.errors[error.type] ?? 0) + 1;
+    if (packet[q + ipv6.NEXT_HEADER] === ipv6.ICMPV6) {
+      const { id } = icmp.readEcho(packet, q);
+      for (const service of this.#services)
+        if (service.protocol === 'echo' && service.port === id) service.failed?.(packet, q);
+    }
     if (packet[q + ipv6.NEXT_HEADER] !== ipv6.TCP) return;
     const dst = packet.subarray(q + ipv6.DST, q + ipv6.DST + 16);
     const ports = q + ipv6.HEADER_LENGTH;

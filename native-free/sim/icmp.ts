@@ -62,8 +62,8 @@ export function readError(b: Uint8Array): ReadError | null {
   return { type: b[at]!, code: b[at + 1]!, value: u32(b, at + 4), quote };
 }
 
-/** Identifier and sequence of an echo message. */
-export const readEcho = (b: Uint8Array): { readonly id: number; readonly sequence: number } => ({
-  id: u16(b, ipv6.HEADER_LENGTH + 4),
-  sequence: u32(b, ipv6.HEADER_LENGTH + 8),
+/** Identifier and sequence of the echo message in the packet at `o`. */
+export const readEcho = (b: Uint8Array, o = 0): { readonly id: number; readonly sequence: number } => ({
+  id: u16(b, o + ipv6.HEADER_LENGTH + 4),
+  sequence: u32(b, o + ipv6.HEADER_LENGTH + 8),
 });

@@ -4,7 +4,7 @@ import { segmentChecksum, segmentSum } from '../../src/wire/checksum.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 
 /** Shared by all copies of a packet that somebody sent. */
-export interface Origin {
+interface Origin {
   /** Copies that links made, the first included. */
   copies: number;
   delivered: number;

@@ -21,12 +21,13 @@ export function reportOf(result: RunResult, again: string): string {
         one.lived ? 'yes' : `NO: ${one.why}`,
         one.octets,
         one.retransmits,
-        one.kind === 'tcp' ? '-' : `${one.lost} of ${one.sent}`,
+        one.sent === 0 ? '-' : `${one.lost} of ${one.sent}`,
         one.repeated,
         `${one.gapMs} ms`,
       ]),
     ),
   );
+  for (const { name, ways } of sessions) for (const way of ways) text.push(`${name}: ${way}\n`);
   if (moves.length > 0) {
     text.push(
       '\n',

@@ -115,8 +115,20 @@ const flow = z.discriminatedUnion(
       },
       MAPPING,
     ),
+    z.strictObject(
+      {
+        kind: z.literal('traceroute'),
+        from: name,
+        to: name,
+        /** Milliseconds between rounds. */
+        everyMs: number(100, 60_000, 'milliseconds').default(1000),
+        address: oneOf('guest', 'global').default('global'),
+        startAt: at.default(0.1),
+      },
+      MAPPING,
+    ),
   ],
-  { error: 'a session with `kind`: tcp, udp or ping' },
+  { error: 'a session with `kind`: tcp, udp, ping or traceroute' },
 );
 
 export const scenarioSchema = z.strictObject(

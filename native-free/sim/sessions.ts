@@ -6,6 +6,7 @@ import * as places from './place.ts';
 import { datagram, EchoSink, UdpSink } from './probe.ts';
 import type { ScenarioSession } from './scenario-schema.ts';
 import type { TcpConnection } from './tcp.ts';
+import { Traceroute } from './traceroute.ts';
 import type { Station, World } from './world.ts';
 
 /** How often an application writes. */
@@ -29,6 +30,8 @@ export interface SessionResult {
   readonly repeated: number;
   /** Longest silence, milliseconds. */
   readonly gapMs: number;
+  /** Ways that a traceroute found one after the other: addresses of the hops, "*" for one that did not answer. */
+  readonly ways: readonly string[];
 }
 
 /** A session under way. */
@@ -43,7 +46,8 @@ export interface Session {
 
 /** Starts a session when its time comes. */
 export function openSession(world: World, spec: ScenarioSession, index: number): Session {
-  return spec.kind === 'tcp' ? new TcpSession(world, spec, index) : new ProbeSession(world, spec, index);
+  if (spec.kind === 'tcp') return new TcpSession(world, spec, index);
+  return spec.kind === 'traceroute' ? new RouteSession(world, spec, index) : new ProbeSession(world, spec, index);
 }
 
 /** The address under which `from` reaches `to`. */
@@ -109,6 +113,7 @@ class TcpSession implements Session {
       lost: 0,
       repeated: 0,
       gapMs: Math.round(Math.max(...this.meters.map((meter) => meter.longest())) / 1000),
+      ways: [],
     };
   }
 
@@ -210,6 +215,44 @@ class ProbeSession implements Session {
       lost: this.#sent - received,
       repeated,
       gapMs: Math.round(this.meters[0]!.longest() / 1000),
+      ways: [],
     };
+  }
+}
+
+/** A round of traceroute now and then. */
+class RouteSession implements Session {
+  readonly name: string;
+  readonly meters: readonly Meter[] = [];
+  readonly #traceroute: Traceroute;
+  #isStopped = false;
+
+  constructor(world: World, spec: ScenarioSession & { readonly kind: 'traceroute' }, index: number) {
+    this.name = `traceroute ${spec.from} to ${spec.to}`;
+    const { engine } = world;
+    const from = world.station(spec.from);
+    const dst = addressFor(world.station(spec.to), spec.address);
+    this.#traceroute = new Traceroute(100 + index, { src: from.host.addresses[0]!, dst });
+    from.host.add(this.#traceroute);
+    const beat = (): void => {
+      if (this.#isStopped) return;
+      for (const probe of this.#traceroute.round()) from.node.send(probe);
+      engine.after(spec.everyMs * 1000, beat);
+    };
+    engine.at(spec.startAt * 1e6, beat);
+  }
+
+  get isOver(): boolean {
+    return this.#isStopped;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  result(): SessionResult {
+    const { ways } = this.#traceroute;
+    const none = { octets: 0, retransmits: 0, sent: 0, lost: 0, repeated: 0, gapMs: 0 };
+    return { name: this.name, kind: 'traceroute', lived: true, why: '', ...none, ways };
   }
 }

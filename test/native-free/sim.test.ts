@@ -127,7 +127,7 @@ describe('scenarios', () => {
       const { outcome, sessions, world } = await played('crash-and-restart', seed);
 
       expect(outcome[0]).toBe('a1 site1 site2 failed site1 died'); // nobody is there to say it, but it is carried out
-      expect(outcome[1]).toMatch(/^a1 site2 site3 failed move of 0:0:0:a1 to site3: .*site3.* it stays at site2$/);
+      expect(outcome[1]).toMatch(/^a1 site2 site3 failed .*site3.*; (it stays at site2|nothing has changed)$/);
       expect(outcome[2]).toBe('b1 site2 site1 done');
       expect(placesOf(world, 'a1')).toEqual({ at: 'site2', known: ['site2'] });
       expect(placesOf(world, 'b1')).toEqual({ at: 'site1', known: ['site1'] });
@@ -142,6 +142,22 @@ describe('scenarios', () => {
     expect(outcome).toEqual(['a1 site1 site2 done', 'a1  site3 done']);
     expect(placesOf(world, 'a1')).toEqual({ at: 'site3', known: ['site3', undefined] });
     expect(sessions[0]).toMatchObject({ kind: 'tcp', lived: true });
+  });
+
+  test('each border is one hop, wherever the guest is, and outside nobody sees an inside address', async () => {
+    const { sessions } = await played('traceroute', 1);
+    const [internet, border1, cn] = ['2001:db8:f0f0::1', '2001:db8:f0f0:1::2', '2001:db8:c00::c0'];
+
+    expect(sessions.map(({ ways }) => ways)).toEqual([
+      // the far border is shown as what it is for the world: a node of the home's Locator
+      [`${internet} ${border1} 2001:db8:1::a1`, `${internet} ${border1} 2001:db8:1::1 2001:db8:1::a1`],
+      ['fd00:1::1', 'fd00:2::1 fd00:1::1', 'fd00:3::1 fd00:1::1'].map((way) => `${way} ${internet} ${cn}`),
+      ['fd00:3::1 fd00:1::1', 'fd00:3::1 fd00:2::1', 'fd00:3::1'].map((way) => `${way} fd00:1::a1`),
+      [
+        `fd00:3::1 ${internet} ${border1} 2001:db8:1::a1`,
+        `fd00:3::1 ${internet} ${border1} 2001:db8:1::1 2001:db8:1::a1`,
+      ],
+    ]);
   });
 
   test('a mistake is named with its place, what was expected and what came', () => {
