@@ -16,6 +16,7 @@ const MAY: Record<string, string> = {
   wire: '',
   ilnp: 'wire runtime',
   sbr: 'packet wire ilnp config',
+  shim: 'packet wire ilnp',
   device: 'packet wire runtime',
   runtime: 'wire device',
   config: 'wire runtime',
@@ -25,7 +26,7 @@ const MAY: Record<string, string> = {
   cli: 'wire sites config runtime border native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
-const PATH = ['packet', 'wire', 'sbr'];
+const PATH = ['packet', 'wire', 'sbr', 'shim'];
 
 const folderOf = (file: string): string =>
   file

@@ -1,0 +1,216 @@
+/**
+ * The Identifier-Locator Communication Cache of an end system, RFC 6741 section 5: what is known of each correspondent.
+ *
+ * Anybody can send a packet with a nonce, so a correspondent is a *stranger* until something shows that it hears us. A
+ * full house of strangers replaces its oldest stranger and nobody else; only the proved are held to their nonce.
+ * Locators are in the machine's order, as in a packet; times are microseconds of a monotonic clock, given by the caller.
+ */
+import { native32 } from '../wire/bytes.ts';
+import { sum64 } from '../wire/checksum.ts';
+import type { L64, Nid } from '../wire/text.ts';
+import { LocatorTable, S_CLASS } from './locator-table.ts';
+
+/** Locators kept of a correspondent, however many it names (RFC 6743 section 6). */
+export const LOCATORS_KEPT = 16;
+/** How long a Locator seen with a right nonce, but not announced, is answered to (the announcement may be lost). */
+const PROVISIONAL_US = 10e6;
+
+/** A Locator as the path uses it. */
+export interface Locator {
+  /** Both halves in the machine's order. */
+  readonly l0: number;
+  readonly l1: number;
+  /** Folded one's complement sum of its four words. */
+  readonly sum: number;
+}
+
+export interface RemoteLocator extends Locator {
+  /** Lower is preferred. */
+  readonly preference: number;
+  /** Until then it is valid. */
+  readonly expires: number;
+}
+
+/** RFC 6741 section 5.1: unexpired or not, in use or not. */
+export type LocatorState = 'valid' | 'active' | 'expired' | 'aged';
+
+export const locatorOf = ({ hi, lo }: L64): Locator => {
+  const l0 = native32(hi) | 0;
+  const l1 = native32(lo) | 0;
+  return { l0, l1, sum: sum64(l0, l1) };
+};
+
+export const sameLocator = (a: Locator, b: Locator): boolean => a.l0 === b.l0 && a.l1 === b.l1;
+
+export const l64Of = ({ l0, l1 }: Locator): L64 => ({ hi: native32(l0), lo: native32(l1) });
+
+export class Correspondent {
+  /** Machine order. */
+  readonly nid0: number;
+  readonly nid1: number;
+  /** Of this direction, from us to it: 4 octets. */
+  readonly localNonce: Uint8Array;
+  /** From it to us; null: it has not sent any. */
+  remoteNonce: Uint8Array | null = null;
+  /** Named by the operator or a resolver, not by a packet: it may be spoken to with a nonce before it has sent one. */
+  readonly isConfigured: boolean;
+  /** It has shown that it hears us. Never undone. */
+  proved = false;
+  /** Valid Locators, preferred first; never empty. */
+  locators: readonly RemoteLocator[];
+  /** Those it had before; kept until the next change (RFC 6741 section 5.2). */
+  aged: readonly RemoteLocator[] = [];
+  /** The Locator under which programs here know it; null until the first packet fixes it. */
+  view: Locator | null = null;
+  /** What we send to. */
+  current: RemoteLocator;
+  /** Acknowledgement number that only who heard our last SYN knows, or -1. */
+  challenge = -1;
+  /** When it was first spoken to without an answer so far; 0: not at all. */
+  askedAt = 0;
+  sentAt = 0;
+  heardAt = 0;
+  /** Until then it is treated as a node without ILNP. */
+  plainUntil = 0;
+  /** Longest packet that still takes a nonce: a path with the smallest MTU has no room for it in the largest packet. */
+  nonceOctetsMax = Number.POSITIVE_INFINITY;
+  #provisionalUntil = 0;
+
+  constructor(
+    nid0: number,
+    nid1: number,
+    options: { localNonce: Uint8Array; locators: readonly RemoteLocator[]; isConfigured: boolean },
+  ) {
+    this.nid0 = nid0;
+    this.nid1 = nid1;
+    this.localNonce = options.localNonce;
+    this.isConfigured = options.isConfigured;
+    this.locators = byPreference(options.locators);
+    this.current = this.locators[0]!;
+  }
+
+  get nid(): Nid {
+    return { hi: native32(this.nid0), lo: native32(this.nid1) };
+  }
+
+  /** True for one of its valid Locators. */
+  holds(l0: number, l1: number): boolean {
+    for (const locator of this.locators) if (locator.l0 === l0 && locator.l1 === l1) return true;
+    return false;
+  }
+
+  /** True for any Locator that means this correspondent: the one programs know, valid ones, those it had before. */
+  isAt(l0: number, l1: number): boolean {
+    if (this.view !== null && this.view.l0 === l0 && this.view.l1 === l1) return true;
+    if (this.holds(l0, l1)) return true;
+    for (const locator of this.aged) if (locator.l0 === l0 && locator.l1 === l1) return true;
+    return this.current.l0 === l0 && this.current.l1 === l1;
+  }
+
+  /** What to send to now. An expired Locator is used while there is no other (RFC 6741 section 5.1). */
+  target(now: number): RemoteLocator {
+    if (this.#provisionalUntil !== 0 ? now > this.#provisionalUntil : now > this.current.expires) this.#select(now);
+    return this.current;
+  }
+
+  /** Replaces the set, as a Locator Update says (RFC 6743 section 4). */
+  replace(locators: readonly RemoteLocator[], now: number): void {
+    const kept = byPreference(locators).slice(0, LOCATORS_KEPT);
+    if (kept.length === 0) return;
+    this.aged = this.locators.filter((old) => !kept.some((l) => sameLocator(l, old)));
+    this.locators = kept;
+    this.#select(now);
+  }
+
+  /** A right nonce came from a Locator that is not announced: answers go there for a while. */
+  provisional(locator: Locator, now: number): void {
+    this.current = { ...locator, preference: 65535, expires: now };
+    this.nonceOctetsMax = Number.POSITIVE_INFINITY;
+    this.#provisionalUntil = now + PROVISIONAL_US;
+  }
+
+  stateOf(locator: RemoteLocator, now: number): LocatorState {
+    const inUse = sameLocator(locator, this.current);
+    if (now <= locator.expires) return inUse ? 'active' : 'valid';
+    return inUse ? 'expired' : 'aged';
+  }
+
+  #select(now: number): void {
+    this.#provisionalUntil = 0;
+    const next = this.locators.find((l) => now <= l.expires) ?? this.locators[0]!;
+    if (!sameLocator(next, this.current)) this.nonceOctetsMax = Number.POSITIVE_INFINITY; // another path
+    this.current = next;
+  }
+}
+
+/** Both numbers: most correspondents at a time, of strangers and of the others. */
+export interface IlccLimits {
+  readonly strangers: number;
+  readonly known: number;
+}
+
+export class Ilcc {
+  readonly #table: LocatorTable;
+  readonly #limits: IlccLimits;
+  readonly #entries: (Correspondent | null)[] = [];
+  readonly #free: number[] = [];
+  /** In the order they came. */
+  readonly #strangers = new Set<Correspondent>();
+  readonly #known = new Set<Correspondent>();
+
+  /** `seed`: 64 random bits; identifiers are chosen by strangers. */
+  constructor(limits: IlccLimits, seed: readonly [number, number]) {
+    this.#limits = limits;
+    this.#table = new LocatorTable(limits.strangers + limits.known, seed);
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  find(nid0: number, nid1: number): Correspondent | null {
+    const slot = this.#table.find(nid0, nid1);
+    return slot < 0 ? null : this.#entries[this.#table.slots[slot + S_CLASS]! - 1]!;
+  }
+
+  /** Enters a correspondent whose NID is not there yet; the oldest stranger, or who was silent longest, makes room. */
+  add(entry: Correspondent): void {
+    const set = entry.isConfigured ? this.#known : this.#strangers;
+    this.#makeRoom(set, entry.isConfigured ? this.#limits.known : this.#limits.strangers);
+    const index = this.#free.pop() ?? this.#entries.length;
+    this.#entries[index] = entry;
+    this.#table.put(entry.nid0, entry.nid1, index, 0);
+    set.add(entry);
+  }
+
+  /** It hears us: no stranger any more. */
+  prove(entry: Correspondent): void {
+    entry.proved = true;
+    if (!this.#strangers.delete(entry)) return;
+    this.#makeRoom(this.#known, this.#limits.known);
+    this.#known.add(entry);
+  }
+
+  *all(): IterableIterator<Correspondent> {
+    yield* this.#known;
+    yield* this.#strangers;
+  }
+
+  #makeRoom(set: Set<Correspondent>, limit: number): void {
+    if (set.size < limit) return;
+    let oldest: Correspondent | undefined;
+    if (set === this.#strangers) [oldest] = set;
+    else for (const c of set) if (oldest === undefined || lastUse(c) < lastUse(oldest)) oldest = c;
+    set.delete(oldest!);
+    const slot = this.#table.find(oldest!.nid0, oldest!.nid1);
+    const index = this.#table.slots[slot + S_CLASS]! - 1;
+    this.#table.delete(oldest!.nid0, oldest!.nid1);
+    this.#entries[index] = null;
+    this.#free.push(index);
+  }
+}
+
+const lastUse = (c: Correspondent): number => Math.max(c.heardAt, c.sentAt);
+
+const byPreference = (locators: readonly RemoteLocator[]): RemoteLocator[] =>
+  [...locators].sort((a, b) => a.preference - b.preference);

@@ -1,0 +1,157 @@
+/**
+ * ICMPv6 errors of an end system, RFC 4443: the packet they quote is told as its sender knows it, inbound as the program
+ * here has sent it, outbound as it was on the wire. Without that no Packet Too Big reaches a program. Errors are rare:
+ * they are written again as a whole.
+ */
+import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { PacketBatch } from '../packet/batch.ts';
+import { put16, put32, u16, u32 } from '../wire/bytes.ts';
+import { segmentChecksum, segmentSum, update } from '../wire/checksum.ts';
+import * as chain from '../wire/extension-headers.ts';
+import { nonceAt, OPTION_NONCE } from '../wire/extension-headers.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as vnet from '../wire/virtio-net.ts';
+import type { Node } from './node.ts';
+import { checksumAt, giveHopBack, isPartial, NONCE_OCTETS, put } from './rewrite.ts';
+import { sameOctets } from './same-octets.ts';
+import * as judge from './validate.ts';
+import * as verdicts from './verdict.ts';
+import { COUNT_FALLBACKS, COUNT_QUOTES } from './verdict.ts';
+
+const ERROR_HEADER = 8;
+const PACKET_TOO_BIG = 2;
+const PARAMETER_PROBLEM = 4;
+const UNRECOGNIZED_OPTION = 2;
+const ICMP = { protocol: ipv6.ICMPV6, convention: 'full' } as const;
+/** How long a node that said so counts as one without ILNP. */
+const PLAIN_US = 600e6;
+
+interface Found {
+  /** The correspondent at one of whose Locators the error comes from; null: a router's or a stranger's. */
+  readonly c: Correspondent | null;
+  readonly found: number;
+  readonly nonce: Uint8Array | null;
+  /** Where its ICMPv6 header is. */
+  readonly at: number;
+  readonly now: number;
+}
+
+/** Translates the error for the program here, takes it in, or drops it. */
+export function takeError(batch: PacketBatch, i: number, node: Node, { c, found, nonce, at, now }: Found): number {
+  const b = batch.bytes;
+  const word = batch.word;
+  const o = batch.offset[i]!;
+  const w = o >>> 2;
+  const end = o + batch.length[i]!;
+  const quote = at + ERROR_HEADER;
+  if (c?.proved && (nonce === null || found === judge.REJECT_NONCE)) return verdicts.DROP_FORGED_ICMP;
+  if (quote + ipv6.HEADER_LENGTH > end || b[quote]! >>> 4 !== 6 || ((quote - o) & 7) !== 0)
+    return verdicts.DROP_QUOTE_UNKNOWN;
+  if (!isPartial(batch, o) && segmentSum(b, o, at, end - at, ICMP) !== 0xffff) return verdicts.DROP_FORGED_ICMP;
+
+  const q = quote >>> 2;
+  const isOurs =
+    word[q + ipv6.W_SRC_NID] === node.nid0 &&
+    word[q + ipv6.W_SRC_NID + 1] === node.nid1 &&
+    node.isLocal(word[q + ipv6.W_SRC_L64]!, word[q + ipv6.W_SRC_L64 + 1]!);
+  if (!isOurs) return verdicts.DROP_QUOTE_UNKNOWN;
+  const subject = node.ilcc.find(word[q + ipv6.W_DST_NID]!, word[q + ipv6.W_DST_NID + 1]!);
+  const isAbout = subject?.isAt(word[q + ipv6.W_DST_L64]!, word[q + ipv6.W_DST_L64 + 1]!) ?? false;
+  const option = quotedNonce(b, quote, end);
+  if (option > 0) {
+    const quoted = b.subarray(option + 2, Math.min(option + 2 + b[option + 1]!, end));
+    if (subject === null || !isAbout || !sameOctets(quoted, subject.localNonce)) return verdicts.DROP_QUOTE_UNKNOWN;
+  }
+
+  let value = u32(b, at + 4);
+  if (b[at] === PARAMETER_PROBLEM && b[at + 1] === UNRECOGNIZED_OPTION && option > 0 && quote + value === option) {
+    if (subject!.proved) return verdicts.DROP_FORGED_ICMP; // it has answered with a nonce before
+    subject!.plainUntil = now + PLAIN_US;
+    subject!.askedAt = 0;
+    node.counters[COUNT_FALLBACKS]!++;
+    return verdicts.TAKEN; // the program tries again by itself, and then without
+  }
+  const isShorter = option > 0 && isOnlyOption(b, quote, end);
+  if (b[at] === PACKET_TOO_BIG && option > 0) {
+    if (value < ipv6.MIN_MTU + NONCE_OCTETS) subject!.nonceOctetsMax = ipv6.MIN_MTU - NONCE_OCTETS;
+    value = Math.max(value - NONCE_OCTETS, ipv6.MIN_MTU);
+    put32(b, at + 4, value);
+  } else if (b[at] === PARAMETER_PROBLEM && isShorter && value > ipv6.HEADER_LENGTH) {
+    put32(b, at + 4, Math.max(value - NONCE_OCTETS, ipv6.NEXT_HEADER));
+  }
+
+  // the quote as the program has sent it; a wrong sum in it stays wrong
+  let delta = put(word, q + ipv6.W_SRC_L64, node.stable);
+  if (isAbout && subject!.view !== null) delta += put(word, q + ipv6.W_DST_L64, subject!.view);
+  fixQuotedChecksum(batch, quote, end, delta);
+  let from = quote;
+  if (isShorter) {
+    b[quote + ipv6.NEXT_HEADER] = b[quote + ipv6.HEADER_LENGTH]!;
+    put16(b, quote + ipv6.PAYLOAD_LENGTH, Math.max(u16(b, quote + ipv6.PAYLOAD_LENGTH) - NONCE_OCTETS, 0));
+    b.copyWithin(quote + NONCE_OCTETS, quote, quote + ipv6.HEADER_LENGTH);
+    from += NONCE_OCTETS;
+  }
+
+  // the error around it, without extension headers
+  const isSession = c !== null && found <= judge.ACCEPT_PROVISIONAL && c.view !== null;
+  put(word, w + ipv6.W_DST_L64, node.stable);
+  if (isSession) put(word, w + ipv6.W_SRC_L64, c.view!);
+  const icmp = from - ERROR_HEADER;
+  b.copyWithin(icmp, at, at + ERROR_HEADER);
+  const start = icmp - ipv6.HEADER_LENGTH;
+  const before = batch.vnet ? vnet.VNET_LENGTH : 0;
+  b.copyWithin(start - before, o - before, o + ipv6.HEADER_LENGTH);
+  batch.offset[i] = start;
+  batch.length[i] = end - start;
+  b[start + ipv6.NEXT_HEADER] = ipv6.ICMPV6;
+  put16(b, start + ipv6.PAYLOAD_LENGTH, end - icmp);
+  put16(b, icmp + 2, 0);
+  put16(b, icmp + 2, segmentChecksum(b, start, icmp, end - icmp, ICMP));
+  if (batch.vnet) b.fill(0, start - vnet.VNET_LENGTH, start);
+  giveHopBack(b, start);
+  node.counters[COUNT_QUOTES]!++;
+  return isSession ? verdicts.ILNP : verdicts.PLAIN;
+}
+
+/** In an error of this node about a packet it has received: the quote as it was on the wire, but for the nonce. */
+export function translateOwnQuote(batch: PacketBatch, i: number, node: Node, at: number): void {
+  const b = batch.bytes;
+  const word = batch.word;
+  const o = batch.offset[i]!;
+  const end = o + batch.length[i]!;
+  const quote = at + ERROR_HEADER;
+  const q = quote >>> 2;
+  if (quote + ipv6.HEADER_LENGTH > end || b[quote]! >>> 4 !== 6 || ((quote - o) & 3) !== 0) return;
+  if (isPartial(batch, o) || node.locators.length === 0) return;
+  if (word[q + ipv6.W_DST_NID] !== node.nid0 || word[q + ipv6.W_DST_NID + 1] !== node.nid1) return;
+  let delta = put(word, q + ipv6.W_DST_L64, node.locators[0]!);
+  const c = node.ilcc.find(word[q + ipv6.W_SRC_NID]!, word[q + ipv6.W_SRC_NID + 1]!);
+  if (c?.isAt(word[q + ipv6.W_SRC_L64]!, word[q + ipv6.W_SRC_L64 + 1]!) && c.remoteNonce !== null)
+    delta += put(word, q + ipv6.W_SRC_L64, c.current);
+  fixQuotedChecksum(batch, quote, end, delta);
+  put16(b, at + 2, 0);
+  put16(b, at + 2, segmentChecksum(b, o, at, end - at, ICMP)); // the outer addresses change after this, and its sum with them
+  node.counters[COUNT_QUOTES]!++;
+}
+
+/** Offset of the nonce right behind the IPv6 header of a quote, 0 when there is none. */
+function quotedNonce(b: Uint8Array, quote: number, end: number): number {
+  const at = quote + ipv6.HEADER_LENGTH;
+  if (b[quote + ipv6.NEXT_HEADER] !== ipv6.DESTINATION_OPTIONS || at + 8 > end) return 0;
+  return nonceAt(b, at, Math.min(at + 8 * (b[at + 1]! + 1), end));
+}
+
+const isOnlyOption = (b: Uint8Array, quote: number, end: number): boolean => {
+  const at = quote + ipv6.HEADER_LENGTH;
+  return at + 8 <= end && b[at + 1] === 0 && b[at + 2] === OPTION_NONCE && b[at + 3] === 4;
+};
+
+/** The transport checksum in a quote, as far as the quote has it. */
+function fixQuotedChecksum(batch: PacketBatch, quote: number, end: number, delta: number): void {
+  const upper = chain.upperLayer(batch.bytes, quote, end);
+  const field = checksumAt(chain.protocolOf(upper), quote + chain.offsetOf(upper));
+  if (field < 0 || field + 2 > end) return;
+  const old = batch.half[field >>> 1]!;
+  if (old === 0 && chain.protocolOf(upper) === ipv6.UDP) return;
+  batch.half[field >>> 1] = update(old, (delta & 0xffff) + (delta >>> 16));
+}

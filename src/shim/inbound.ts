@@ -1,0 +1,131 @@
+/**
+ * A packet for one of our Locators: who sends it, is it true (validate.ts), and back to what the program knows: without
+ * the nonce, from the correspondent's Locator that the program uses, to our stable address.
+ */
+import { Correspondent, type Locator, type RemoteLocator } from '../ilnp/ilcc.ts';
+import type { PacketBatch } from '../packet/batch.ts';
+import { u32 } from '../wire/bytes.ts';
+import { fold, sum64 } from '../wire/checksum.ts';
+import * as chain from '../wire/extension-headers.ts';
+import { OPTION_NONCE } from '../wire/extension-headers.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import { LOCATOR_UPDATE } from '../wire/locator-update.ts';
+import { findNonce, NONCE_NONE, NONCE_SEVERAL } from '../wire/nonce-option.ts';
+import { takeError } from './icmp-error.ts';
+import type { Node } from './node.ts';
+import { removeNonce } from './remove-nonce.ts';
+import { adjustChecksum, giveHopBack, isPartial, put } from './rewrite.ts';
+import { takeUpdate } from './take-update.ts';
+import type { Updates } from './updates.ts';
+import * as judge from './validate.ts';
+import { validate } from './validate.ts';
+import * as verdicts from './verdict.ts';
+import { COUNT_IN, COUNT_LEARNED, COUNT_NONCES_IN } from './verdict.ts';
+
+/** How long a Locator is kept that a packet named and no Locator Update or record; seconds. */
+const SEEN_LIFETIME = 3600;
+const TCP_FLAGS = 13;
+const ACK = 0x10;
+
+/** Packet `i`, checked to be a whole one whose destination is ours. */
+export function inbound(batch: PacketBatch, i: number, node: Node, updates: Updates, now: number): number {
+  const b = batch.bytes;
+  const word = batch.word;
+  const o = batch.offset[i]!;
+  const w = o >>> 2;
+  const end = o + batch.length[i]!;
+  node.counters[COUNT_IN]!++;
+  if (ipv6.isUnforwardable(b, o + ipv6.SRC)) return verdicts.DROP_BAD_ADDRESS;
+
+  const option = nonceOf(b, o, end);
+  if (option === NONCE_SEVERAL) return verdicts.DROP_TWO_NONCES;
+  if (option < 0) return verdicts.DROP_BAD_OPTIONS;
+  const nonce = option === NONCE_NONE ? null : b.subarray(option + 2, option + 2 + b[option + 1]!);
+  if (nonce !== null) node.counters[COUNT_NONCES_IN]!++;
+
+  const upper = chain.upperLayer(b, o, end);
+  const protocol = chain.protocolOf(upper);
+  const at = o + chain.offsetOf(upper);
+  const type = protocol === ipv6.ICMPV6 && at < end ? b[at]! : -1;
+  const s0 = word[w + ipv6.W_SRC_L64]!;
+  const s1 = word[w + ipv6.W_SRC_L64 + 1]!;
+  const n0 = word[w + ipv6.W_SRC_NID]!;
+  const n1 = word[w + ipv6.W_SRC_NID + 1]!;
+  const isSelf = n0 === node.nid0 && n1 === node.nid1; // an error of our own kernel about a packet of ours
+  let c = isSelf ? null : node.ilcc.find(n0, n1);
+
+  if (type === LOCATOR_UPDATE) return takeUpdate(batch, i, node, updates, { c, nonce, at, now });
+  const isError = type >= 0 && type < 128;
+  if (c === null && nonce !== null && !isSelf && !isError) c = learn(node, n0, n1, { l0: s0, l1: s1 }, now);
+  const isKnown = c?.holds(s0, s1) ?? false;
+  const found = c === null ? judge.AS_PLAIN : validate(c, isKnown, nonce, now);
+  if (isError) return takeError(batch, i, node, { c: isKnown ? c : null, found, nonce, at, now });
+  if (found === judge.REJECT_NONCE) return type >= 0 ? verdicts.DROP_FORGED_ICMP : verdicts.DROP_WRONG_NONCE;
+  if (found === judge.REJECT_LOCATOR) return verdicts.DROP_UNKNOWN_LOCATOR;
+  if (type >= 0 && isKnown && c!.proved && nonce === null) return verdicts.DROP_FORGED_ICMP;
+
+  const isSession = c !== null && found !== judge.AS_PLAIN;
+  if (isSession) {
+    if (found === judge.ACCEPT_LEARN) c!.remoteNonce = nonce!.slice();
+    if (!isKnown) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
+    c!.view ??= { l0: s0, l1: s1, sum: sum64(s0, s1) };
+    c!.heardAt = now;
+    c!.askedAt = 0;
+    c!.plainUntil = 0;
+    if (!c!.proved && isProof(b, c!, protocol, at, end)) node.ilcc.prove(c!);
+  }
+
+  let delta = put(word, w + ipv6.W_DST_L64, node.stable);
+  if (chain.isRouted(upper)) delta = 0;
+  if (isSession) delta = fold(delta + put(word, w + ipv6.W_SRC_L64, c!.view!));
+  if (!adjustChecksum(batch, i, protocol, at, delta)) {
+    return isPartial(batch, o) ? verdicts.DROP_OFFLOAD_HEADER : verdicts.DROP_TRANSPORT_TRUNCATED;
+  }
+  giveHopBack(b, o);
+  if (option > 0) removeNonce(batch, i, option);
+  return isSession ? verdicts.ILNP : verdicts.PLAIN;
+}
+
+/** As `findNonce`, without its cost for what nearly all packets are. */
+function nonceOf(b: Uint8Array, o: number, end: number): number {
+  const next = b[o + ipv6.NEXT_HEADER]!;
+  if (next === ipv6.TCP || next === ipv6.UDP || next === ipv6.ICMPV6) return NONCE_NONE;
+  const at = o + ipv6.HEADER_LENGTH;
+  if (next === ipv6.DESTINATION_OPTIONS && at + 8 <= end && b[at + 1] === 0 && b[at + 2] === OPTION_NONCE) {
+    const behind = b[at]!;
+    if (b[at + 3] === 4 && (behind === ipv6.TCP || behind === ipv6.UDP || behind === ipv6.ICMPV6)) return at + 2;
+  }
+  return findNonce(b, o, end);
+}
+
+/** A NID that has sent a nonce first: an entry of its own, a stranger's until it is proved to hear us. */
+function learn(node: Node, nid0: number, nid1: number, from: Omit<Locator, 'sum'>, now: number): Correspondent {
+  const locator = seenAt({ ...from, sum: sum64(from.l0, from.l1) }, now);
+  const options = { localNonce: node.random(4), locators: [locator], isConfigured: false };
+  const c = new Correspondent(nid0, nid1, options);
+  node.ilcc.add(c);
+  node.counters[COUNT_LEARNED]!++;
+  return c;
+}
+
+const seenAt = (locator: Locator, now: number): RemoteLocator => ({
+  ...locator,
+  preference: 10,
+  expires: now + SEEN_LIFETIME * 1e6,
+});
+
+/** A Locator that came with a right nonce: answers go there until a Locator Update or time says otherwise. */
+function seen(c: Correspondent, locator: Locator, now: number): void {
+  if (c.current.l0 === locator.l0 && c.current.l1 === locator.l1) return;
+  c.provisional(locator, now);
+}
+
+/**
+ * True when the packet shows that its sender hears us: it acknowledges the SYN we have sent, or, without TCP, it answers
+ * somebody we have spoken to first.
+ */
+function isProof(b: Uint8Array, c: Correspondent, protocol: number, at: number, end: number): boolean {
+  if (protocol !== ipv6.TCP) return c.isConfigured && c.sentAt !== 0 && c.remoteNonce !== null;
+  if (c.challenge < 0 || at + 20 > end || (b[at + TCP_FLAGS]! & ACK) === 0) return false;
+  return u32(b, at + 8) === c.challenge;
+}

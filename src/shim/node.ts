@@ -1,0 +1,73 @@
+/**
+ * What the path of an end system works with: who we are, where we are, whom we talk to. One owner, the worker of the TUN.
+ */
+import { type Ilcc, type Locator, sameLocator } from '../ilnp/ilcc.ts';
+import { COUNTERS } from './verdict.ts';
+
+/** A Locator of this node. */
+export interface LocalLocator extends Locator {
+  /** Lower is preferred. */
+  readonly preference: number;
+  /** Seconds, 0..65535, as told to correspondents. */
+  readonly lifetime: number;
+}
+
+/** Locators that were ours until a moment ago; packets on their way still come to them. */
+const DRAINING = 8;
+
+export interface NodeOptions {
+  /** Identifier of this node, machine order. */
+  readonly nid0: number;
+  readonly nid1: number;
+  /** The Locator under which programs on this node know it. */
+  readonly stable: Locator;
+  readonly ilcc: Ilcc;
+  readonly counters?: Float64Array;
+  /** So many octets from a cryptographic generator (RFC 6744 section 2). */
+  readonly random: (octets: number) => Uint8Array;
+  /** What has to be sent besides: whole packets in network order, handed to the kernel like those of the path. */
+  readonly emit: (packet: Uint8Array) => void;
+}
+
+export class Node {
+  readonly nid0: number;
+  readonly nid1: number;
+  readonly stable: Locator;
+  readonly ilcc: Ilcc;
+  readonly counters: Float64Array;
+  readonly random: (octets: number) => Uint8Array;
+  readonly emit: (packet: Uint8Array) => void;
+  /** Valid Locators, preferred first. */
+  locators: readonly LocalLocator[] = [];
+  #draining: readonly Locator[] = [];
+
+  constructor(options: NodeOptions) {
+    this.nid0 = options.nid0;
+    this.nid1 = options.nid1;
+    this.stable = options.stable;
+    this.ilcc = options.ilcc;
+    this.counters = options.counters ?? new Float64Array(COUNTERS);
+    this.random = options.random;
+    this.emit = options.emit;
+  }
+
+  /** Takes the whole set; true when it differs from the one before. */
+  setLocators(locators: readonly LocalLocator[]): boolean {
+    const next = [...locators].sort((a, b) => a.preference - b.preference);
+    const before = this.locators;
+    const isSame =
+      next.length === before.length &&
+      next.every((l, k) => sameLocator(l, before[k]!) && l.preference === before[k]!.preference);
+    const gone = [...before, ...this.#draining].filter((old) => !next.some((l) => sameLocator(l, old)));
+    this.#draining = gone.slice(0, DRAINING);
+    this.locators = next;
+    return !isSame;
+  }
+
+  /** True for a Locator that is ours or was until a moment ago. */
+  isLocal(l0: number, l1: number): boolean {
+    for (const locator of this.locators) if (locator.l0 === l0 && locator.l1 === l1) return true;
+    for (const locator of this.#draining) if (locator.l0 === l0 && locator.l1 === l1) return true;
+    return false;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * A packet of a program on this node on its way out: our stable Locator becomes the current one, the Locator under which
+ * programs know the correspondent becomes the one where it is, and the nonce goes in.
+ */
+import { type Correspondent, locatorOf } from '../ilnp/ilcc.ts';
+import type { PacketBatch } from '../packet/batch.ts';
+import { native32, u32 } from '../wire/bytes.ts';
+import { fold } from '../wire/checksum.ts';
+import * as chain from '../wire/extension-headers.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import * as options from '../wire/nonce-option.ts';
+import * as vnet from '../wire/virtio-net.ts';
+import { translateOwnQuote } from './icmp-error.ts';
+import type { Node } from './node.ts';
+import { adjustChecksum, giveHopBack, insertNonce, isPartial, NONCE_OCTETS, put, putLonger } from './rewrite.ts';
+import * as verdicts from './verdict.ts';
+import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
+
+/** A correspondent that leaves the first packets with a nonce unanswered for so long is tried without. */
+export const SILENCE_US = 2.5e6;
+/** How long it then counts as a node without ILNP, if it did not say so itself. */
+const PLAIN_AFTER_SILENCE_US = 60e6;
+
+const SYN = 0x02;
+const TCP_SEQUENCE = 4;
+const TCP_FLAGS = 13;
+
+/** Packet `i`, checked to be a whole one from our stable address. */
+export function outbound(batch: PacketBatch, i: number, node: Node, now: number): number {
+  const b = batch.bytes;
+  const word = batch.word;
+  const o = batch.offset[i]!;
+  const w = o >>> 2;
+  const end = o + batch.length[i]!;
+  node.counters[COUNT_OUT]!++;
+  if (ipv6.isUnforwardable(b, o + ipv6.DST)) return verdicts.DROP_BAD_ADDRESS;
+  const source = node.locators[0];
+  if (source === undefined) return verdicts.DROP_NO_LOCATOR;
+
+  const upper = chain.upperLayer(b, o, end);
+  const protocol = chain.protocolOf(upper);
+  const at = o + chain.offsetOf(upper);
+  const c = correspondent(node, word, w, now);
+  const destination = c === null ? null : c.target(now);
+  if (protocol === ipv6.ICMPV6 && at < end && b[at]! < 128) translateOwnQuote(batch, i, node, at);
+
+  let delta = put(word, w + ipv6.W_SRC_L64, source);
+  if (destination !== null) {
+    const grown = put(word, w + ipv6.W_DST_L64, destination);
+    if (!chain.isRouted(upper)) delta = fold(delta + grown);
+  }
+  if (!adjustChecksum(batch, i, protocol, at, delta)) {
+    return isPartial(batch, o) ? verdicts.DROP_OFFLOAD_HEADER : verdicts.DROP_TRANSPORT_TRUNCATED;
+  }
+  giveHopBack(b, o);
+  if (c === null) return verdicts.PLAIN;
+
+  if (protocol === ipv6.TCP && !c.proved && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0)
+    c.challenge = (u32(b, at + TCP_SEQUENCE) + 1) >>> 0;
+  c.sentAt = now;
+  if (c.remoteNonce === null && c.askedAt === 0) c.askedAt = now;
+  const isSent = putNonce(batch, i, c, upper, at);
+  node.counters[isSent ? COUNT_NONCES_OUT : COUNT_WITHOUT_NONCE]!++;
+  return verdicts.ILNP;
+}
+
+/** The correspondent of an ILNP session, or null where the packet shall go as plain IPv6. */
+function correspondent(node: Node, word: Int32Array, w: number, now: number): Correspondent | null {
+  const c = node.ilcc.find(word[w + ipv6.W_DST_NID]!, word[w + ipv6.W_DST_NID + 1]!);
+  if (c === null) return null;
+  const l0 = word[w + ipv6.W_DST_L64]!;
+  const l1 = word[w + ipv6.W_DST_L64 + 1]!;
+  if (!c.isAt(l0, l1)) return null; // another node with the same NID (RFC 6741 section 5.4)
+  if (now < c.plainUntil) return null;
+  if (c.remoteNonce === null && c.askedAt !== 0 && now - c.askedAt > SILENCE_US) {
+    c.plainUntil = now + PLAIN_AFTER_SILENCE_US;
+    c.askedAt = 0;
+    node.counters[verdicts.COUNT_FALLBACKS]!++;
+    return null;
+  }
+  c.view ??= locatorOf({ hi: native32(l0), lo: native32(l1) });
+  return c;
+}
+
+/** Fragments go without: their offsets count what is behind the Fragment header. So does what is signed or too long. */
+function putNonce(batch: PacketBatch, i: number, c: Correspondent, upper: number, at: number): boolean {
+  const o = batch.offset[i]!;
+  if (chain.isFragment(upper) || chain.hasNonce(upper)) return false;
+  if (segmentOctets(batch, o, batch.length[i]!, upper, at) > c.nonceOctetsMax) return false;
+  if (chain.offsetOf(upper) === ipv6.HEADER_LENGTH) return insertNonce(batch, i, c.localNonce);
+  const longer = options.insertNonce(batch.bytes.slice(o, o + batch.length[i]!), c.localNonce);
+  if (longer === null || longer.length !== batch.length[i]! + NONCE_OCTETS) return false;
+  putLonger(batch, i, longer);
+  return true;
+}
+
+/** Length of the packet, or of the largest that a super-packet is cut into. */
+function segmentOctets(batch: PacketBatch, o: number, length: number, upper: number, at: number): number {
+  if (!batch.vnet || batch.bytes[o + vnet.GSO_TYPE] === vnet.GSO_NONE) return length;
+  const tcp = chain.protocolOf(upper) === ipv6.TCP && at + 20 <= o + length;
+  const headers = at - o + (tcp ? (batch.bytes[at + 12]! >>> 4) << 2 : 8);
+  return headers + batch.half[(o >>> 1) + vnet.H_SEGMENT_SIZE]!;
+}

@@ -1,0 +1,65 @@
+/**
+ * The path of an end system: every packet that the kernel hands to the TUN is a program's, on its way out, or comes from
+ * the network to one of our Locators. Time is an argument, what is to be sent besides goes through `Node.emit`: the same
+ * object runs over a TUN and in memory.
+ *
+ *   program ── stable Locator ──► outbound ── current Locators, nonce ──► network
+ *   program ◄── stable Locator ── inbound  ◄── any of our Locators ────── network
+ */
+import type { PacketBatch } from '../packet/batch.ts';
+import * as ipv6 from '../wire/ipv6.ts';
+import { inbound } from './inbound.ts';
+import type { LocalLocator, Node } from './node.ts';
+import { outbound } from './outbound.ts';
+import { Updates } from './updates.ts';
+import { DROP_BAD_ADDRESS, DROP_TRUNCATED, DROP_VERSION, PLAIN } from './verdict.ts';
+
+export class Shim {
+  readonly node: Node;
+  readonly updates: Updates;
+
+  constructor(node: Node) {
+    this.node = node;
+    this.updates = new Updates(node);
+  }
+
+  /** Decides and rewrites every packet of the batch. `now`: microseconds of a monotonic clock. */
+  input(batch: PacketBatch, now: number): void {
+    for (let i = 0; i < batch.count; i++) {
+      const verdict = this.#decide(batch, i, now);
+      batch.verdict[i] = verdict;
+      batch.egress[i] = 0;
+      this.node.counters[verdict]!++;
+    }
+  }
+
+  /** The Locators of this node are these now; all correspondents are told. */
+  setLocators(locators: readonly LocalLocator[], now: number): void {
+    if (this.node.setLocators(locators)) this.updates.begin(now);
+  }
+
+  #decide(batch: PacketBatch, i: number, now: number): number {
+    const { bytes: b, word } = batch;
+    const o = batch.offset[i]!;
+    const length = batch.length[i]!;
+    if (length < ipv6.HEADER_LENGTH) return DROP_TRUNCATED;
+    if (b[o]! >>> 4 !== 6) return DROP_VERSION;
+    if (ipv6.payloadLength(b, o) + ipv6.HEADER_LENGTH !== length) return DROP_TRUNCATED;
+    const { node } = this;
+    const w = o >>> 2;
+    if (
+      word[w + ipv6.W_DST_NID] === node.nid0 &&
+      word[w + ipv6.W_DST_NID + 1] === node.nid1 &&
+      node.isLocal(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!)
+    )
+      return inbound(batch, i, node, this.updates, now);
+    const isOwn =
+      word[w + ipv6.W_SRC_NID] === node.nid0 &&
+      word[w + ipv6.W_SRC_NID + 1] === node.nid1 &&
+      word[w + ipv6.W_SRC_L64] === node.stable.l0 &&
+      word[w + ipv6.W_SRC_L64 + 1] === node.stable.l1;
+    if (isOwn) return outbound(batch, i, node, now);
+    // from another address of this machine: the kernel sends it on by its own routes
+    return ipv6.isUnforwardable(b, o + ipv6.SRC) || ipv6.isUnforwardable(b, o + ipv6.DST) ? DROP_BAD_ADDRESS : PLAIN;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * A Locator Update or its acknowledgement from a correspondent, RFC 6743 section 4: with the right nonce it replaces the
+ * Locators we have of it and is acknowledged, as often as it comes; without it is a forgery.
+ */
+import { type Correspondent, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
+import type { PacketBatch } from '../packet/batch.ts';
+import {
+  ACKNOWLEDGEMENT,
+  acknowledgementOf,
+  LOCATORS_AT,
+  type LocatorEntry,
+  readLocatorUpdate,
+} from '../wire/locator-update.ts';
+import type { Node } from './node.ts';
+import { sameOctets } from './same-octets.ts';
+import type { Updates } from './updates.ts';
+import { COUNT_UPDATES_TAKEN, DROP_BAD_UPDATE, DROP_FORGED_UPDATE, TAKEN } from './verdict.ts';
+
+interface From {
+  readonly c: Correspondent | null;
+  readonly nonce: Uint8Array | null;
+  /** Where its ICMPv6 header is. */
+  readonly at: number;
+  readonly now: number;
+}
+
+export function takeUpdate(
+  batch: PacketBatch,
+  i: number,
+  node: Node,
+  updates: Updates,
+  { c, nonce, at, now }: From,
+): number {
+  const o = batch.offset[i]!;
+  const end = o + batch.length[i]!;
+  if (c === null || c.remoteNonce === null || nonce === null || !sameOctets(nonce, c.remoteNonce))
+    return DROP_FORGED_UPDATE;
+  if (end - at < LOCATORS_AT) return DROP_BAD_UPDATE;
+  const update = readLocatorUpdate(batch.bytes, o, at, end - at);
+  if (typeof update === 'string') return DROP_BAD_UPDATE;
+  if (update.operation === ACKNOWLEDGEMENT) {
+    updates.acknowledged(c, update.locators);
+    return TAKEN;
+  }
+  const usable = update.locators.filter(isUsable).map((entry) => remoteOf(entry, now));
+  if (usable.length === 0) return DROP_BAD_UPDATE; // the old set is better than none
+  c.replace(usable, now);
+  c.heardAt = now;
+  node.counters[COUNT_UPDATES_TAKEN]!++;
+  const answer = acknowledgementOf(batch.bytes.slice(o, end), c.localNonce);
+  if (answer !== null) node.emit(answer);
+  return TAKEN;
+}
+
+/** Global unicast (2000::/3) or unique local (fc00::/7): everything else can be nobody's Locator. */
+const isUsable = ({ locator: { hi } }: LocatorEntry): boolean => hi >>> 29 === 1 || hi >>> 25 === 0x7e;
+
+const remoteOf = ({ locator, preference, lifetime }: LocatorEntry, now: number): RemoteLocator => ({
+  ...locatorOf(locator),
+  preference,
+  expires: now + lifetime * 1e6,
+});

@@ -1,0 +1,44 @@
+/**
+ * The validation table for packets from a NID that may be a correspondent, RFC 6741 sections 5.4 and 11, RFC 6744
+ * sections 4 and 7, RFC 6743 section 6:
+ *
+ *   nonce    Locator known   data                        Locator Update   other ICMPv6 of a correspondent
+ *   absent   yes             accepted                    forgery          forgery
+ *   right    yes             accepted                    accepted         accepted
+ *   wrong    yes             dropped                     forgery          forgery
+ *   absent   no              dropped                     forgery          not of the correspondent: as in IPv6
+ *   right    no              accepted, answered there    accepted         accepted
+ *   wrong    no              dropped                     forgery          forgery
+ *
+ * It binds only those who are proved to hear us: else a stranger's packet with a nonce could keep the packets of the
+ * true owner of a NID out. Without proof a nonce from a known Locator replaces the one before.
+ */
+import type { Correspondent } from '../ilnp/ilcc.ts';
+import { sameOctets } from './same-octets.ts';
+
+/** Session of this correspondent. */
+export const ACCEPT = 0;
+/** As ACCEPT; the Locator is new to us. */
+export const ACCEPT_PROVISIONAL = 1;
+/** As ACCEPT; the nonce is new to us. */
+export const ACCEPT_LEARN = 2;
+/** No ILNP session: an IPv6 packet like any other. */
+export const AS_PLAIN = 3;
+export const REJECT_NONCE = 4;
+export const REJECT_LOCATOR = 5;
+
+/** A proved correspondent that was silent for so long may have started anew, with another nonce. */
+const FORGETS_US = 120e6;
+
+/** `known`: the source Locator is one of its valid ones. `nonce`: null when absent. */
+export function validate(c: Correspondent, known: boolean, nonce: Uint8Array | null, now: number): number {
+  if (nonce === null) {
+    if (c.remoteNonce === null) return AS_PLAIN;
+    if (known) return ACCEPT;
+    return c.proved ? REJECT_LOCATOR : AS_PLAIN;
+  }
+  if (c.remoteNonce === null) return ACCEPT_LEARN;
+  if (sameOctets(nonce, c.remoteNonce)) return known ? ACCEPT : ACCEPT_PROVISIONAL;
+  if (known && (!c.proved || now - c.heardAt > FORGETS_US)) return ACCEPT_LEARN;
+  return REJECT_NONCE;
+}
