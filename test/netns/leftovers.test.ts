@@ -1,7 +1,7 @@
 /** Borders that end badly or meet each other: what is theirs is taken back exactly, and a second one does no harm. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { global } from './support/addresses.ts';
 import { succeed } from './support/command.ts';
 import { Lab } from './support/lab.ts';
@@ -145,15 +145,19 @@ test('killed five times at random moments under load: sessions live, and nothing
   await bulk.connector.receives(1_000_000);
 
   const moments: number[] = [];
+  onTestFailed(() => console.error(`killed after ${moments.join(', ')} ms`));
+  const killAll = async () => {
+    while ((await processes()).length > 0) await lab.kill(1);
+  };
   for (let k = 0; k < 5; k++) {
     const starting = k === 0 ? Promise.resolve() : lab.start(1).catch(() => {}); // may die before it is ready
-    const ms = Math.random() * 600;
+    const ms = Math.round(Math.random() * 600);
     moments.push(ms);
     await pause(ms); // the random moment
-    for (let pids = await processes(); pids.length > 0; pids = await processes()) await lab.kill(1);
+    await killAll();
     await starting;
+    await killAll(); // when it was so early that there was nothing yet
   }
-  console.log(`killed after ${moments.map(Math.round).join(', ')} ms`);
   await lab.start(1);
   await session.connector.receives(100, 20_000);
   expectIntact(await session.end());

@@ -122,14 +122,21 @@ test('an uplink that was not there at the start: usable at once, in both directi
   setConfig(right.replace(isp2, ''));
   await lab.start(1);
   const old = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
-  setConfig(right.replace('preference: 20', 'preference: 1')); // new sessions prefer it
+  setConfig(right);
 
   expect(await reread()).toMatchObject({ msg: 'took the configuration over' });
 
   const inbound = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: under(L11, 'a1') });
+  for (const session of [old, inbound]) await session.connector.receives(100);
+  expectIntact(await old.end());
+
+  // Only now, because what began while there was one uplink is not remembered and would go over to the preferred one.
+  setConfig(right.replace('preference: 20', 'preference: 1'));
+  expect(await reread()).toMatchObject({ msg: 'took the configuration over' });
+
   const outbound = await openSession(lab, 'records', { listener: 'cn', connector: 'vm-a1', to: CN });
   expect((await outbound.listener.said('established')).remote).toBe(under(L11, 'a1'));
-  for (const session of [old, inbound, outbound]) {
+  for (const session of [inbound, outbound]) {
     await session.connector.receives(100);
     expectIntact(await session.end());
   }
