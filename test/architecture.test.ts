@@ -23,7 +23,8 @@ const MAY: Record<string, string> = {
   network: 'wire ilnp device runtime config',
   sites: 'wire ilnp runtime config',
   border: 'wire ilnp sbr device network config runtime',
-  cli: 'wire sites config runtime border native-free',
+  host: 'wire ilnp shim device network config runtime',
+  cli: 'wire sites config runtime border host native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

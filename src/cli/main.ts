@@ -7,6 +7,7 @@ import { registerMove } from './move.ts';
 import { fail } from './output.ts';
 import { registerReplay } from './replay.ts';
 import { registerSbr } from './sbr.ts';
+import { registerShim } from './shim.ts';
 import { registerShow } from './show.ts';
 import { registerSim } from './sim.ts';
 
@@ -19,6 +20,7 @@ const program = new Command('ilnp')
   .version(version)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 registerSbr(program);
+registerShim(program);
 registerReplay(program);
 registerSim(program);
 registerMove(program);

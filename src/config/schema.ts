@@ -39,30 +39,30 @@ function parsed<T>(expected: string, parse: (text: string) => T | null) {
 const formed = (expected: string, isFormed: (text: string) => boolean) =>
   parsed(expected, (text) => (isFormed(text) ? text : null));
 
-function whole(min: number, max: number) {
+export function whole(min: number, max: number) {
   const error = `a whole number from ${min} to ${max}`;
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
-const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
+export const oneOf = <const T extends readonly [string, ...string[]]>(...words: T) =>
   z.enum(words, { error: `one of ${words.join(', ')}` });
 
-const yesOrNo = z.boolean({ error: 'true or false' });
-const MAPPING = { error: 'a mapping' };
-const LIST = { error: 'a list' };
+export const yesOrNo = z.boolean({ error: 'true or false' });
+export const MAPPING = { error: 'a mapping' };
+export const LIST = { error: 'a list' };
 
-const name = formed('a name (letters, digits, "_", ".", "-", at most 63)', isName);
-const networkInterface = formed('the name of a network interface (at most 15 characters)', isInterfaceName);
+export const name = formed('a name (letters, digits, "_", ".", "-", at most 63)', isName);
+export const networkInterface = formed('the name of a network interface (at most 15 characters)', isInterfaceName);
 const tunName = formed(
   `the name of a device (at most ${TUN_NAME_MAX} characters)`,
   (text) => text.length <= TUN_NAME_MAX && isInterfaceName(text),
 );
-const filePath = formed('a path', (text) => text !== '' && !text.includes('\0'));
+export const filePath = formed('a path', (text) => text !== '' && !text.includes('\0'));
 
-const l64 = parsed('a Locator such as "2001:db8:1::/64"', parseL64).refine(isUnicastL64, {
+export const l64 = parsed('a Locator such as "2001:db8:1::/64"', parseL64).refine(isUnicastL64, {
   error: 'a global unicast or unique local Locator (in 2000::/3 or fc00::/7)',
 });
-const nid = parsed('a Node Identifier such as "0:0:0:a1"', parseNid).refine((value) => !isReservedNid(value), {
+export const nid = parsed('a Node Identifier such as "0:0:0:a1"', parseNid).refine((value) => !isReservedNid(value), {
   error: 'a Node Identifier that is not reserved for anycast (RFC 4291 section 2.6.1, RFC 2526)',
 });
 const prefix = parsed('a prefix of at most 64 bits such as "2001:db8:1::/48"', parsePrefix).refine(isUnicastPrefix, {

@@ -1,0 +1,71 @@
+/** An end system as a process: path, kernel set-up, control socket and signals together. */
+import type { Logger } from 'pino';
+import type { ShimConfig } from '../config/load-shim.ts';
+import { EndSystem } from '../host/end-system.ts';
+import { noParams, readParams } from '../runtime/control-methods.ts';
+import { ControlSocket } from '../runtime/control-socket.ts';
+import { formatIlv, formatL64, formatNid } from '../wire/text.ts';
+
+/** Runs until SIGTERM or SIGINT, or until the path fails. */
+export async function runShim(config: ShimConfig, options: { runFolder: string; log: Logger }): Promise<void> {
+  const { log, runFolder } = options;
+  const undo: (() => unknown)[] = [];
+  let fail = (_: Error): void => {};
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  failed.catch(() => {});
+  const signalled = new Promise<string>((resolve) => {
+    const on = (name: NodeJS.Signals): void => resolve(name);
+    process.on('SIGTERM', on).on('SIGINT', on);
+    undo.push(() => process.off('SIGTERM', on).off('SIGINT', on));
+  });
+  try {
+    const system = new EndSystem(config, { runFolder, log, onFailure: (error) => fail(error) });
+    const asked =
+      <T>(answer: () => T) =>
+      (params: unknown): T => {
+        readParams(noParams, params);
+        return answer();
+      };
+    const control = await ControlSocket.open(config.control.socket, {
+      sessions: asked(() => system.sessions()),
+      counters: asked(() => system.counters()),
+      locators: asked(() => shownLocators(system)),
+      config: asked(() => shownConfig(system)),
+    });
+    undo.push(() => control.close());
+    const commands = await system.start();
+    undo.push(() => system.stop());
+    log.info({ commands }, 'set up this node');
+    log.info({ io: system.io, address: formatIlv(config.stable, config.nid), pid: process.pid }, 'ready');
+    const signal = await Promise.race([signalled, failed]);
+    log.info({ signal }, 'stopping');
+  } finally {
+    for (const step of undo.reverse()) await step();
+  }
+}
+
+const shownLocators = (system: EndSystem) =>
+  system.locators.map((l) => ({
+    locator: formatL64(l.l64),
+    interface: l.interface,
+    gateway: l.gateway,
+    preference: l.preference,
+    lifetime: l.lifetime,
+  }));
+
+const shownConfig = (system: EndSystem) => {
+  const { config } = system;
+  return {
+    ...config,
+    nid: formatNid(config.nid),
+    stable: formatL64(config.stable),
+    hosts: config.hosts.map((h) => ({
+      nid: formatNid(h.nid),
+      names: h.names,
+      locators: h.locators.map((l) => `${formatL64(l.l64)} ${l.preference}`),
+    })),
+    running: { io: system.io, pid: process.pid },
+  };
+};

@@ -1,0 +1,52 @@
+/** Reads the configuration of an end system and its hosts file; all mistakes at once, each with its place. */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { type IlnpHost, readHosts } from './hosts-file.ts';
+import { ConfigError, type Problem } from './problem.ts';
+import { shimSchema } from './shim-schema.ts';
+import { problemAt, validate } from './validate.ts';
+import { readYaml } from './yaml-source.ts';
+
+export interface ShimConfig extends Omit<z.output<typeof shimSchema>, 'hosts' | 'control'> {
+  readonly hosts: readonly IlnpHost[];
+  readonly control: { readonly socket: string };
+}
+
+/** Throws ConfigError (E_CONFIG). Relative paths in the file start at its folder. */
+export function loadShimConfig(path: string): ShimConfig {
+  const text = readText(path);
+  if (typeof text !== 'string') {
+    const expected = 'a file that can be read';
+    throw new ConfigError([{ file: path, line: 1, column: 1, path: '(document)', expected, got: text.message }]);
+  }
+  const source = readYaml(text);
+  const { draft, value, problems } = validate(shimSchema, source, path);
+  const base = dirname(resolve(path));
+  const found: Problem[] = [...problems];
+  let hosts: IlnpHost[] = [];
+  if (source.readable && draft.hosts !== undefined) {
+    const file = resolve(base, draft.hosts);
+    const lines = readText(file);
+    if (typeof lines === 'string') {
+      const read = readHosts(lines, file);
+      hosts = read.hosts;
+      found.push(...read.problems);
+    } else found.push(problemAt(path, ['hosts'], 'a file that can be read', source.valueAt(['hosts'])));
+  }
+  if (found.length > 0 || value === null) throw new ConfigError(found);
+  const { socket } = value.control;
+  return {
+    ...value,
+    hosts,
+    control: { socket: socket === undefined ? `/run/ilnp/${value.node}.sock` : resolve(base, socket) },
+  };
+}
+
+function readText(path: string): string | NodeJS.ErrnoException {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
+}

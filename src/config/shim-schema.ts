@@ -1,0 +1,41 @@
+/** The form of the configuration of an end system (`ilnp shim`), of the same leaves as that of a border. */
+import { z } from 'zod';
+import { filePath, LIST, l64, MAPPING, name, networkInterface, nid, oneOf, whole, yesOrNo } from './schema.ts';
+
+const IO = ['auto', 'uring', 'uring-single', 'poll'] as const;
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const MAX_CORRESPONDENTS = 1 << 20;
+
+export const shimSchema = z.strictObject(
+  {
+    node: name,
+    nid,
+    stable: l64,
+    tun: z
+      .strictObject(
+        {
+          name: networkInterface.prefault('ilnp0'),
+          io: oneOf(...IO).default('auto'),
+          offload: yesOrNo.default(true),
+        },
+        MAPPING,
+      )
+      .prefault({}),
+    interfaces: z
+      .array(z.strictObject({ interface: networkInterface, preference: whole(0, 9999).default(10) }, MAPPING), LIST)
+      .min(1, { error: 'a list with at least one interface' }),
+    hosts: filePath.optional(),
+    control: z.strictObject({ socket: filePath.optional() }, MAPPING).prefault({}),
+    limits: z
+      .strictObject(
+        {
+          correspondents: whole(1, MAX_CORRESPONDENTS).default(65_536),
+          strangers: whole(1, MAX_CORRESPONDENTS).default(4096),
+        },
+        MAPPING,
+      )
+      .prefault({}),
+    log: z.strictObject({ level: oneOf(...LEVELS).default('info') }, MAPPING).prefault({}),
+  },
+  MAPPING,
+);

@@ -1,0 +1,136 @@
+/** The path of an end system as its control plane sees it: the TUN, its worker, and the ways to change what it does. */
+import { randomInt } from 'node:crypto';
+import { closeSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { ShimConfig } from '../config/load-shim.ts';
+import { eventfd } from '../device/libc.ts';
+import { openTun, type TunQueue } from '../device/tun.ts';
+import { locatorOf } from '../ilnp/ilcc.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import type { LocalLocator } from '../shim/node.ts';
+import { COUNTERS, namedCounters } from '../shim/verdict.ts';
+import { native32 } from '../wire/bytes.ts';
+import type { FromWorker, SessionReply, ToWorker, WorkerStart } from './messages.ts';
+
+const EFD_NONBLOCK_CLOEXEC = 0o2004000;
+const START_MS = 10_000;
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+export class Path {
+  /** How packets are read and written, for people. */
+  io = '';
+  readonly #counters = new SharedArrayBuffer(COUNTERS * 8);
+  readonly #onFailure: (error: Error) => void;
+  readonly #asked = new Map<number, (sessions: readonly SessionReply[]) => void>();
+  #tun: TunQueue | null = null;
+  #wakeFd = -1;
+  #worker: Worker | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #tick: NodeJS.Timeout | undefined;
+  #lastId = 0;
+  #stopping = false;
+
+  /** `onFailure`: the worker died; the path is gone. */
+  constructor(onFailure: (error: Error) => void) {
+    this.#onFailure = onFailure;
+  }
+
+  /** Makes the TUN, down; it vanishes with `close`. */
+  open(config: ShimConfig): void {
+    this.#tun = openTun(config.tun.name, { queues: 1, offload: config.tun.offload });
+    this.#wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
+  }
+
+  /** Resolves when the worker is ready for packets. */
+  start(config: ShimConfig): Promise<void> {
+    const seed = (): number => randomInt(0, 2 ** 32);
+    const workerData: WorkerStart = {
+      tun: this.#tun!,
+      wakeFd: this.#wakeFd,
+      io: config.tun.io,
+      nid0: native32(config.nid.hi) | 0,
+      nid1: native32(config.nid.lo) | 0,
+      stable: locatorOf(config.stable),
+      limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
+      seed: [seed(), seed()],
+      hosts: config.hosts.map(({ nid, locators }) => ({
+        nid0: native32(nid.hi) | 0,
+        nid1: native32(nid.lo) | 0,
+        locators: locators.map(({ l64, preference }) => {
+          const { l0, l1 } = locatorOf(l64);
+          return { l0, l1, preference };
+        }),
+      })),
+      counters: this.#counters,
+    };
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'shim' });
+    this.#worker = worker;
+    this.#ended = new Promise((done) => worker.once('exit', () => done()));
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new IlnpError('E_TUN', 'the worker did not start in time')), START_MS);
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready') {
+          this.io = message.io;
+          clearTimeout(timer);
+          resolve();
+        } else this.#heard(message);
+      });
+      worker.on('error', (error) => {
+        clearTimeout(timer);
+        this.#stopping = true;
+        reject(error);
+        this.#onFailure(error as Error);
+      });
+      worker.on('exit', () => {
+        if (!this.#stopping) this.#onFailure(new IlnpError('E_TUN', 'the worker ended by itself'));
+      });
+    });
+  }
+
+  setLocators(locators: readonly LocalLocator[]): void {
+    this.#send({ kind: 'locators', locators });
+  }
+
+  sessions(): Promise<readonly SessionReply[]> {
+    if (this.#worker === null || this.#stopping) return Promise.resolve([]);
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#asked.set(id, resolve);
+      this.#send({ kind: 'sessions', id });
+    });
+  }
+
+  counters(): Record<string, number> {
+    return namedCounters(new Float64Array(this.#counters));
+  }
+
+  /** Stops the worker and lets go of the TUN, which vanishes. */
+  async close(): Promise<void> {
+    clearTimeout(this.#tick);
+    this.#send({ kind: 'stop' });
+    this.#stopping = true;
+    await this.#ended;
+    for (const resolve of this.#asked.values()) resolve([]);
+    this.#asked.clear();
+    if (this.#tun !== null) closeSync(this.#tun.fd);
+    if (this.#wakeFd >= 0) closeSync(this.#wakeFd);
+    this.#tun = null;
+    this.#wakeFd = -1;
+  }
+
+  #heard(message: Exclude<FromWorker, { kind: 'ready' }>): void {
+    if (message.kind === 'due') {
+      clearTimeout(this.#tick);
+      this.#tick = setTimeout(() => this.#send({ kind: 'tick' }), message.ms);
+      return;
+    }
+    this.#asked.get(message.id)?.(message.sessions);
+    this.#asked.delete(message.id);
+  }
+
+  #send(message: ToWorker): void {
+    if (this.#worker === null || this.#stopping) return;
+    this.#worker.postMessage(message);
+    writeSync(this.#wakeFd, ONE);
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The worker of the TUN of an end system: receive, decide, send; between two batches whatever control asks. It owns the
+ * cache of correspondents, so that nothing on the path is locked.
+ */
+import { randomBytes } from 'node:crypto';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { mapAnonymous, writeFrom } from '../device/libc.ts';
+import { openDevice } from '../device/open-device.ts';
+import { Correspondent, Ilcc } from '../ilnp/ilcc.ts';
+import { Node } from '../shim/node.ts';
+import { Shim } from '../shim/shim.ts';
+import { COUNT_WRITE_FAILED } from '../shim/verdict.ts';
+import { sum64 } from '../wire/checksum.ts';
+import { VNET_LENGTH } from '../wire/virtio-net.ts';
+import type { FromWorker, KnownHost, ToWorker, WorkerStart } from './messages.ts';
+import { sessionReply } from './session-reply.ts';
+
+/** Longest packet of our own: an acknowledgement of 255 Locators. */
+const SCRATCH_OCTETS = 8192;
+const MESSAGES_PER_GAP = 16;
+
+const control = parentPort!;
+const start = workerData as WorkerStart;
+const scratch = mapAnonymous(SCRATCH_OCTETS);
+const octets = new Uint8Array(scratch.buffer);
+const before = start.tun.vnet ? VNET_LENGTH : 0;
+
+const node = new Node({
+  nid0: start.nid0,
+  nid1: start.nid1,
+  stable: start.stable,
+  ilcc: new Ilcc(start.limits, start.seed),
+  counters: new Float64Array(start.counters),
+  random: (count) => randomBytes(count),
+  emit,
+});
+const shim = new Shim(node);
+for (const host of start.hosts) node.ilcc.add(correspondentOf(host));
+let due = Number.POSITIVE_INFINITY;
+
+const { device, name } = openDevice([start.tun], start.wakeFd, start.io);
+say({ kind: 'ready', io: name });
+try {
+  for (;;) {
+    const count = device.receive();
+    if (count > 0) {
+      shim.input(device.batch, microseconds());
+      device.send();
+    }
+    node.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
+    if (device.takeWake() && !obey()) break;
+  }
+} finally {
+  device.close(); // whatever happened: the kernel lets go of the TUN
+}
+control.close();
+
+/** Handles what control has sent; false when it was told to stop. */
+function obey(): boolean {
+  for (let n = 0; n < MESSAGES_PER_GAP; n++) {
+    const received = receiveMessageOnPort(control) as { message: ToWorker } | undefined;
+    if (received === undefined) break;
+    const { message } = received;
+    const now = microseconds();
+    if (message.kind === 'stop') return false;
+    if (message.kind === 'locators') shim.setLocators(message.locators, now);
+    else if (message.kind === 'tick') {
+      due = Number.POSITIVE_INFINITY;
+      shim.updates.run(now);
+    } else {
+      const sessions = [...node.ilcc.all()].map((c) => sessionReply(c, now));
+      say({ kind: 'sessions', id: message.id, sessions });
+    }
+  }
+  askForTick();
+  return true;
+}
+
+/** Locator Updates begin between two batches only, so that asking here is enough. */
+function askForTick(): void {
+  const now = microseconds();
+  const next = shim.updates.next(now);
+  if (next === null || next >= due) return;
+  due = next;
+  say({ kind: 'due', ms: Math.max(1, Math.ceil((next - now) / 1000)) });
+}
+
+/** Hands a packet of our own to the kernel, as if it had come through the TUN. */
+function emit(packet: Uint8Array): void {
+  if (before + packet.length > SCRATCH_OCTETS) return;
+  octets.fill(0, 0, before);
+  octets.set(packet, before);
+  if (writeFrom(start.tun.fd, scratch.address, before + packet.length) < 0) node.counters[COUNT_WRITE_FAILED]!++;
+}
+
+function correspondentOf({ nid0, nid1, locators }: KnownHost): Correspondent {
+  return new Correspondent(nid0, nid1, {
+    localNonce: randomBytes(4),
+    locators: locators.map((l) => ({ ...l, sum: sum64(l.l0, l.l1), expires: Number.POSITIVE_INFINITY })),
+    isConfigured: true,
+  });
+}
+
+function microseconds(): number {
+  return performance.now() * 1000;
+}
+
+function say(message: FromWorker): void {
+  control.postMessage(message);
+}

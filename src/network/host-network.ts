@@ -1,0 +1,159 @@
+/**
+ * Sets up an end system and takes exactly that back; like the gateway of a border (gateway.ts) it writes to a journal what
+ * is to be undone before it does it.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { IlnpError } from '../runtime/errors.ts';
+import { formatIlv } from '../wire/text.ts';
+import { announce } from './announce.ts';
+import { type HostIdentity, type HostLocator, hostSteps, locatorSteps } from './host-plan.ts';
+import { ipBatch } from './ip.ts';
+import type { Step } from './plan.ts';
+
+/** A file under /proc/sys and what was in it. */
+interface Setting {
+  readonly path: string;
+  readonly before: string;
+}
+
+interface Journal {
+  readonly undo: readonly (readonly string[])[];
+  readonly settings: readonly Setting[];
+}
+
+export class HostNetwork {
+  readonly #journal: string;
+  readonly #identity: HostIdentity;
+  readonly #interfaces: readonly string[];
+  #settings: Setting[] = [];
+  #fixed: Step[] = [];
+  #moving: Step[] = [];
+  #known = new Set<string>();
+
+  constructor(runFolder: string, node: string, identity: HostIdentity, interfaces: readonly string[]) {
+    this.#journal = `${runFolder}/${node}.undo`;
+    this.#identity = identity;
+    this.#interfaces = interfaces;
+  }
+
+  /** Takes back what an earlier run left; true when there was something. */
+  recover(): boolean {
+    if (!existsSync(this.#journal)) return false;
+    let journal: Journal;
+    try {
+      journal = JSON.parse(readFileSync(this.#journal, 'utf8')) as Journal;
+    } catch (error) {
+      throw new IlnpError(
+        'E_STATE',
+        `${this.#journal}: expected the journal of an earlier run: ${(error as Error).message}`,
+      );
+    }
+    undo(journal);
+    rmSync(this.#journal, { force: true });
+    return true;
+  }
+
+  /** The TUN exists and is down. `mtu`: the smallest of the interfaces. Returns the commands run. */
+  up(mtu: number): string[] {
+    this.#fixed = hostSteps(this.#identity, mtu);
+    const wanted = this.#wantedSettings();
+    this.#settings = wanted.map(({ path, before }) => ({ path, before }));
+    this.#write();
+    try {
+      for (const { path, value } of wanted) if (!path.endsWith('/all/forwarding')) write(path, value);
+      ipBatch(
+        this.#fixed.map((s) => s.run),
+        { force: false },
+      );
+      // last: a router forgets the default routes it has from advertisements unless accept_ra is 2 already
+      for (const { path, value } of wanted) if (path.endsWith('/all/forwarding')) write(path, value);
+    } catch (error) {
+      this.down();
+      throw error;
+    }
+    return [...wanted.map(({ path, value }) => `echo ${value} > ${path}`), ...this.#fixed.map((s) => text(s.run))];
+  }
+
+  /** The Locators of the node are these now; the commands run. */
+  setLocators(locators: readonly HostLocator[]): string[] {
+    const next = locatorSteps(this.#identity, locators, this.#interfaces);
+    const wanted = new Set(next.map((s) => text(s.undo!)));
+    const gone = this.#moving.filter((s) => !wanted.has(text(s.undo!)));
+    this.#moving = [...next, ...gone];
+    this.#write();
+    // `add` of what is there says so, and that is all right
+    const run = [...next.map((s) => s.run), ...gone.map((s) => s.undo!)];
+    ipBatch(run, { force: true });
+    this.#moving = next;
+    this.#write();
+    const keys = new Set(locators.map((l) => `${formatIlv(l.l64, this.#identity.nid)} ${l.interface}`));
+    for (const key of keys) {
+      if (this.#known.has(key)) continue;
+      const [address, name] = key.split(' ');
+      announce(name!, address!); // who had it at another interface learns of it
+    }
+    this.#known = keys;
+    return run.map(text);
+  }
+
+  /** Undoes everything, whether or not it was done. */
+  down(): void {
+    if (this.#fixed.length === 0 && this.#settings.length === 0) return;
+    undo(this.#content());
+    rmSync(this.#journal, { force: true });
+    this.#fixed = [];
+    this.#moving = [];
+    this.#settings = [];
+  }
+
+  /** Forwarding between TUN and links; neighbours answered for at once; router advertisements still heard. */
+  #wantedSettings(): { path: string; before: string; value: string }[] {
+    const conf = (name: string, key: string): string => `/proc/sys/net/ipv6/conf/${name}/${key}`;
+    const wanted = [{ path: conf(this.#identity.tun, 'addr_gen_mode'), value: '1' }];
+    for (const name of this.#interfaces) {
+      if (read(conf(name, 'accept_ra')) === '1') wanted.push({ path: conf(name, 'accept_ra'), value: '2' });
+      wanted.push({ path: conf(name, 'proxy_ndp'), value: '1' });
+      wanted.push({ path: `/proc/sys/net/ipv6/neigh/${name}/proxy_delay`, value: '0' });
+    }
+    wanted.push({ path: conf('all', 'forwarding'), value: '1' });
+    return wanted.flatMap((w) => {
+      const before = read(w.path);
+      return before === null || before === w.value ? [] : [{ ...w, before }];
+    });
+  }
+
+  #content(): Journal {
+    const steps = [...this.#fixed, ...this.#moving];
+    return { undo: steps.flatMap((s) => (s.undo === null ? [] : [s.undo])).reverse(), settings: this.#settings };
+  }
+
+  #write(): void {
+    mkdirSync(dirname(this.#journal), { recursive: true, mode: 0o755 });
+    writeFileSync(`${this.#journal}.new`, JSON.stringify(this.#content()));
+    renameSync(`${this.#journal}.new`, this.#journal);
+  }
+}
+
+function undo(journal: Journal): void {
+  ipBatch(journal.undo, { force: true });
+  for (const { path, before } of [...journal.settings].reverse()) if (read(path) !== null) write(path, before);
+}
+
+const text = (words: readonly string[]): string => `ip -6 ${words.join(' ')}`;
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+function write(path: string, value: string): void {
+  try {
+    writeFileSync(path, value);
+  } catch (error) {
+    throw new IlnpError('E_NETWORK', `${path}: cannot write ${value}: ${(error as Error).message}`);
+  }
+}

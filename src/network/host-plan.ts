@@ -1,0 +1,83 @@
+/**
+ * What the kernel of an end system has to do so that its programs pass through the TUN, as `ip -6` commands with their
+ * undoing. Pure.
+ *
+ *   rule                          table     says
+ *   iif lo, from a real Locator   main      the interface's own addresses are left alone
+ *   iif lo                        OUT       programs talk from the stable address, through the TUN
+ *   iif <tun>, from a Locator     IN + k    a packet leaves by the interface k whose Locator it has
+ *
+ * Packets for <Locator>:NID are answered for by proxy neighbour discovery and routed into the TUN. What the TUN gives back
+ * for programs is for the stable address, which is on the TUN: nothing loops.
+ */
+import { formatIlv, formatL64, type L64, type Nid } from '../wire/text.ts';
+import { PROTOCOL, type Step } from './plan.ts';
+
+/** Apart from those of a border (plan.ts), so that both can be on one machine. */
+const [OWN, OUT, IN] = [6761, 6762, 6763];
+const MAIN = 'main';
+
+/** Programs leave room for a nonce of 4 octets, and so do their TCP segments. */
+const NONCE_OCTETS = 8;
+
+export interface HostIdentity {
+  readonly nid: Nid;
+  readonly stable: L64;
+  readonly tun: string;
+}
+
+/** A Locator, where it is, and the router there. */
+export interface HostLocator {
+  readonly l64: L64;
+  readonly interface: string;
+  readonly gateway: string | null;
+}
+
+/** Once, at the start. `mtu`: the smallest of the real interfaces. */
+export function hostSteps({ nid, stable, tun }: HostIdentity, mtu: number): Step[] {
+  const address = formatIlv(stable, nid);
+  const rule = ['iif', 'lo', 'lookup', String(OUT), 'priority', String(OUT), 'protocol', PROTOCOL];
+  return [
+    // the link takes what comes from the network at any length; programs are held to the route's MTU
+    { run: ['link', 'set', 'dev', tun, 'mtu', '65535', 'txqueuelen', '4096', 'multicast', 'off', 'up'], undo: null },
+    { run: ['addr', 'add', `${address}/128`, 'dev', tun, 'nodad'], undo: null },
+    { run: [...outRoute(tun, address, mtu), 'protocol', PROTOCOL], undo: null },
+    { run: ['rule', 'add', ...rule], undo: ['rule', 'del', ...rule] },
+  ];
+}
+
+const outRoute = (tun: string, address: string, mtu: number): string[] => [
+  ...['route', 'replace', 'default', 'dev', tun, 'src', address],
+  ...['mtu', String(mtu - NONCE_OCTETS), 'table', String(OUT)],
+];
+
+/** For the Locators of now; `interfaces`: all that are configured, whose place in the list numbers their table. */
+export function locatorSteps(
+  { nid, tun }: HostIdentity,
+  locators: readonly HostLocator[],
+  interfaces: readonly string[],
+): Step[] {
+  const steps: Step[] = [];
+  const both = (run: string, undo: string, object: string, words: readonly string[]): void => {
+    steps.push({ run: [object, run, ...words], undo: [object, undo, ...words] });
+  };
+  for (const { l64, interface: name, gateway } of locators) {
+    const prefix = formatL64(l64);
+    const address = formatIlv(l64, nid);
+    const table = String(IN + interfaces.indexOf(name));
+    const words = ['table', table, 'protocol', PROTOCOL];
+    if (gateway !== null) both('replace', 'del', 'route', ['default', 'via', gateway, 'dev', name, ...words]);
+    both('replace', 'del', 'route', [prefix, 'dev', name, ...words]);
+    both('add', 'del', 'rule', [
+      ...['iif', tun, 'from', prefix, 'lookup', table],
+      ...['priority', table, 'protocol', PROTOCOL],
+    ]);
+    both('add', 'del', 'rule', [
+      ...['iif', 'lo', 'from', prefix, 'lookup', MAIN],
+      ...['priority', String(OWN), 'protocol', PROTOCOL],
+    ]);
+    both('replace', 'del', 'route', [`${address}/128`, 'dev', tun, 'protocol', PROTOCOL]);
+    both('add', 'del', 'neigh', ['proxy', address, 'dev', name]);
+  }
+  return steps;
+}
