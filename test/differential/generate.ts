@@ -7,7 +7,7 @@ import { INSIDE, OUTSIDE, SITE } from '../../src/packet/batch.ts';
 import { fragmentHeader, ipv6, joined, octetsOf, sealed } from '../support/packets.ts';
 
 /** What is wrong with a packet on purpose: `cut` octets are missing at its end, `padded` ones are behind it. */
-export type Wrong = 'nothing' | 'checksum' | 'cut' | 'padded';
+type Wrong = 'nothing' | 'checksum' | 'cut' | 'padded';
 
 export interface Generated {
   /** Side from which a border of site 1 gets it. */

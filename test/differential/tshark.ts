@@ -35,6 +35,7 @@ export const FIELDS = [
   ...['icmpv6.ilnp.nb_locs', 'icmpv6.ilnp.nb_locator', 'icmpv6.ilnp.nb_preference', 'icmpv6.ilnp.nb_lifetime'],
 ] as const;
 
+const TSHARK = 'tshark'; // of the package of this name
 const PREFERENCES = [
   ...['tcp.check_checksum:TRUE', 'udp.check_checksum:TRUE', 'udplite.check_checksum:TRUE'],
   // every packet by itself: no reassembly, no analysis of streams, no guess at what is above
@@ -44,7 +45,7 @@ const DATA = ['tcp', 'udp'].map((protocol) => `${protocol}.port==0-65535,data`);
 
 /** Version of the tshark that is installed, or null. */
 export function tsharkVersion(): string | null {
-  const { status, stdout } = spawnSync('tshark', ['--version'], { encoding: 'utf8' });
+  const { status, stdout } = spawnSync(TSHARK, ['--version'], { encoding: 'utf8' });
   return status === 0 ? (/\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? '?') : null;
 }
 
@@ -74,7 +75,7 @@ export function dissect(packets: readonly Uint8Array[]): Fields[] {
       ...FIELDS.flatMap((field) => ['-e', field]),
     ];
     const args = ['-n', '-r', path, '-T', 'json', ...options];
-    const { status, stdout, stderr } = spawnSync('tshark', args, { encoding: 'utf8', maxBuffer: 1 << 29 });
+    const { status, stdout, stderr } = spawnSync(TSHARK, args, { encoding: 'utf8', maxBuffer: 1 << 29 });
     if (status !== 0) throw new Error(`tshark ended with ${status}: ${stderr}`);
     const frames = JSON.parse(stdout) as { readonly _source: { readonly layers: Fields } }[];
     if (frames.length !== packets.length) throw new Error(`tshark saw ${frames.length} of ${packets.length} packets`);

@@ -26,7 +26,7 @@ export interface Header {
  * Judged are whole packets that have no stop before them. Of what an error quotes tshark judges neither ICMPv6 nor, when
  * the error is a part itself, anything.
  */
-export type Checksum = 'right' | 'wrong' | 'none' | 'not judged';
+type Checksum = 'right' | 'wrong' | 'none' | 'not judged';
 
 export interface View {
   readonly source: string;
