@@ -8,13 +8,13 @@
 import { writeFileSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { DataPlane } from '../../src/border/data-plane.ts';
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import { ifNameToIndex } from '../../src/device/libc.ts';
 import { tunNames } from '../../src/device/tun-names.ts';
 import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
 import { SITE } from '../../src/packet/batch.ts';
 import { DROP_INSIDE_DESTINATION, FORWARD } from '../../src/packet/verdict.ts';
-import type { DataPlane } from '../../src/border/data-plane.ts';
 import { compile } from '../../src/sbr/compile.ts';
 import { COUNT_PACKETS_OUT } from '../../src/sbr/fib.ts';
 import { enterOwnNetwork, ip, isRoot } from '../support/own-network.ts';
