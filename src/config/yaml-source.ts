@@ -3,7 +3,7 @@
  * allows and a configuration must not have is a problem here: duplicate keys, unknown tags, several documents, aliases
  * that multiply, and nesting so deep that the composer, which recurses, could bring the process down.
  */
-import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, LineCounter, Parser } from 'yaml';
+import { Composer, type CST, type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from 'yaml';
 import { excerpt, type Path } from './problem.ts';
 import type { Place, Source, SyntaxProblem } from './source.ts';
 
@@ -11,20 +11,22 @@ import type { Place, Source, SyntaxProblem } from './source.ts';
 const DEPTH_MAX = 32;
 /** Values an alias may stand for in all; the library counts multiplied aliases. */
 const ALIAS_COUNT_MAX = 100;
+/** Characters of a message of the library; its longest of its own is shorter. */
+const MESSAGE_MAX = 200;
 
 /** Reads one document; never throws on any text. */
 export function readYaml(text: string): Source {
   const lines = new LineCounter();
-  const tokens = [...new Parser(lines.addNewLine).parse(text)];
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
 
-  const tooDeep = deepToken(tokens);
-  if (tooDeep !== null) {
+  const tokens = tokensOf(text, lines);
+  const tooDeep = typeof tokens === 'number' ? tokens : deepToken(tokens)?.offset;
+  if (typeof tokens === 'number' || tooDeep !== undefined) {
     const expected = `at most ${DEPTH_MAX} levels of nesting`;
-    return unreadable([{ path: [], ...at(tooDeep.offset), expected, got: 'more' }]);
+    return unreadable([{ path: [], ...at(tooDeep ?? 0), expected, got: 'more' }]);
   }
 
   const composer = new Composer({ schema: 'core', uniqueKeys: true, logLevel: 'error' });
@@ -37,7 +39,7 @@ export function readYaml(text: string): Source {
     const duplicate = code === 'DUPLICATE_KEY';
     if (!duplicate && code !== 'TAG_RESOLVE_FAILED') readable = false;
     const expected = duplicate ? 'every key once' : 'valid YAML';
-    const got = duplicate ? `${keyOf(text, pos[0])} again` : message.replaceAll('\n', ' ');
+    const got = duplicate ? `${keyOf(text, pos[0])} again` : inShort(message);
     problems.push({ path: [], ...at(pos[0]), expected, got });
   }
   if (second !== undefined) {
@@ -51,7 +53,7 @@ export function readYaml(text: string): Source {
     readable = false;
     const alias = tokenOfAlias(tokens);
     const expected = 'aliases that are known and few';
-    problems.push({ path: [], ...at(alias?.offset ?? 0), expected, got: (error as Error).message });
+    problems.push({ path: [], ...at(alias?.offset ?? 0), expected, got: inShort((error as Error).message) });
   }
   return readable ? new YamlSource(value, problems, document, text, lines) : unreadable(problems);
 }
@@ -114,6 +116,12 @@ class YamlSource implements Source {
   }
 }
 
+/** The library's own words repeat what is in the file, however long that is. */
+const inShort = (message: string): string => {
+  const line = message.replaceAll('\n', ' ');
+  return line.length > MESSAGE_MAX ? `${line.slice(0, MESSAGE_MAX)}...` : line;
+};
+
 /** The key that starts at `offset`; the library gives the first character only. */
 function keyOf(text: string, offset: number): string {
   const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^\s:,{}[\]]+)/.exec(text.slice(offset, offset + 64));
@@ -131,6 +139,19 @@ function describe(node: unknown, source: string): string {
 function unreadable(problems: readonly SyntaxProblem[]): Source {
   const nowhere = { line: 1, column: 1, got: 'nothing' };
   return { value: null, problems, readable: false, valueAt: () => nowhere, keyAt: () => nowhere };
+}
+
+/** The tokens, or where they nest far too deeply: the parser recurses when many levels end at once. */
+function tokensOf(text: string, lines: LineCounter): CST.Token[] | number {
+  const parser = new Parser(lines.addNewLine);
+  const tokens: CST.Token[] = [];
+  lines.addNewLine(0);
+  for (const lexeme of new Lexer().lex(text)) {
+    tokens.push(...parser.next(lexeme));
+    if (parser.stack.length > 2 * DEPTH_MAX) return parser.offset;
+  }
+  tokens.push(...parser.end());
+  return tokens;
 }
 
 /** The first token below DEPTH_MAX; with a stack of our own, because the depth is what is in doubt. */

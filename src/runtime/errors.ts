@@ -28,13 +28,13 @@ export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
  * An error of the world; `code` is stable, `message` holds the values. They may come from anybody and end up on a
- * terminal, so control characters in it are escaped, all but line feeds.
+ * terminal, so control characters in it are escaped, all but line feeds, and lines are cut.
  */
 export class IlnpError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message.replace(CONTROL, escaped), options);
+    super(message.replace(CONTROL, escaped).replace(LONG_LINE, '$1...'), options);
     this.name = 'IlnpError';
     this.code = code;
   }
@@ -42,3 +42,5 @@ export class IlnpError extends Error {
 
 const CONTROL = /(?!\n)\p{Cc}/gu;
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+/** Reason: longer than any of ours, short enough to be read. */
+const LONG_LINE = /^(.{1000}).{4,}/gm;

@@ -85,8 +85,18 @@ describe('a broken notation', () => {
     expect(source.problems).toMatchObject([{ line: 10, expected: 'aliases that are known and few' }]);
   });
 
-  test.each(['[', '{ a: ', '- ', '? '])('thirty thousand times %j is refused, not a crash', (nest) => {
-    const source = readYaml(nest.repeat(30_000));
+  test.each(['*a', '!', '|'])('five thousand times %j is refused in few words', (text) => {
+    const [first] = readYaml(`site: ${text.repeat(5000)}`).problems;
+
+    expect(first?.got.length).toBeGreaterThan(20);
+    expect(first?.got.length).toBeLessThan(210);
+  });
+
+  test.each([
+    ...['[', '{ a: ', '- ', '? '].map((nest) => [nest, '']),
+    ...['- ', '? ', ': ', '? - '].flatMap((nest) => ['\na: 1', '}', ' a\n- b'].map((end) => [nest, end])),
+  ])('thirty thousand times %j, then %j, is refused, not a crash', (nest, end) => {
+    const source = readYaml(nest!.repeat(30_000) + end);
 
     expect(source).toMatchObject({
       readable: false,

@@ -42,7 +42,7 @@ function mutatedOnce(
   const copy = octets.slice();
   if (octets.length === 0) return one(random, samples).slice();
   const inside = Math.min(at, octets.length - 1);
-  switch (random.below(13)) {
+  switch (random.below(14)) {
     case 0:
       copy[inside]! ^= 1 << random.below(8);
       return copy;
@@ -90,6 +90,12 @@ function mutatedOnce(
         at,
         Uint8Array.from({ length: 1 + random.below(8) }, () => random.below(256)),
       );
+    case 11: {
+      // a word so often that what is not linear, or repeats it in a message, shows
+      const word = words.length > 0 ? one(random, words) : octets.subarray(inside, inside + 1 + random.below(4));
+      const times = random.below(8) === 0 ? 4000 : 20;
+      return inserted(octets, at, joined(...Array.from({ length: 1 + random.below(times) }, () => word)));
+    }
     default:
       if (words.length === 0) return inserted(octets, at, Uint8Array.of(one(random, INTERESTING)));
       return inserted(octets, at, one(random, words));
