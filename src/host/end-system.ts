@@ -59,8 +59,8 @@ export class EndSystem {
     try {
       this.#path.open(this.config); // first: whoever has the TUN owns the set-up
       if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
-      await this.#path.start(this.config);
       const mtu = Math.min(...this.config.interfaces.map((i) => readMtu(i.interface)));
+      await this.#path.start(this.config, mtu);
       const commands = this.#network.up(mtu);
       this.#look();
       this.#watch.start();
@@ -75,7 +75,7 @@ export class EndSystem {
     this.#stopping = true;
     this.#watch.stop();
     this.#network.down();
-    await this.#path.close();
+    if (await this.#path.close()) this.#network.removeTun();
   }
 
   /** Takes over what the kernel has now: first the kernel's side, so that an update told to others is true already. */

@@ -16,6 +16,8 @@ export interface WorkerStart {
   readonly nid0: number;
   readonly nid1: number;
   readonly stable: { readonly l0: number; readonly l1: number; readonly sum: number };
+  /** The smallest of the links. */
+  readonly mtu: number;
   readonly limits: { readonly strangers: number; readonly known: number };
   readonly seed: readonly [number, number];
   readonly hosts: readonly KnownHost[];

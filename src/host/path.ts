@@ -41,8 +41,8 @@ export class Path {
     this.#wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
   }
 
-  /** Resolves when the worker is ready for packets. */
-  start(config: ShimConfig): Promise<void> {
+  /** Resolves when the worker is ready for packets. `mtu`: the smallest of the links. */
+  start(config: ShimConfig, mtu: number): Promise<void> {
     const seed = (): number => randomInt(0, 2 ** 32);
     const workerData: WorkerStart = {
       tun: this.#tun!,
@@ -51,6 +51,7 @@ export class Path {
       nid0: native32(config.nid.hi) | 0,
       nid1: native32(config.nid.lo) | 0,
       stable: locatorOf(config.stable),
+      mtu,
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
       seed: [seed(), seed()],
       hosts: config.hosts.map(({ nid, locators }) => ({
@@ -104,18 +105,20 @@ export class Path {
     return namedCounters(new Float64Array(this.#counters));
   }
 
-  /** Stops the worker and lets go of the TUN, which vanishes. */
-  async close(): Promise<void> {
+  /** Stops the worker and lets go of the TUN, which vanishes; false when there was none (any more). */
+  async close(): Promise<boolean> {
     clearTimeout(this.#tick);
     this.#send({ kind: 'stop' });
     this.#stopping = true;
     await this.#ended;
     for (const resolve of this.#asked.values()) resolve([]);
     this.#asked.clear();
+    const had = this.#tun !== null;
     if (this.#tun !== null) closeSync(this.#tun.fd);
     if (this.#wakeFd >= 0) closeSync(this.#wakeFd);
     this.#tun = null;
     this.#wakeFd = -1;
+    return had;
   }
 
   #heard(message: Exclude<FromWorker, { kind: 'ready' }>): void {

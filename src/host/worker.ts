@@ -29,6 +29,7 @@ const node = new Node({
   nid0: start.nid0,
   nid1: start.nid1,
   stable: start.stable,
+  mtu: start.mtu,
   ilcc: new Ilcc(start.limits, start.seed),
   counters: new Float64Array(start.counters),
   random: (count) => randomBytes(count),

@@ -58,7 +58,9 @@ export class HostNetwork {
   up(mtu: number): string[] {
     this.#fixed = hostSteps(this.#identity, mtu);
     const wanted = this.#wantedSettings();
-    this.#settings = wanted.map(({ path, before }) => ({ path, before }));
+    // those of the TUN go with it
+    const lasting = wanted.filter(({ path }) => !path.includes(`/${this.#identity.tun}/`));
+    this.#settings = lasting.map(({ path, before }) => ({ path, before }));
     this.#write();
     try {
       for (const { path, value } of wanted) if (!path.endsWith('/all/forwarding')) write(path, value);
@@ -105,6 +107,11 @@ export class HostNetwork {
     this.#fixed = [];
     this.#moving = [];
     this.#settings = [];
+  }
+
+  /** Removes a TUN that a ring in the kernel still holds for some milliseconds after its process let go. */
+  removeTun(): void {
+    ipBatch([['link', 'del', 'dev', this.#identity.tun]], { force: true });
   }
 
   /** Forwarding between TUN and links; neighbours answered for at once; router advertisements still heard. */

@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly nid1: number;
   /** The Locator under which programs on this node know it. */
   readonly stable: Locator;
+  /** MTU of the links: a packet that the nonce would make longer goes without. */
+  readonly mtu: number;
   readonly ilcc: Ilcc;
   readonly counters?: Float64Array;
   /** So many octets from a cryptographic generator (RFC 6744 section 2). */
@@ -33,6 +35,7 @@ export class Node {
   readonly nid0: number;
   readonly nid1: number;
   readonly stable: Locator;
+  readonly mtu: number;
   readonly ilcc: Ilcc;
   readonly counters: Float64Array;
   readonly random: (octets: number) => Uint8Array;
@@ -45,6 +48,7 @@ export class Node {
     this.nid0 = options.nid0;
     this.nid1 = options.nid1;
     this.stable = options.stable;
+    this.mtu = options.mtu;
     this.ilcc = options.ilcc;
     this.counters = options.counters ?? new Float64Array(COUNTERS);
     this.random = options.random;

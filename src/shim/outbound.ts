@@ -59,7 +59,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
     c.challenge = (u32(b, at + TCP_SEQUENCE) + 1) >>> 0;
   c.sentAt = now;
   if (c.remoteNonce === null && c.askedAt === 0) c.askedAt = now;
-  const isSent = putNonce(batch, i, c, upper, at);
+  const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - NONCE_OCTETS, c.nonceOctetsMax));
   node.counters[isSent ? COUNT_NONCES_OUT : COUNT_WITHOUT_NONCE]!++;
   return verdicts.ILNP;
 }
@@ -83,10 +83,17 @@ function correspondent(node: Node, word: Int32Array, w: number, now: number): Co
 }
 
 /** Fragments go without: their offsets count what is behind the Fragment header. So does what is signed or too long. */
-function putNonce(batch: PacketBatch, i: number, c: Correspondent, upper: number, at: number): boolean {
+function putNonce(
+  batch: PacketBatch,
+  i: number,
+  c: Correspondent,
+  upper: number,
+  at: number,
+  longest: number,
+): boolean {
   const o = batch.offset[i]!;
   if (chain.isFragment(upper) || chain.hasNonce(upper)) return false;
-  if (segmentOctets(batch, o, batch.length[i]!, upper, at) > c.nonceOctetsMax) return false;
+  if (segmentOctets(batch, o, batch.length[i]!, upper, at) > longest) return false;
   if (chain.offsetOf(upper) === ipv6.HEADER_LENGTH) return insertNonce(batch, i, c.localNonce);
   const longer = options.insertNonce(batch.bytes.slice(o, o + batch.length[i]!), c.localNonce);
   if (longer === null || longer.length !== batch.length[i]! + NONCE_OCTETS) return false;

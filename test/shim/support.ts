@@ -32,6 +32,7 @@ export function endSystem(stable: string, locators: readonly string[], limits = 
     nid0: native32(ilv.nid.hi) | 0,
     nid1: native32(ilv.nid.lo) | 0,
     stable: locatorOf(ilv.l64),
+    mtu: 1500,
     ilcc: new Ilcc(limits, [1, 2]),
     random: (octets) => new Uint8Array(octets).fill(0xa0 + ((ilv.nid.lo + drawn++) & 0x5f)),
     emit: (packet) => void sent.push(packet),

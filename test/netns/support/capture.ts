@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command, succeed } from './command.ts';
-import type { Lab } from './lab.ts';
+import type { Namespaces } from './lab.ts';
 import { until } from './wait.ts';
 
 /** Reason: a case that captures a transfer by mistake must not fill the disk. */
@@ -23,7 +23,7 @@ export class Capture {
   }
 
   /** Starts to capture on a device; resolves when tcpdump listens. `filter` is in its own language. */
-  static async start(lab: Lab, node: string, device: string, filter = 'ip6'): Promise<Capture> {
+  static async start(lab: Namespaces, node: string, device: string, filter = 'ip6'): Promise<Capture> {
     const directory = await mkdtemp(join(tmpdir(), 'ilnp-capture-'));
     const file = join(directory, 'capture.pcap');
     const args = [

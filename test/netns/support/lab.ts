@@ -17,6 +17,11 @@ const ENV = { ...process.env, LAB: NAME };
 /** One snapshot of a border's counters by name. */
 export type Counters = Readonly<Record<string, number>>;
 
+/** Whatever has nodes in namespaces. */
+export interface Namespaces {
+  namespace(node: string): string;
+}
+
 export class Lab {
   readonly directory = `/run/ilnp-lab/${NAME}`;
 

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
-import type { Lab } from './lab.ts';
+import type { Namespaces } from './lab.ts';
 import { until } from './wait.ts';
 
 const PROBES = fileURLToPath(new URL('../probes/', import.meta.url));
@@ -125,7 +125,7 @@ export class Probe<Result> {
 
 /** Starts a probe program in the namespace of `node`. */
 export function startProbe<Kind extends keyof Results>(
-  lab: Lab,
+  lab: Namespaces,
   node: string,
   kind: Kind,
   ...args: string[]
@@ -158,7 +158,7 @@ let nextPort = 7000;
 
 /** Opens a session between two nodes and resolves when it is established at the connecting end. */
 export async function openSession<Kind extends keyof Results>(
-  lab: Lab,
+  lab: Namespaces,
   kind: Kind,
   ends: Ends,
   args: { listener?: readonly string[]; connector?: readonly string[] } = {},
