@@ -8,7 +8,7 @@ import type { forward } from '../../src/sbr/forward.ts';
 import { VNET_LENGTH } from '../../src/wire/virtio-net.ts';
 import { BorderCheck, type CheckOptions, Stores, WAYS, type Way } from './border-check.ts';
 import { BORDER_NAMES, borderOf } from './borders.ts';
-import { type CorpusFile, type CorpusPacket, keep, packetCorpus } from './corpus.ts';
+import { type CorpusFile, type CorpusPacket, isNamed, keep, packetCorpus } from './corpus.ts';
 import { Finding } from './finding.ts';
 import { PacketMutator } from './packet-mutator.ts';
 
@@ -55,7 +55,9 @@ const settingOf = (random: SeededRandom): Setting => ({
 });
 
 function attack(seed: number, path?: Path, record?: (batch: Batch) => void): BorderCheck {
-  corpus ??= packetCorpus().flatMap((file) => file.entries);
+  corpus ??= packetCorpus()
+    .filter(isNamed)
+    .flatMap((file) => file.entries);
   const random = new SeededRandom(seed);
   const setting = settingOf(random);
   const stores = random.below(32) === 0 ? largeStores() : usualStores();
@@ -163,7 +165,7 @@ export function smallestRound(seed: number, finding: Finding, path?: Path) {
 
 /** Writes it to the corpus; returns the file. */
 export const keepBorderRound = (seed: number, finding: Finding, again: string): string =>
-  keep('border', `found-${seed}`, [finding.message, again], smallestRound(seed, finding));
+  keep('border', seed, [finding.message, again], smallestRound(seed, finding));
 
 /** Fewer and shorter packets that fail as well; all of them when they do so only in their batches. */
 function smallest(setting: Setting, batches: readonly Batch[], index: number, path?: Path): readonly CorpusPacket[] {

@@ -19,6 +19,8 @@ export interface CorpusPacket {
   readonly octets: Uint8Array;
 }
 
+const FOUND = 'found-';
+
 export interface CorpusFile<T> {
   readonly name: string;
   /** What follows the `@`, null without one. */
@@ -71,19 +73,22 @@ function read<T>(folder: string, entryOf: (line: string) => T): CorpusFile<T>[] 
     });
 }
 
+/** What nobody has looked at and named yet is played again, but not mutated: else it would change what a seed means. */
+export const isNamed = ({ name }: { readonly name: string }): boolean => !name.startsWith(FOUND);
+
 export const packetCorpus = (): CorpusFile<CorpusPacket>[] => read('border', packetOf);
 
 /** Inputs of the parser `name`. */
 export const octetCorpus = (name: string): CorpusFile<Uint8Array>[] => read(name, octetsOf);
 
-/** Writes a finding beside the others; returns its path. */
+/** Writes the finding of a round beside the others; returns its path. */
 export function keep(
   folder: string,
-  name: string,
+  seed: number,
   remarks: readonly string[],
   inputs: readonly Uint8Array[] | { readonly directive: string; readonly packets: readonly CorpusPacket[] },
 ): string {
-  const path = join(corpusFolder(), folder, `${name}.hex`);
+  const path = join(corpusFolder(), folder, `${FOUND}${seed}.hex`);
   mkdirSync(dirname(path), { recursive: true });
   const body = 'packets' in inputs ? [`@ ${inputs.directive}`, ...inputs.packets.map(lineOf)] : inputs.map(hexOf);
   writeFileSync(path, [...remarks.map((remark) => `# ${remark}`), ...body, ''].join('\n'));

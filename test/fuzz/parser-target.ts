@@ -1,6 +1,6 @@
 /** Parsers under attack: rounds of mutated samples, everything from the round's seed. */
 import { SeededRandom } from '../../native-free/random.ts';
-import { keep } from './corpus.ts';
+import { isNamed, keep, octetCorpus } from './corpus.ts';
 import { Finding, oneLine } from './finding.ts';
 import { mutated, smallestOctets } from './octet-mutator.ts';
 import type { Parser } from './parsers.ts';
@@ -38,7 +38,8 @@ export function tryParser(parser: Parser, octets: Uint8Array): void {
 /** Plays the round of `seed`; returns how many inputs it had. Throws a Finding. */
 export function parserRound(parser: Parser, seed: number): number {
   const random = new SeededRandom(`${parser.name}/${seed}`);
-  const samples = parser.samples();
+  const named = octetCorpus(parser.name).filter(isNamed);
+  const samples = [...parser.samples(), ...named.flatMap((file) => file.entries)];
   const words = (parser.words ?? []).map((word) => new TextEncoder().encode(word));
   for (let k = 0; k < parser.inputs; k++) {
     const octets = mutated(random, samples, words);
@@ -60,7 +61,7 @@ export function keepParserRound(parser: Parser, seed: number, finding: Finding, 
   const deadline = performance.now() + MINIMISING_MS;
   const fails = (octets: Uint8Array): boolean => kind !== null && kindOf(wrong(parser, octets)) === kind;
   const octets = smallestOctets(finding.octets, fails, deadline);
-  return keep(parser.name, `found-${seed}`, [finding.message.replaceAll('\n', ' '), again], [octets]);
+  return keep(parser.name, seed, [finding.message.replaceAll('\n', ' '), again], [octets]);
 }
 
 /** Findings of one kind have one cause, most likely. */

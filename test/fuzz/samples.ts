@@ -3,11 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MemorySink } from '../../native-free/capture/octet-sink.ts';
 import { PcapngWriter } from '../../native-free/capture/pcapng-writer.ts';
-import { corpusFolder, packetCorpus } from './corpus.ts';
+import { corpusFolder, isNamed, packetCorpus } from './corpus.ts';
 
 let packets: readonly Uint8Array[] | undefined;
 export const packetSamples = (): readonly Uint8Array[] =>
-  (packets ??= packetCorpus().flatMap((file) => file.entries.map((entry) => entry.octets)));
+  (packets ??= packetCorpus()
+    .filter(isNamed)
+    .flatMap((file) => file.entries.map((entry) => entry.octets)));
 
 let captures: readonly Uint8Array[] | undefined;
 export function captureSamples(): readonly Uint8Array[] {
