@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { ShimConfig } from '../config/load-shim.ts';
 import { EndSystem } from '../host/end-system.ts';
+import type { LocatorReply } from '../host/messages.ts';
 import { noParams, readParams } from '../runtime/control-methods.ts';
 import { ControlSocket } from '../runtime/control-socket.ts';
 import { formatIlv, formatL64, formatNid } from '../wire/text.ts';
@@ -46,7 +47,7 @@ export async function runShim(config: ShimConfig, options: { runFolder: string; 
   }
 }
 
-const shownLocators = (system: EndSystem) =>
+const shownLocators = (system: EndSystem): LocatorReply[] =>
   system.locators.map((l) => ({
     locator: formatL64(l.l64),
     interface: l.interface,

@@ -1,5 +1,6 @@
-/** `ilnp show bindings|counters|config|peers`: what a running border knows. */
+/** `ilnp show bindings|counters|config|peers|sessions|locators`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
+import type { LocatorReply, SessionReply } from '../host/messages.ts';
 import { ControlClient } from '../runtime/control-client.ts';
 import type { BindingReply, BindingsPage, CountersReply, PeerReply } from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
@@ -9,14 +10,21 @@ interface ShowOptions extends SocketOptions {
   readonly json?: boolean;
 }
 
-const SHOW = { bindings: showBindings, counters: showCounters, config: showConfig, peers: showPeers } as const;
+const SHOW = {
+  bindings: showBindings,
+  counters: showCounters,
+  config: showConfig,
+  peers: showPeers,
+  sessions: showSessions,
+  locators: showLocators,
+} as const;
 
 /** Adds the sub-command to the program. */
 export function registerShow(program: Command, out: Output = standardOutput): void {
   withSocket(
     program
       .command('show')
-      .description('show what a running border router knows')
+      .description('show what a running border router or end system knows')
       .addArgument(new Argument('<what>').choices(Object.keys(SHOW)))
       .option('--json', 'say it as JSON'),
   ).action(async (what: keyof typeof SHOW, options: ShowOptions) => {
@@ -91,4 +99,24 @@ async function showPeers(client: ControlClient, out: Output, json: boolean): Pro
     problem ?? '-',
   ]);
   await out.write(columns(['SITE', 'CONTROL', 'CONNECTED', 'INCOMING', 'PROBLEM'], rows));
+}
+
+async function showSessions(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const sessions = (await client.call('sessions')) as readonly SessionReply[];
+  if (json) return out.write(`${JSON.stringify(sessions)}\n`);
+  const rows = sessions.map((s) => [
+    s.nid,
+    s.view ?? '-',
+    s.plain ? 'plain' : s.proved ? 'ilnp' : s.heardMs === null ? 'not heard' : 'unproved',
+    s.heardMs ?? '-',
+    s.locators.map((l) => `${l.locator},${l.preference} ${l.state}`).join('; '),
+  ]);
+  await out.write(columns(['NID', 'KNOWN AS', 'SPEAKS', 'HEARD MS AGO', 'LOCATORS'], rows));
+}
+
+async function showLocators(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const locators = (await client.call('locators')) as readonly LocatorReply[];
+  if (json) return out.write(`${JSON.stringify(locators)}\n`);
+  const rows = locators.map((l) => [l.locator, l.interface, l.gateway ?? '-', l.preference, l.lifetime]);
+  await out.write(columns(['LOCATOR', 'INTERFACE', 'ROUTER', 'PREFERENCE', 'LIFETIME'], rows));
 }

@@ -52,3 +52,14 @@ export type FromWorker =
   /** Wants a tick in so many milliseconds. */
   | { readonly kind: 'due'; readonly ms: number }
   | { readonly kind: 'sessions'; readonly id: number; readonly sessions: readonly SessionReply[] };
+
+/** A Locator of this node, as scripts see it. */
+export interface LocatorReply {
+  readonly locator: string;
+  readonly interface: string;
+  readonly gateway: string | null;
+  /** Lower is preferred. */
+  readonly preference: number;
+  /** Seconds. */
+  readonly lifetime: number;
+}

@@ -80,12 +80,12 @@ export class ShimLab {
   }
 
   /** What a Router Advertisement of the site would make of the host's interface, and of no other site. */
-  async configure(host: HostName, site: SiteNumber, name = 'eth0'): Promise<void> {
+  async configure(host: HostName, site: SiteNumber, name = 'eth0', metric = 1024): Promise<void> {
     await this.ip(
       host,
       `addr flush dev ${name} scope global`,
       `addr add 2001:db8:${site}::${host}00/64 dev ${name}`,
-      `route replace default via fe80::${site} dev ${name}`,
+      `route replace default via fe80::${site} dev ${name} metric ${metric}`,
     );
   }
 
@@ -102,7 +102,7 @@ export class ShimLab {
   }
 
   /** Starts the shim of a host, which knows the others where they are now; resolves when it is ready. */
-  async start(host: HostName, options: { hosts?: string; config?: string } = {}): Promise<void> {
+  async start(host: HostName, options: { hosts?: string; interfaces?: readonly string[] } = {}): Promise<void> {
     const file = `${this.directory}/${host}.yaml`;
     writeFileSync(`${this.directory}/${host}.hosts`, options.hosts ?? '');
     writeFileSync(
@@ -111,10 +111,9 @@ export class ShimLab {
         `node: ${host}`,
         `nid: 0:0:0:${host}1`,
         `stable: "fd00:${host}::/64"`,
-        'interfaces: [{ interface: eth0 }]',
+        `interfaces: [${(options.interfaces ?? ['eth0']).map((name) => `{ interface: ${name} }`).join(', ')}]`,
         `hosts: ${host}.hosts`,
         `control: { socket: ${host}.sock }`,
-        options.config ?? '',
       ].join('\n'),
     );
     const log = `${this.directory}/${host}.log`;
@@ -130,13 +129,17 @@ export class ShimLab {
   }
 
   /** SIGTERM; its exit code, or null when it did not run. */
-  async stop(host: HostName): Promise<number | null> {
+  async stop(host: HostName, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#shims.get(host);
     if (child === undefined) return null;
     this.#shims.delete(host);
-    child.kill('SIGTERM');
+    child.kill(signal);
     await until(`the shim of ${host} to end`, () => child.exitCode !== null || child.signalCode !== null);
     return child.exitCode;
+  }
+
+  async kill(host: HostName): Promise<void> {
+    await this.stop(host, 'SIGKILL');
   }
 
   async show<T>(host: HostName, what: string): Promise<T> {

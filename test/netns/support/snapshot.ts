@@ -13,7 +13,7 @@ const VIEWS: readonly (readonly string[])[] = [
 ];
 
 /** A snapshot of the namespace of `node`: the views' outputs one after the other. */
-export async function snapshot(lab: Lab, node: string): Promise<string> {
+export async function snapshot(lab: Pick<Lab, 'run'>, node: string): Promise<string> {
   const parts: string[] = [];
   for (const view of VIEWS) {
     const { stdout } = await lab.run(node, ...view);
@@ -26,7 +26,12 @@ export async function snapshot(lab: Lab, node: string): Promise<string> {
  * The namespace looks again as it did, in whatever order the kernel lists what was made anew. Reason for the second of
  * patience: the kernel tears down an io_uring, which holds the TUN, some milliseconds after its process has ended.
  */
-export async function expectAsBefore(lab: Lab, node: string, before: string, timeout = 1000): Promise<void> {
+export async function expectAsBefore(
+  lab: Pick<Lab, 'run'>,
+  node: string,
+  before: string,
+  timeout = 1000,
+): Promise<void> {
   const sorted = (text: string) => text.split('\n').sort();
   await expect.poll(async () => sorted(await snapshot(lab, node)), { timeout, interval: 50 }).toEqual(sorted(before));
 }

@@ -1,0 +1,244 @@
+/**
+ * Unmodified programs on two end systems behind plain routers: sessions with nonces, judged by tshark, that live through
+ * changes of site; plain IPv6 with everybody else; offload; Path MTU; and nothing left behind.
+ */
+import { afterEach, describe, expect, test } from 'vitest';
+import { Capture } from './support/capture.ts';
+import { openSession } from './support/probe.ts';
+import { expectIntact, expectNoLoss, expectSameOctets } from './support/sessions.ts';
+import { at, CN, type HostName, shimLabForThisFile, stable } from './support/shim-lab.ts';
+import { expectAsBefore, snapshot } from './support/snapshot.ts';
+import { until } from './support/wait.ts';
+
+const lab = shimLabForThisFile();
+const KNOWS_B = '0+0+0+b1  bob  2001-db8-2-0\n';
+const SEND = 'test/netns/probes/send.py';
+const NONCE = 'ipv6.opt.type == 0x8b';
+const VERIFY = ['-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE'];
+const BAD =
+  '(tcp.checksum.status == 0 && tcp.checksum != 0xffff) || udp.checksum.status == 0 || icmpv6.checksum.status == 0';
+
+type Counters = Readonly<Record<string, number>>;
+const counters = (host: HostName): Promise<Counters> => lab.show<Counters>(host, 'counters');
+const drops = async (host: HostName): Promise<[string, number][]> =>
+  Object.entries(await counters(host)).filter(([name, value]) => name.startsWith('drop_') && value > 0);
+
+async function startBoth(): Promise<void> {
+  await lab.start('a', { hosts: KNOWS_B });
+  await lab.start('b');
+}
+
+afterEach(async () => {
+  await lab.stop('a');
+  await lab.stop('b');
+  await lab.move('a', 1);
+  await lab.move('b', 2);
+});
+
+describe('two end systems', () => {
+  test('every packet of a session has one nonce, one per direction, and a right checksum', async () => {
+    await startBoth();
+    for (const host of ['a', 'b']) await lab.exec(host, 'ethtool', '-K', 'eth0', 'tx', 'off');
+    const capture = await Capture.start(lab, 'core', 's1', 'ip6 and not icmp6');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    const [here, there] = [await session.connector.said('established'), await session.listener.said('established')];
+    await session.connector.receives(100);
+    expectIntact(await session.end());
+    await capture.stop();
+
+    expect({ local: here.local, remote: here.remote }).toEqual({ local: stable('a'), remote: at('b', 2) });
+    expect({ local: there.local, remote: there.remote }).toEqual({ local: stable('b'), remote: at('a', 1) });
+    const seen = await capture.fields('tcp', ['ipv6.src', 'ipv6.dst', 'ipv6.opt.type', 'ipv6.opt.ilnp_nonce']);
+    const bad = await capture.fields(BAD, ['frame.number'], VERIFY);
+    await capture.remove();
+    expect(seen.length).toBeGreaterThan(100);
+    expect(new Set(seen.map(([, , option]) => option))).toEqual(new Set(['0x8b']));
+    expect(new Set(seen.map(([src, dst]) => `${src} ${dst}`))).toEqual(
+      new Set([`${at('a', 1)} ${at('b', 2)}`, `${at('b', 2)} ${at('a', 1)}`]),
+    );
+    const nonces = [...new Set(seen.map(([src, , , nonce]) => `${src} ${nonce}`))];
+    expect(nonces).toHaveLength(2); // one per direction, the same all the time
+    expect(bad).toEqual([]);
+    expect([...(await drops('a')), ...(await drops('b'))]).toEqual([]);
+  });
+
+  test('a session lives through a change of site of one end, then of the other; each tells the other and is acknowledged', async () => {
+    await startBoth();
+    const capture = await Capture.start(lab, 'core', 'any', 'ip6');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await lab.move('a', 3);
+    await session.connector.receives(100);
+    await lab.move('b', 1);
+    await session.connector.receives(100);
+    await session.listener.receives(100);
+    expectIntact(await session.end());
+    await until('both acknowledgements', async () => {
+      const [a, b] = [await counters('a'), await counters('b')];
+      return a.updates_acknowledged === 1 && b.updates_acknowledged === 1;
+    });
+    await capture.stop();
+
+    const updates = await capture.fields(`icmpv6.type == 156 && ${NONCE}`, ['ipv6.src', 'ipv6.dst']);
+    const without = await capture.fields(`icmpv6.type == 156 && !(${NONCE})`, ['frame.number']);
+    await capture.remove();
+    const ways = new Set(updates.map(([src, dst]) => `${src} ${dst}`));
+    expect(ways).toContain(`${at('a', 3)} ${at('b', 2)}`);
+    expect(ways).toContain(`${at('b', 2)} ${at('a', 3)}`);
+    expect(ways).toContain(`${at('b', 1)} ${at('a', 3)}`);
+    expect(ways).toContain(`${at('a', 3)} ${at('b', 1)}`);
+    expect(without).toEqual([]);
+  });
+
+  test('super-packets stay whole with a nonce in them', async () => {
+    await startBoth();
+    const size = ['--send', '60000001'];
+    const bulk = await openSession(
+      lab,
+      'bulk',
+      { listener: 'b', connector: 'a', to: at('b', 2) },
+      { listener: size, connector: size },
+    );
+    expectSameOctets({ connector: await bulk.connector.result(60_000), listener: await bulk.listener.result(60_000) });
+
+    const { packets_out: packets, nonces_sent: nonces, ilnp_without_nonce: without } = await counters('a');
+    expect(nonces).toBe(packets);
+    expect(without).toBe(0);
+    expect(60_000_001 / packets!).toBeGreaterThan(1400);
+    expect(await drops('a')).toEqual([]);
+  });
+});
+
+describe('somebody without ILNP', () => {
+  test('gets plain IPv6, in both directions of opening', async () => {
+    await lab.start('a');
+    const capture = await Capture.start(lab, 'cn', 'eth0');
+    const outward = await openSession(lab, 'records', { listener: 'cn', connector: 'a', to: CN });
+    const inward = await openSession(lab, 'records', { listener: 'a', connector: 'cn', to: at('a', 1) });
+    await outward.connector.receives(50);
+    await inward.connector.receives(50);
+    expectIntact(await outward.end());
+    expectIntact(await inward.end());
+    await capture.stop();
+
+    const seen = await capture.fields('tcp', ['ipv6.nxt']);
+    await capture.remove();
+    expect(seen.length).toBeGreaterThan(100);
+    expect(new Set(seen.flat())).toEqual(new Set(['6']));
+  });
+
+  test('is found out by its Parameter Problem: the same attempt to connect succeeds without', async () => {
+    await lab.start('a', { hosts: '0+0+0+c0  2001-db8-c-0\n' });
+    const session = await openSession(lab, 'records', { listener: 'cn', connector: 'a', to: CN });
+    await session.connector.receives(20);
+    expectIntact(await session.end());
+
+    expect(await counters('a')).toMatchObject({ nonces_sent: 1, fallbacks: 1 });
+  });
+
+  test('who says a Locator is that of a correspondent, without its nonce, is not heard', async () => {
+    await startBoth();
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(20);
+    const forged = `IPv6(src="2001:db8:c::b1", dst="${at('a', 1)}")/UDP(sport=5, dport=6)/b"forged"`;
+    const update = `IPv6(src="2001:db8:c::b1", dst="${at('a', 1)}")/ICMPv6Unknown(type=156, code=0, msgbody=b"\\x01\\x01\\0\\0"+b"\\x20"*12)`;
+    await lab.exec('cn', '/usr/bin/python3', SEND, forged, update);
+    await until('both drops', async () => (await drops('a')).length === 2);
+    await session.connector.receives(20);
+    expectIntact(await session.end());
+
+    expect(await drops('a')).toEqual([
+      ['drop_unknown_locator', 1],
+      ['drop_forged_update', 1],
+    ]);
+  });
+});
+
+describe('on a path narrower than its ends', () => {
+  test.each([1400, 1280])('of %i octets a Packet Too Big reaches the program, and TCP goes through', async (mtu) => {
+    await lab.ip('core', `link set dev s2 mtu ${mtu}`);
+    await lab.ip('r2', `link set dev up0 mtu ${mtu}`);
+    try {
+      await startBoth();
+      const said = await lab.exec(
+        'a',
+        '/usr/bin/python3',
+        'test/netns/probes/dont_fragment.py',
+        at('b', 2),
+        '9',
+        '1390',
+      );
+      expect(Number(said)).toBe(Math.max(1280, mtu - 8));
+      const size = ['--send', '3000001'];
+      const args = { listener: size, connector: size };
+      const bulk = await openSession(lab, 'bulk', { listener: 'b', connector: 'a', to: at('b', 2) }, args);
+      expectSameOctets({
+        connector: await bulk.connector.result(30_000),
+        listener: await bulk.listener.result(30_000),
+      });
+    } finally {
+      await lab.ip('core', 'link set dev s2 mtu 1500');
+      await lab.ip('r2', 'link set dev up0 mtu 1500');
+    }
+  });
+});
+
+describe('two interfaces', () => {
+  test('UDP loses nothing and is not overtaken while a host goes over to the other one, make before break', async () => {
+    await lab.plug('a', 3, 'eth1');
+    await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth0', 'eth1'] });
+    await lab.start('b');
+    const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(200);
+    await lab.configure('a', 3, 'eth1', 20);
+    await until('two Locators', async () => (await lab.show<unknown[]>('a', 'locators')).length === 2);
+    await session.connector.receives(200);
+    await lab.ip('a', 'addr change 2001:db8:1::a00/64 dev eth0 preferred_lft 0'); // deprecated: still usable
+    await until('the other one first', async () => {
+      const [first] = await lab.show<{ locator: string }[]>('a', 'locators');
+      return first?.locator === '2001:db8:3::/64';
+    });
+    await session.connector.receives(200);
+    await lab.ip('a', 'addr flush dev eth0 scope global');
+    await session.connector.receives(200);
+
+    expectNoLoss(await session.end());
+    const [peer] = await lab.show<{ locators: { locator: string; state: string }[] }[]>('b', 'sessions');
+    expect(peer?.locators).toEqual([{ locator: '2001:db8:3::/64', preference: 10, state: 'active' }]);
+  });
+});
+
+describe('the node', () => {
+  test('is as it was after SIGTERM', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.start('a', { hosts: KNOWS_B });
+    expect(await snapshot(lab, 'a')).not.toBe(before);
+
+    expect(await lab.stop('a')).toBe(0);
+    await expectAsBefore(lab, 'a', before);
+  });
+
+  test('is as it was when the shim was killed and the next one has ended', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.kill('a');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.stop('a');
+
+    await expectAsBefore(lab, 'a', before);
+  });
+
+  test('speaks with its own addresses as before', async () => {
+    await lab.start('a');
+    const session = await openSession(lab, 'records', {
+      listener: 'cn',
+      connector: 'a',
+      to: CN,
+      from: '2001:db8:1::a00',
+    });
+    await session.connector.receives(20);
+    expectIntact(await session.end());
+
+    expect(await counters('a')).toMatchObject({ packets_out: 0, packets_in: 0 });
+  });
+});
