@@ -1,0 +1,108 @@
+/** Locator Updates under way: repeated with back-off, given up, superseded, matched by their list, paced. */
+import { describe, expect, test } from 'vitest';
+import { acknowledgementOf, readLocatorUpdate } from '../../src/wire/locator-update.ts';
+import { insertNonce } from '../../src/wire/nonce-option.ts';
+import { addressesOf, full, udp6 } from '../support/packets.ts';
+import { type End, endSystem, know, move, STABLE_A } from './support.ts';
+
+const A = '2001:db8:1::a1';
+const B = '2001:db8:b::b1';
+const NONCE = Uint8Array.of(1, 2, 3, 4);
+const SECOND = 1e6;
+
+/** An end system with one active correspondent. */
+function talking(peer = B): End {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  know(a, peer);
+  a.pass(insertNonce(udp6({ src: peer, dst: A }), NONCE)!);
+  return a;
+}
+
+/** Calls `run` whenever it asks for it, until `until`; when something was sent. */
+function timesOf(a: End, until: number): number[] {
+  const times: number[] = [];
+  for (let now = a.shim.updates.next(0); now !== null && now < until; now = a.shim.updates.next(now)) {
+    const before = a.sent.length;
+    a.shim.updates.run(now);
+    for (let k = before; k < a.sent.length; k++) times.push(now / SECOND);
+  }
+  return times;
+}
+
+const listOf = (packet: Uint8Array): number[] => {
+  const update = readLocatorUpdate(packet, 0, 48, packet.length - 48);
+  if (typeof update === 'string') throw new Error(update);
+  return update.locators.map((l) => l.locator.hi * 2 ** 16 + (l.locator.lo >>> 16));
+};
+
+test('it is repeated after 1, 2, 4 ... seconds, seven times in all, then given up', () => {
+  const a = talking();
+  move(a, ['2001:db8:2::'], 0);
+  expect(a.sent).toHaveLength(1);
+
+  expect(timesOf(a, 1000 * SECOND)).toEqual([1, 3, 7, 15, 31, 63]);
+  expect(a.shim.updates.outstanding).toBe(0);
+  expect(a.shim.updates.next(1000 * SECOND)).toBeNull();
+});
+
+test('it names the whole set, comes from the preferred Locator, and a newer one takes its place', () => {
+  const a = talking();
+  move(a, ['2001:db8:2::', '2001:db8:1::'], 0);
+  move(a, ['2001:db8:3::'], 0);
+
+  expect(a.sent.map((packet) => addressesOf(packet).src)).toEqual([full('2001:db8:2::a1'), full('2001:db8:3::a1')]);
+  expect(a.sent.map((packet) => listOf(packet).length)).toEqual([2, 1]);
+  timesOf(a, 10 * SECOND);
+  expect(new Set(a.sent.slice(1).map((packet) => `${listOf(packet)}`)).size).toBe(1); // the newest, and only that
+});
+
+test('an acknowledgement of an older set is passed over, of the newest one ends it', () => {
+  const a = talking();
+  move(a, ['2001:db8:2::'], 0);
+  move(a, ['2001:db8:3::'], 0);
+  const [older, newest] = a.sent.map((packet) => acknowledgementOf(packet, NONCE)!);
+
+  expect(a.pass(older!)).toBe('taken');
+  expect(a.shim.updates.outstanding).toBe(1);
+  expect(a.pass(newest!)).toBe('taken');
+  expect(a.shim.updates.outstanding).toBe(0);
+});
+
+test('the same set again is nothing to tell', () => {
+  const a = talking();
+  move(a, ['2001:db8:1::'], 0);
+  expect(a.sent).toEqual([]);
+});
+
+test('without any Locator nobody can be told; with the next one everybody is', () => {
+  const a = talking();
+  move(a, [], 0);
+  expect(a.sent).toEqual([]);
+  move(a, ['2001:db8:2::'], 0);
+  expect(a.sent).toHaveLength(1);
+});
+
+describe('who is told', () => {
+  test('nobody who has not sent a nonce, or was silent for ten minutes', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    know(a, B);
+    move(a, ['2001:db8:2::'], 0);
+    expect(a.sent).toEqual([]);
+
+    const late = talking();
+    move(late, ['2001:db8:2::'], 601 * SECOND);
+    expect(late.sent).toEqual([]);
+  });
+
+  test('many, a burst at a time', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::'], { strangers: 200, known: 4 });
+    for (let n = 1; n <= 150; n++) a.pass(insertNonce(udp6({ src: `2001:db8:b::${n}:1`, dst: A }), NONCE)!);
+    move(a, ['2001:db8:2::'], 0);
+    expect(a.sent).toHaveLength(64);
+
+    const times = timesOf(a, SECOND / 2);
+    expect(times).toHaveLength(86);
+    expect(new Set(times).size).toBe(2);
+    expect(new Set(a.sent.map((packet) => addressesOf(packet).dst)).size).toBe(150);
+  });
+});
