@@ -61,13 +61,21 @@ export class Border {
     return this.#path.io;
   }
 
-  /** Puts bindings where the record of moves says they went; before `start`. What is not configured is passed over. */
+  /**
+   * Puts bindings where the record of moves says they went; before `start`. What is not configured is kept in mind. A site
+   * that is not configured any more is still where they are, with their epoch: it may think so too, and come back.
+   */
   placeMoved(moved: Iterable<{ readonly nid: Nid; readonly at: string; readonly epoch: number }>): void {
     const sites = new Set([this.config.site, ...this.config.peers.map((p) => p.site)]);
     for (const { nid, at, epoch } of moved) {
       const binding = this.bindings.get(nid);
       if (binding === undefined) this.#strangers.set(formatNid(nid), { at, epoch });
-      else if (sites.has(at)) this.bindings.put({ ...binding, at, epoch });
+      else this.bindings.put({ ...binding, at, epoch });
+      if (binding !== undefined && !sites.has(at))
+        this.#log.warn(
+          { nid: formatNid(nid), at },
+          'it is at a site that is not configured: ilnp move --force brings it back',
+        );
     }
   }
 

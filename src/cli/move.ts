@@ -33,7 +33,7 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
 }
 
 function sentence({ nid, from, to, epoch, octets, microseconds }: MoveReply): string {
-  if (from === to && octets === 0) return `${nid} is at ${to} already (epoch ${epoch})`;
+  if (from === to) return `${nid} is at ${to} already (epoch ${epoch})`;
   const ms = (microseconds / 1000).toFixed(1);
   return `${nid} moved from ${from} to ${to} (epoch ${epoch}) in ${ms} ms with ${octets} octets of signalling`;
 }

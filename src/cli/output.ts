@@ -1,4 +1,5 @@
 /** Where sub-commands print. A reader that went away (`ilnp show bindings | head`) ends the output, not the program. */
+import { writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 
@@ -46,8 +47,20 @@ let opened: Output | undefined;
  * writing something else, 1 otherwise. Anything that is not an IlnpError is a fault of ours and shows where.
  */
 export function fail(error: unknown): never {
-  process.stderr.write(`${failure(error)}\n`);
+  writeAll(2, `${failure(error)}\n`);
   process.exit(error instanceof IlnpError && USAGE_CODES.has(error.code) ? 2 : 1);
+}
+
+/** Writes all of it before the program ends, also into a pipe that takes it slowly. */
+export function writeAll(fd: number, text: string): void {
+  for (let rest = Buffer.from(text); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return; // nobody reads any more
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
 }
 
 const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['E_USAGE', 'E_CONFIG']);

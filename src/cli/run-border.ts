@@ -141,9 +141,9 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
     const signal = await Promise.race([stopped.signal, failed]);
     log.info({ signal }, 'stopping');
   } finally {
-    stopped.close();
     failed.catch(() => {});
     for (const step of undo.reverse()) await step();
+    stopped.close(); // last: a second signal must not cut the clean-up short
   }
 }
 

@@ -23,6 +23,7 @@ export const DROP_QUOTE_UNKNOWN = 14;
 export const DROP_ERROR_RATE = 15;
 export const DROP_ASTRAY = 16;
 export const DROP_INSIDE_LOCATOR = 17;
+export const DROP_UNKNOWN_SITE = 18;
 
 /** Name and meaning of every verdict, index = verdict. */
 export const VERDICTS: readonly { readonly name: string; readonly meaning: string }[] = [
@@ -53,6 +54,7 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
   },
   { name: 'drop_astray', meaning: 'sent on between sites so often that it could not pay another time' },
   { name: 'drop_inside_locator', meaning: 'Locator Update that tells the world a Locator that only exists inside' },
+  { name: 'drop_unknown_site', meaning: 'the guest is at a site that is not in the configuration any more' },
 ];
 
 /** True for the verdicts whose packet is sent. */

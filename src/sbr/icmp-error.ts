@@ -18,6 +18,7 @@ import {
   DROP_QUOTE_UNKNOWN,
   DROP_SPOOFED_SOURCE,
   DROP_UNKNOWN_DESTINATION,
+  DROP_UNKNOWN_SITE,
   DROP_UNKNOWN_SOURCE,
 } from '../packet/verdict.ts';
 import { difference, fold, sum64, update } from '../wire/checksum.ts';
@@ -81,6 +82,7 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   if (c >= 0 && (role & (UPLINK | SITE_L64 | GUEST)) !== 0) {
     if ((role & UPLINK) !== 0 && (fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_UNKNOWN_DESTINATION;
     destinationRow = towards(batch, i, fib, c);
+    if (destinationRow < 0) return DROP_UNKNOWN_SITE;
     const straggles = port === SITE && batch.egress[i] === SITE && (role & UPLINK) === 0;
     if (straggles && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
   } else if ((role & SUBNET_OUTSIDE) !== 0) {

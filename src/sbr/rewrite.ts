@@ -3,21 +3,24 @@
  * change.
  */
 import { INSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
-import { DROP_OFFLOAD_HEADER, DROP_TRANSPORT_TRUNCATED, FORWARD } from '../packet/verdict.ts';
+import { DROP_OFFLOAD_HEADER, DROP_TRANSPORT_TRUNCATED, DROP_UNKNOWN_SITE, FORWARD } from '../packet/verdict.ts';
 import { difference, fold, sum64, update } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import { C_FLAGS, C_GUEST, C_SITE, COUNT_STRAGGLERS, type Fib, HERE, L_SUM } from './fib.ts';
 
-/** Row of the destination Locator that leads to a guest of class `c`, and the egress with it. */
+/** Row of the destination Locator that leads to a guest of class `c`, and the egress with it; NO_ROW when nothing does. */
 export function towards(batch: PacketBatch, i: number, fib: Fib, c: number): number {
   if ((fib.classes[c + C_FLAGS]! & HERE) !== 0) {
     batch.egress[i] = INSIDE;
     return fib.classes[c + C_GUEST]!;
   }
   batch.egress[i] = SITE;
-  return fib.classes[c + C_SITE]!;
+  return fib.classes[c + C_SITE]! || NO_ROW;
 }
+
+/** Instead of a row, for `rewrite`: the site of the guest is not in the configuration. */
+const NO_ROW = -1;
 
 /** Hops that being sent on from one site to another costs, so that two sites that disagree cannot play ball for long. */
 const STRAGGLER_HOPS = 16;
@@ -48,6 +51,7 @@ export function rewrite(
   sourceRow: number,
   destinationRow: number,
 ): number {
+  if (destinationRow < 0) return DROP_UNKNOWN_SITE;
   const word = batch.word;
   const locators = fib.locators;
   const w = batch.offset[i]! >>> 2;

@@ -55,6 +55,8 @@ export function isUnforwardable(b: Bytes, o: number): boolean {
   if (first === 0xff) return true; // multicast
   if (first === 0xfe) return (b[o + 1]! & 0xc0) === 0x80; // link-local
   if (first !== 0) return false;
-  for (let k = o + 1; k < o + 15; k++) if (b[k] !== 0) return false;
+  for (let k = o + 1; k < o + 10; k++) if (b[k] !== 0) return false;
+  if (b[o + 10] === 0xff && b[o + 11] === 0xff) return true; // IPv4-mapped: never on a wire (RFC 4291 section 2.5.5.2)
+  for (let k = o + 10; k < o + 15; k++) if (b[k] !== 0) return false;
   return b[o + 15]! <= 1; // unspecified, loopback
 }

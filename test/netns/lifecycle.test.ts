@@ -36,6 +36,19 @@ describe('nothing is left behind', () => {
     await expectNothingLeft();
   });
 
+  test.each([3, 10, 30])('after SIGINT, and another %i ms later', async (ms) => {
+    await lab.start(1);
+    const pid = await lab.pid(1);
+    process.kill(pid, 'SIGINT');
+    await pause(ms); // the moment is the case
+    process.kill(pid, 'SIGINT');
+    await until('the border to end', () => !existsSync(`/proc/${pid}/fd`));
+
+    await lab.stop(1);
+
+    await expectNothingLeft();
+  });
+
   test('after SIGTERM under load and with a VM away', async () => {
     await lab.start(1);
     await lab.move('a1', 'site2');
@@ -90,6 +103,20 @@ describe('a wrong configuration', () => {
     expect(stderr).toMatch(/site1\.yaml:\d+:\d+ bindings\[0\]\.home/);
     expect(stderr).toContain('site7');
     expect(await snapshot(lab, 'sbr1')).toBe(before);
+  });
+
+  test('thousands of mistakes are all said, also into a pipe', async () => {
+    const before = readFileSync(lab.configFile(1), 'utf8');
+    const line = before.match(/^ *- .*nid: .*$/m)![0];
+    lab.editConfig(1, (text) => text.replace(line, Array(5000).fill(line).join('\n')));
+
+    const { code, stderr } = await lab.ilnp('sbr', '--check', '--config', lab.configFile(1));
+    const { stdout } = await lab.ilnp('sbr', '--check', '--json', '--config', lab.configFile(1));
+    lab.editConfig(1, () => before);
+
+    expect(code).toBe(2);
+    expect(stderr.match(/ bindings\[\d+\]\.nid/g)).toHaveLength(4999);
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, code: 'E_CONFIG' });
   });
 
   test('--check: 2 for a wrong file, 0 for a right one, and nothing is changed', async () => {

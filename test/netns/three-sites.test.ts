@@ -65,3 +65,43 @@ test('all three borders know of a move that any of them was told', async () => {
     expect(bindings.find(({ nid }) => nid === '0:0:0:a1')?.at).toBe('site2');
   }
 });
+
+test('a site that is gone from the configuration: its guest is still there, in its epoch, until --force', async () => {
+  const at = async (site: 1 | 2) => {
+    const bindings = await lab.show<{ nid: string; at: string; epoch: number }[]>('bindings', site);
+    const { at, epoch } = bindings.find(({ nid }) => nid === '0:0:0:a1')!;
+    return { at, epoch };
+  };
+  const dropped = async () => (await lab.counters(1)).drop_unknown_site!;
+  await lab.move('a1', 'site3');
+  const { epoch } = await at(1);
+  await lab.kill(3);
+  for (const site of [1, 2] as const)
+    lab.editConfig(site, (text) => text.replace(/^.*(site: site3|home: site3).*\n/gm, ''));
+
+  await lab.reload(1);
+  await lab.reload(2);
+  const [counted, ping] = [await dropped(), ['ping', '-6', '-n', '-c', '2', '-i', '0.1', '-W', '1', global('a1')]];
+  await lab.run('cn', ...ping);
+  expect(await dropped()).toBe(counted + 2); // and not sent in circles
+
+  for (const site of [1, 2] as const) {
+    await lab.stop(site);
+    await lab.start(site);
+  }
+  expect([await at(1), await at(2)]).toEqual([
+    { at: 'site3', epoch },
+    { at: 'site3', epoch },
+  ]);
+
+  await lab.replug('a1', 'host2');
+  const { code } = await lab.ilnp('move', '0:0:0:a1', '--to', 'site2', '--force', '--socket', lab.socket(1));
+  expect(code).toBe(0);
+  await lab.exec('cn', ...ping);
+  await lab.stop(1);
+  await lab.start(1);
+  expect([await at(1), await at(2)]).toEqual([
+    { at: 'site2', epoch: epoch + 1 },
+    { at: 'site2', epoch: epoch + 1 },
+  ]);
+});
