@@ -71,9 +71,10 @@ export class PacketSource {
     const kind = zeroed ? this.#pick(['tcp', 'udp']) : this.#pick(KINDS);
     // what a border recognises zeroed sums by (RFC 6744)
     const chain = zeroed ? [this.#nonceHeader()] : r.chance(0.35) ? this.#chain() : [];
-    let octets = this.#enclose(ends, chain, this.#payload(kind, ends, chain, zeroed));
+    const payload = this.#payload(kind, ends, chain, zeroed);
+    let octets = this.#enclose(ends, chain, payload);
     let wrong: Wrong = 'nothing';
-    if (!zeroed && r.chance(0.06)) {
+    if (!zeroed && payload.octets.length > 0 && r.chance(0.06)) {
       wrong = 'checksum';
       octets[octets.length - 1]! ^= 1 << r.below(8);
     } else if (!zeroed && r.chance(0.04)) {
