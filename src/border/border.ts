@@ -11,6 +11,7 @@ import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
+import { claimGateway } from '../network/gateway-claim.ts';
 import { LinkWatch } from '../network/link-watch.ts';
 import { Neighbours } from '../network/neighbours.ts';
 import { IlnpError } from '../runtime/errors.ts';
@@ -32,6 +33,7 @@ export class Border {
   /** Where NIDs went that are not configured (any more), in case they come back. */
   readonly #strangers = new Map<string, { readonly at: string; readonly epoch: number }>();
   #sessions: SessionFile | null = null;
+  #unclaim: (() => void) | null = null;
   /** Commands for the operator that were not shown yet. */
   readonly #manual: string[] = [];
   #compiledClasses = 0;
@@ -83,8 +85,9 @@ export class Border {
   async start(): Promise<string[]> {
     const { config } = this;
     requireInterfaces(config);
+    this.#unclaim = claimGateway(); // before anything that a running border may have set up is touched
     try {
-      const queues = this.#path.openTuns(config.tun); // first: whoever has them owns the set-up
+      const queues = this.#path.openTuns(config.tun);
       if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       this.#sessions = this.#openSessions();
       const { bindings: bindingsLimit } = config.limits;
@@ -121,6 +124,8 @@ export class Border {
     if (await this.#path.close()) removeTuns(this.config);
     if (this.#sessions) closeSync(this.#sessions.fd);
     this.#sessions = null;
+    this.#unclaim?.();
+    this.#unclaim = null;
   }
 
   /** Switches bindings in the store and in every worker's table between two batches; resolves when all have switched. */

@@ -57,6 +57,11 @@ export const setsockopt = libc.func('int setsockopt(int fd, int level, int name,
 export const sendto = libc.func(
   'long sendto(int fd, void *data, ulong length, int flags, void *to, uint toLength)',
 ) as (fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number) => number;
+export const bind = libc.func('int bind(int fd, void *address, uint length)') as (
+  fd: number,
+  address: Uint8Array,
+  length: number,
+) => number;
 export const flock = libc.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
 const ftruncate = libc.func('int ftruncate(int fd, long length)') as (fd: number, length: number) => number;
 const mmap = libc.func('void *mmap(void *at, ulong length, int protection, int flags, int fd, long offset)') as (
@@ -98,6 +103,7 @@ export const EAGAIN = 11;
 export const EBUSY = 16;
 /** What a TUN queue answers whose device is gone. */
 export const EBADFD = 77;
+export const EADDRINUSE = 98;
 export const ENOBUFS = 105;
 
 export const O_RDWR = 2;

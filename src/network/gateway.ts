@@ -36,7 +36,7 @@ export class Gateway {
   /** Takes back what an earlier run left; true when there was something. */
   recover(): boolean {
     if (!existsSync(this.#journal)) return false;
-    this.down();
+    this.#undo(readJournal(this.#journal));
     return true;
   }
 
@@ -101,10 +101,13 @@ export class Gateway {
     return [...describe(added, sysctls), ...gone.map((words) => `ip -6 ${text(words)}`)];
   }
 
-  /** Undoes everything in the journal, whether or not it was done. */
+  /** Takes back what this process has set up, if anything. */
   down(): void {
-    if (this.#current === null && !existsSync(this.#journal)) return;
-    const journal = this.#current ?? readJournal(this.#journal);
+    if (this.#current !== null) this.#undo(this.#current);
+  }
+
+  /** Undoes everything in a journal, whether or not it was done. */
+  #undo(journal: Journal): void {
     const restore = (forwarding: boolean): void => {
       for (const { name, key, value } of journal.sysctls)
         if ((key === 'forwarding') === forwarding && readSysctl(name, key) !== null) writeSysctl(name, key, value);
@@ -237,10 +240,22 @@ export function globalAddress(name: string): string | null {
   return null;
 }
 
+const isText = (value: unknown): boolean => typeof value === 'string';
+
+function isJournal(value: unknown): value is Journal {
+  const { undo, sysctls } = (value ?? {}) as Record<string, unknown>;
+  return (
+    Array.isArray(undo) &&
+    undo.every((words) => Array.isArray(words) && words.every(isText)) &&
+    Array.isArray(sysctls) &&
+    sysctls.every((s) => isText(s?.name) && isText(s?.key) && isText(s?.value))
+  );
+}
+
 function readJournal(path: string): Journal {
   try {
-    const journal = JSON.parse(readFileSync(path, 'utf8')) as Journal | null;
-    if (Array.isArray(journal?.undo) && Array.isArray(journal.sysctls)) return journal;
+    const journal: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (isJournal(journal)) return journal;
     throw new Error('something else');
   } catch (error) {
     throw new IlnpError(

@@ -28,6 +28,24 @@ describe('a second border', () => {
       'with another socket and other TUNs, but the same state',
       (text: string) => text.replace('site1.sock', 'second.sock').replace('ilnp0', 'ilnp9'),
     ],
+    [
+      'with another socket and another state, but the same TUNs',
+      (text: string) => text.replace('site1.sock', 'second.sock').replace('site1.state', 'second.state'),
+    ],
+    [
+      'with another socket, another state and other TUNs',
+      (text: string) =>
+        text.replace('site1.sock', 'second.sock').replace('site1.state', 'second.state').replace('ilnp0', 'ilnp9'),
+    ],
+    [
+      'of another site, in another folder',
+      (text: string) =>
+        text
+          .replaceAll('site1', 'site9')
+          .replace('/site9.sock', '/folder/site9.sock')
+          .replace('/site9.state', '/folder/site9.state')
+          .replace('ilnp0', 'ilnp9'),
+    ],
   ])('%s is refused, and the first goes on without losing a packet', async (_, edit) => {
     const second = `${lab.directory}/second.yaml`;
     writeFileSync(second, edit(readFileSync(lab.configFile(1), 'utf8')));
@@ -41,6 +59,7 @@ describe('a second border', () => {
     expect(stderr).toMatch(/^ilnp: E_RUNNING: /m);
     expect(await snapshot(lab, 'sbr1')).toBe(before);
     expect(existsSync(`${lab.directory}/second.sock`)).toBe(false);
+    expect(existsSync(journal())).toBe(true);
     await session.connector.receives(100);
     expectNoLoss(await session.end());
     expect(await lab.show('bindings', 1)).toHaveLength(4);
@@ -108,7 +127,7 @@ describe('after SIGKILL the journal of the set-up', () => {
     await forget();
   });
 
-  test.each(['{"undo":[["rule"', 'null'])(
+  test.each(['{"undo":[["rule"', 'null', '{}', '{"undo":[[]],"sysctls":[null]}'])(
     'is damaged (%j): the next border says what to do, and does no more before that is done',
     async (text) => {
       writeFileSync(journal(), text);
