@@ -17,6 +17,7 @@ export default defineConfig({
           root,
           include: ['test/**/*.test.ts'],
           exclude: ['test/netns/**'],
+          testTimeout: 60_000, // reason: shared machines; a test that hangs still ends
         },
       },
       {
