@@ -23,6 +23,7 @@ import {
   DROP_SPOOFED_SOURCE,
   DROP_TRUNCATED,
   DROP_UNKNOWN_DESTINATION,
+  DROP_UNKNOWN_SITE,
   DROP_UNKNOWN_SOURCE,
   DROP_VERSION,
 } from '../packet/verdict.ts';
@@ -168,6 +169,7 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
     }
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     const row = towards(batch, i, fib, c);
+    if (row < 0) return DROP_UNKNOWN_SITE;
     if (batch.egress[i] === SITE && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
     return rewrite(batch, i, fib, protocol, transport, guestSource(batch, i, fib, sourceRole), row);
   }

@@ -20,6 +20,8 @@ const GUESTS = [
   bound('b1', 'fd00:2::/64', 2, 1),
   bound('b2', 'fd00:2::/64', 2, 2),
   bound('b3', 'fd00:2::/64', 2, 3),
+  bound('d1', 'fd00:1::/64', 1, 9), // nobody knows site 9 any more
+  bound('d2', 'fd00:1::/64', 9, 1),
   { ...bound('1', 'fd01:203:405:1::/64', 1, 1), nid: { hi: 0x021122ff, lo: 0xfe334455 } },
   { ...bound('1', 'fd01:203:405:1::/64', 1, 2), nid: { hi: 0x021122ff, lo: 0xfe334456 } },
 ];
@@ -120,7 +122,7 @@ export const LOCATORS = [
 
 /** Node Identifiers: the guests', a correspondent's, nobody's. */
 export const IDENTIFIERS = [
-  ...['::a1', '::a2', '::a3', '::b1', '::b2', '::b3', '::211:22ff:fe33:4455', '::211:22ff:fe33:4456'],
+  ...['::a1', '::a2', '::a3', '::b1', '::b2', '::b3', '::d1', '::d2', '::211:22ff:fe33:4455', '::211:22ff:fe33:4456'],
   ...['::c0', '::dead', '::1', '::', '::5eed:0:7'],
 ].map((text) => octetsOf(text).slice(8));
 
@@ -136,8 +138,16 @@ export const ENDPOINTS = {
     'fd00:1::a2',
     'fd00:9::a3',
     'fd00:1::99',
+    'fd00:1::d2',
   ),
   site: addresses('fd00:1::a1', 'fd00:1::a2', 'fd00:1::a3', 'fd00:1::b1', 'fd00:2::b1', 'fd00:3::a3', 'fd00:2::b2'),
-  global: addresses('2001:db8:1::a1', '2001:db8:1::a2', '2001:db8:11::a3', '2001:db8:11::a1', `2001:db8:1:0:${V}`),
+  global: addresses(
+    '2001:db8:1::a1',
+    '2001:db8:1::a2',
+    '2001:db8:11::a3',
+    '2001:db8:11::a1',
+    '2001:db8:1::d1',
+    `2001:db8:1:0:${V}`,
+  ),
   correspondent: addresses('2001:db8:c::c0', '2001:db8:cc::1', '2001:db8:c::a1'),
 } as const;

@@ -176,6 +176,14 @@ describe('a guest at another site', () => {
     expect([verdict, egress, addressesOf(packet).dst]).toEqual([v.FORWARD, SITE, full('fd00:3::a1')]);
     expect(fib.counters[44]).toBe(1);
   });
+
+  test('a straggler for a site that is no longer configured is dropped as it came, and is none', () => {
+    const fib = at(2, [bound('a1', 'fd00:1::/64', 1, 9)]);
+    const original = udp6({ src: CN, dst: 'fd00:2::a1' });
+    const { verdict, packet } = pass(fib, SITE, original);
+
+    expect([verdict, packet, fib.counters[44]]).toEqual([v.DROP_UNKNOWN_SITE, original, 0]);
+  });
 });
 
 describe('what must not pass', () => {
