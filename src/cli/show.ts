@@ -106,7 +106,7 @@ async function showSessions(client: ControlClient, out: Output, json: boolean): 
   if (json) return out.write(`${JSON.stringify(sessions)}\n`);
   const rows = sessions.map((s) => [
     s.nid,
-    s.view ?? '-',
+    s.views.join(' ') || '-',
     s.plain ? 'plain' : s.proved ? 'ilnp' : s.heardMs === null ? 'not heard' : 'unproved',
     s.heardMs ?? '-',
     s.locators.map((l) => `${l.locator},${l.preference} ${l.state}`).join('; '),

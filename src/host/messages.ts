@@ -35,8 +35,8 @@ export type ToWorker =
 
 export interface SessionReply {
   readonly nid: string;
-  /** As programs here know it; null: it has not been spoken to. */
-  readonly view: string | null;
+  /** Addresses under which programs here know it. */
+  readonly views: readonly string[];
   readonly configured: boolean;
   readonly proved: boolean;
   /** True while it is spoken to without a nonce. */

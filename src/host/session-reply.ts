@@ -11,7 +11,7 @@ export function sessionReply(c: Correspondent, now: number): SessionReply {
     : [...c.locators, current];
   return {
     nid: formatNid(c.nid),
-    view: c.view === null ? null : formatIlv(l64Of(c.view), c.nid),
+    views: c.views.map((view) => formatIlv(l64Of(view), c.nid)),
     configured: c.isConfigured,
     proved: c.proved,
     plain: now < c.plainUntil,

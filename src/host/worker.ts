@@ -32,6 +32,7 @@ const node = new Node({
   mtu: start.mtu,
   ilcc: new Ilcc(start.limits, start.seed),
   counters: new Float64Array(start.counters),
+  seed: start.seed[0],
   random: (count) => randomBytes(count),
   emit,
 });

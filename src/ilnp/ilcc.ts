@@ -60,8 +60,8 @@ export class Correspondent {
   locators: readonly RemoteLocator[];
   /** Those it had before; kept until the next change (RFC 6741 section 5.2). */
   aged: readonly RemoteLocator[] = [];
-  /** The Locator under which programs here know it; null until the first packet fixes it. */
-  view: Locator | null = null;
+  /** Locators under which programs here know it, the usual one first; empty until the first packet. */
+  readonly views: Locator[] = [];
   /** What we send to. */
   current: RemoteLocator;
   /** Acknowledgement number that only who heard our last SYN knows, or -1. */
@@ -101,10 +101,18 @@ export class Correspondent {
 
   /** True for any Locator that means this correspondent: the one programs know, valid ones, those it had before. */
   isAt(l0: number, l1: number): boolean {
-    if (this.view !== null && this.view.l0 === l0 && this.view.l1 === l1) return true;
+    for (const view of this.views) if (view.l0 === l0 && view.l1 === l1) return true;
     if (this.holds(l0, l1)) return true;
     for (const locator of this.aged) if (locator.l0 === l0 && locator.l1 === l1) return true;
     return this.current.l0 === l0 && this.current.l1 === l1;
+  }
+
+  /** Index of the Locator among the views; added when there is room, else the usual one. */
+  viewIndex(l0: number, l1: number): number {
+    for (let k = 0; k < this.views.length; k++) if (this.views[k]!.l0 === l0 && this.views[k]!.l1 === l1) return k;
+    if (this.views.length === LOCATORS_KEPT) return 0;
+    this.views.push({ l0, l1, sum: sum64(l0, l1) });
+    return this.views.length - 1;
   }
 
   /** What to send to now. An expired Locator is used while there is no other (RFC 6741 section 5.1). */

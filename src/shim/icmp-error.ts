@@ -11,6 +11,7 @@ import * as chain from '../wire/extension-headers.ts';
 import { nonceAt, OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
+import { flowOf } from './flows.ts';
 import type { Node } from './node.ts';
 import { checksumAt, giveHopBack, isPartial, NONCE_OCTETS, put } from './rewrite.ts';
 import { sameOctets } from './same-octets.ts';
@@ -82,7 +83,10 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
 
   // the quote as the program has sent it; a wrong sum in it stays wrong
   let delta = put(word, q + ipv6.W_SRC_L64, node.stable);
-  if (isAbout && subject!.view !== null) delta += put(word, q + ipv6.W_DST_L64, subject!.view);
+  if (isAbout) {
+    const view = viewOfQuote(batch, node, quote, end, subject!);
+    if (view !== undefined) delta += put(word, q + ipv6.W_DST_L64, view);
+  }
   fixQuotedChecksum(batch, quote, end, delta);
   let from = quote;
   if (isShorter) {
@@ -93,9 +97,9 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
   }
 
   // the error around it, without extension headers
-  const isSession = c !== null && found <= judge.ACCEPT_PROVISIONAL && c.view !== null;
+  const isSession = c !== null && found <= judge.ACCEPT_PROVISIONAL && c.views.length > 0;
   put(word, w + ipv6.W_DST_L64, node.stable);
-  if (isSession) put(word, w + ipv6.W_SRC_L64, c.view!);
+  if (isSession) put(word, w + ipv6.W_SRC_L64, c.views[0]!);
   const icmp = from - ERROR_HEADER;
   b.copyWithin(icmp, at, at + ERROR_HEADER);
   const start = icmp - ipv6.HEADER_LENGTH;
@@ -132,6 +136,16 @@ export function translateOwnQuote(batch: PacketBatch, i: number, node: Node, at:
   put16(b, at + 2, 0);
   put16(b, at + 2, segmentChecksum(b, o, at, end - at, ICMP)); // the outer addresses change after this, and its sum with them
   node.counters[COUNT_QUOTES]!++;
+}
+
+/** Under which Locator the program that has sent the quoted packet knows the node it was for. */
+function viewOfQuote(batch: PacketBatch, node: Node, quote: number, end: number, subject: Correspondent) {
+  if (subject.views.length < 2) return subject.views[0];
+  const upper = chain.upperLayer(batch.bytes, quote, end);
+  const at = quote + chain.offsetOf(upper);
+  const flow = chain.isFragment(upper) ? 0 : flowOf(batch, chain.protocolOf(upper), at, end, true);
+  // the flow is looked up by where its packets come from; in a quote that is the destination
+  return node.flows.viewOf(batch.word, (quote >>> 2) + ipv6.W_DST_L64 - ipv6.W_SRC_L64, flow, subject);
 }
 
 /** Offset of the nonce right behind the IPv6 header of a quote, 0 when there is none. */

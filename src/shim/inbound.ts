@@ -11,6 +11,7 @@ import { OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { LOCATOR_UPDATE } from '../wire/locator-update.ts';
 import { findNonce, NONCE_NONE, NONCE_SEVERAL } from '../wire/nonce-option.ts';
+import { flowOf } from './flows.ts';
 import { takeError } from './icmp-error.ts';
 import type { Node } from './node.ts';
 import { removeNonce } from './remove-nonce.ts';
@@ -68,16 +69,21 @@ export function inbound(batch: PacketBatch, i: number, node: Node, updates: Upda
   if (isSession) {
     if (found === judge.ACCEPT_LEARN) c!.remoteNonce = nonce!.slice();
     if (!isKnown) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
-    c!.view ??= { l0: s0, l1: s1, sum: sum64(s0, s1) };
+    if (c!.views.length === 0) c!.viewIndex(s0, s1);
     c!.heardAt = now;
     c!.askedAt = 0;
     c!.plainUntil = 0;
     if (!c!.proved && isProof(b, c!, protocol, at, end)) node.ilcc.prove(c!);
   }
 
+  const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, false);
+  const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
+  if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);
+  let view = c?.views[0];
+  if (isSession && c!.views.length > 1) view = node.flows.viewOf(word, w, flow, c!);
   let delta = put(word, w + ipv6.W_DST_L64, node.stable);
   if (chain.isRouted(upper)) delta = 0;
-  if (isSession) delta = fold(delta + put(word, w + ipv6.W_SRC_L64, c!.view!));
+  if (isSession) delta = fold(delta + put(word, w + ipv6.W_SRC_L64, view!));
   if (!adjustChecksum(batch, i, protocol, at, delta)) {
     return isPartial(batch, o) ? verdicts.DROP_OFFLOAD_HEADER : verdicts.DROP_TRANSPORT_TRUNCATED;
   }

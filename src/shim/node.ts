@@ -2,6 +2,7 @@
  * What the path of an end system works with: who we are, where we are, whom we talk to. One owner, the worker of the TUN.
  */
 import { type Ilcc, type Locator, sameLocator } from '../ilnp/ilcc.ts';
+import { Flows } from './flows.ts';
 import { COUNTERS } from './verdict.ts';
 
 /** A Locator of this node. */
@@ -25,6 +26,8 @@ export interface NodeOptions {
   readonly mtu: number;
   readonly ilcc: Ilcc;
   readonly counters?: Float64Array;
+  /** 32 random bits for the store of flows. */
+  readonly seed: number;
   /** So many octets from a cryptographic generator (RFC 6744 section 2). */
   readonly random: (octets: number) => Uint8Array;
   /** What has to be sent besides: whole packets in network order, handed to the kernel like those of the path. */
@@ -40,6 +43,7 @@ export class Node {
   readonly counters: Float64Array;
   readonly random: (octets: number) => Uint8Array;
   readonly emit: (packet: Uint8Array) => void;
+  readonly flows: Flows;
   /** Valid Locators, preferred first. */
   locators: readonly LocalLocator[] = [];
   #draining: readonly Locator[] = [];
@@ -53,6 +57,7 @@ export class Node {
     this.counters = options.counters ?? new Float64Array(COUNTERS);
     this.random = options.random;
     this.emit = options.emit;
+    this.flows = new Flows(options.seed);
   }
 
   /** Takes the whole set; true when it differs from the one before. */
@@ -68,9 +73,15 @@ export class Node {
     return !isSame;
   }
 
+  /** Our valid Locator of these words, or null. */
+  valid(l0: number, l1: number): LocalLocator | null {
+    for (const locator of this.locators) if (locator.l0 === l0 && locator.l1 === l1) return locator;
+    return null;
+  }
+
   /** True for a Locator that is ours or was until a moment ago. */
   isLocal(l0: number, l1: number): boolean {
-    for (const locator of this.locators) if (locator.l0 === l0 && locator.l1 === l1) return true;
+    if (this.valid(l0, l1) !== null) return true;
     for (const locator of this.#draining) if (locator.l0 === l0 && locator.l1 === l1) return true;
     return false;
   }

@@ -2,14 +2,15 @@
  * A packet of a program on this node on its way out: our stable Locator becomes the current one, the Locator under which
  * programs know the correspondent becomes the one where it is, and the nonce goes in.
  */
-import { type Correspondent, locatorOf } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
-import { native32, u32 } from '../wire/bytes.ts';
+import { u32 } from '../wire/bytes.ts';
 import { fold } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as options from '../wire/nonce-option.ts';
 import * as vnet from '../wire/virtio-net.ts';
+import { flowOf } from './flows.ts';
 import { translateOwnQuote } from './icmp-error.ts';
 import type { Node } from './node.ts';
 import { adjustChecksum, giveHopBack, insertNonce, isPartial, NONCE_OCTETS, put, putLonger } from './rewrite.ts';
@@ -34,14 +35,19 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const end = o + batch.length[i]!;
   node.counters[COUNT_OUT]!++;
   if (ipv6.isUnforwardable(b, o + ipv6.DST)) return verdicts.DROP_BAD_ADDRESS;
-  const source = node.locators[0];
-  if (source === undefined) return verdicts.DROP_NO_LOCATOR;
+  if (node.locators.length === 0) return verdicts.DROP_NO_LOCATOR;
 
   const upper = chain.upperLayer(b, o, end);
   const protocol = chain.protocolOf(upper);
   const at = o + chain.offsetOf(upper);
   const c = correspondent(node, word, w, now);
+  const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
+  const source = c === null ? node.flows.ownFor(word, w, flow, node.locators, now) : node.locators[0]!;
   const destination = c === null ? null : c.target(now);
+  if (c !== null) {
+    const view = c.viewIndex(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
+    if (c.views.length > 1) node.flows.viewUsed(word, w, flow, view, now);
+  }
   if (protocol === ipv6.ICMPV6 && at < end && b[at]! < 128) translateOwnQuote(batch, i, node, at);
 
   let delta = put(word, w + ipv6.W_SRC_L64, source);
@@ -78,7 +84,6 @@ function correspondent(node: Node, word: Int32Array, w: number, now: number): Co
     node.counters[verdicts.COUNT_FALLBACKS]!++;
     return null;
   }
-  c.view ??= locatorOf({ hi: native32(l0), lo: native32(l1) });
   return c;
 }
 

@@ -162,6 +162,46 @@ describe('a node without ILNP', () => {
   });
 });
 
+describe('several Locators', () => {
+  const ports = (packet: Uint8Array): Uint8Array => packet.slice(40, 44);
+
+  test('a flow with a node without ILNP keeps the Locator it began with, a new one takes the preferred', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::', '2001:db8:2::']);
+    const old = a.pass(udp6({ src: STABLE_A, dst: PLAIN_PEER })) as Uint8Array;
+    a.pass(ipv6({ src: PLAIN_PEER, dst: A2 }, 17, udpSegment({ src: PLAIN_PEER, dst: A2 }, new Uint8Array(4), [9, 8])));
+    move(a, ['2001:db8:3::', '2001:db8:2::', '2001:db8:1::']);
+    const sourceOf = (from: number, to: number): string => {
+      const h = { src: STABLE_A, dst: PLAIN_PEER };
+      return addressesOf(a.pass(ipv6(h, 17, udpSegment(h, new Uint8Array(4), [from, to]))) as Uint8Array).src;
+    };
+
+    expect(addressesOf(old).src).toBe(full(A));
+    expect(sourceOf(40000, 53)).toBe(full(A));
+    expect(sourceOf(8, 9)).toBe(full(A2)); // the answer to who came in there
+    expect(sourceOf(40001, 53)).toBe(full('2001:db8:3::a1'));
+    move(a, ['2001:db8:3::']);
+    expect(sourceOf(40000, 53)).toBe(full('2001:db8:3::a1')); // there is no other
+  });
+
+  test('programs that know one correspondent under two Locators each get answers from theirs', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const b = endSystem(STABLE_B, ['2001:db8:b::', '2001:db8:bb::']);
+    know(a, B).replace([...locatorsOfB()], 0);
+    const first = { src: STABLE_A, dst: B };
+    const second = { src: STABLE_A, dst: '2001:db8:bb::b1' };
+    through(ipv6(first, 17, udpSegment(first, new Uint8Array(4), [1, 7])), a, b);
+    through(ipv6(second, 17, udpSegment(second, new Uint8Array(4), [2, 7])), a, b);
+    const back = { src: STABLE_B, dst: A };
+    const one = through(ipv6(back, 17, udpSegment(back, new Uint8Array(4), [7, 1])), b, a);
+    const two = through(ipv6(back, 17, udpSegment(back, new Uint8Array(4), [7, 2])), b, a);
+
+    expect([one.got, two.got].map((p) => addressesOf(p).src)).toEqual([full(B), full('2001:db8:bb::b1')]);
+    expect([one.wire, two.wire].map((p) => addressesOf(p).src)).toEqual([full(B), full(B)]);
+    expect([one.got, two.got].every((p) => hasRightChecksum(p))).toBe(true);
+    expect(ports(two.got)).toEqual(Uint8Array.of(0, 7, 0, 2));
+  });
+});
+
 describe('ICMPv6 errors', () => {
   test('a Packet Too Big reaches the program: its own packet quoted, less room by the option', () => {
     const { a, b } = pair();
@@ -313,6 +353,13 @@ describe('properties', () => {
     );
   });
 });
+
+function locatorsOfB() {
+  const end = endSystem(STABLE_A, []);
+  const [one] = know(end, B).locators;
+  const [two] = know(end, '2001:db8:bb::b2').locators;
+  return [one!, two!];
+}
 
 function nidWords(address: string): [number, number] {
   const c = know(endSystem(STABLE_A, []), address);

@@ -1,0 +1,66 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { loadShimConfig } from '../../src/config/load-shim.ts';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'ilnp-shim-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const write = (name: string, text: string): string => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+const RIGHT = 'node: a\nnid: 0:0:0:a1\nstable: "fd00:a::/64"\ninterfaces: [{ interface: eth0 }]\n';
+
+function said(path: string): string {
+  try {
+    loadShimConfig(path);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return 'right';
+}
+
+test('what is not said has a default', () => {
+  expect(loadShimConfig(write('a.yaml', RIGHT))).toEqual({
+    node: 'a',
+    nid: { hi: 0, lo: 0xa1 },
+    stable: { hi: 0xfd00000a, lo: 0 },
+    tun: { name: 'ilnp0', io: 'auto', offload: true },
+    interfaces: [{ interface: 'eth0', preference: 10 }],
+    hosts: [],
+    control: { socket: '/run/ilnp/a.sock' },
+    limits: { correspondents: 65_536, strangers: 4096 },
+    log: { level: 'info' },
+  });
+});
+
+test('the hosts file and the socket are found from the folder of the file', () => {
+  write('hosts', '0+0+0+b1 2001-db8-b-0\n');
+  const config = loadShimConfig(write('a.yaml', `${RIGHT}hosts: hosts\ncontrol: { socket: a.sock }\n`));
+
+  expect(config.hosts).toHaveLength(1);
+  expect(config.control.socket).toBe(join(folder, 'a.sock'));
+});
+
+test('all mistakes come at once, each with its place, those of the hosts file too', () => {
+  write('hosts', '\nnobody\n');
+  const path = write(
+    'a.yaml',
+    'node: a\nnid: 0:0:0:0\nstable: "ff02::/64"\ninterfaces: []\nhosts: hosts\ncolour: red\n',
+  );
+
+  const text = said(path);
+  for (const place of [`${path}:2`, `${path}:3`, `${path}:4`, `${path}:6`, `${join(folder, 'hosts')}:2`])
+    expect(text).toContain(place);
+});
+
+test('files that cannot be read are named', () => {
+  expect(said(join(folder, 'none.yaml'))).toContain('none.yaml');
+  expect(said(write('a.yaml', `${RIGHT}hosts: none\n`))).toContain('a file that can be read');
+});
