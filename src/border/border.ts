@@ -13,7 +13,7 @@ import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { claimGateway } from '../network/gateway-claim.ts';
 import { LinkWatch } from '../network/link-watch.ts';
-import { Neighbours } from '../network/neighbours.ts';
+import { MAX_NEIGHBOURS, Neighbours } from '../network/neighbours.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { compile } from '../sbr/compile.ts';
 import { namedCounters } from '../sbr/counters.ts';
@@ -45,8 +45,14 @@ export class Border {
     this.config = config;
     this.#log = options.log;
     this.#gateway = new Gateway(options.runFolder, config.site);
-    this.#neighbours =
-      config.network === 'auto' ? new Neighbours() : new Neighbours((commands) => this.#byHand(commands));
+    this.#neighbours = new Neighbours({
+      ...(config.network === 'auto' ? {} : { run: (commands) => this.#byHand(commands) }),
+      onFull: (left) =>
+        this.#log.warn(
+          { left, most: MAX_NEIGHBOURS },
+          'too many guests are away: neighbours are not answered for some',
+        ),
+    });
     this.#path = new DataPlane(options.onFailure);
     const seed = (): number => randomInt(0, 2 ** 32);
     this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
@@ -100,12 +106,11 @@ export class Border {
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
       this.#links.start();
       if (config.network === 'manual') {
-        this.#neighbours.sync(config, this.bindings.all());
+        await this.#neighbours.sync(config, this.bindings.all());
         return [...manualCommands(config, this.#guests()), ...this.#manual.splice(0)];
       }
       const commands = this.#gateway.up(config, this.#guests());
-      this.#neighbours.adopt();
-      this.#neighbours.sync(config, this.bindings.all());
+      await this.#serial(() => this.#neighbours.repair(config, this.bindings.all()));
       return commands;
     } catch (error) {
       await this.stop();
@@ -118,7 +123,7 @@ export class Border {
     this.#links.stop();
     this.#stopping = true;
     await this.#changes; // nothing that is under way may put anything back
-    this.#neighbours.clear();
+    await this.#neighbours.clear();
     this.#showManual();
     this.#gateway.down();
     if (await this.#path.close()) removeTuns(this.config);
@@ -161,7 +166,7 @@ export class Border {
       await this.#path.setImage(this.#compile());
       await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
       await this.#path.put(put, (b) => this.bindings.classOf(b));
-      this.#neighbours.sync(next, this.bindings.all());
+      await this.#neighbours.sync(next, this.bindings.all());
       this.#showManual();
       const { added, removed, changed } = diff.bindings;
       const count = added.length + removed.length + changed.length;
@@ -179,7 +184,7 @@ export class Border {
     if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
     if (arrived) this.#neighbours.announceGateways(this.config);
-    this.#neighbours.moved(this.config, moved);
+    await this.#neighbours.moved(this.config, moved);
     this.#showManual();
   }
 
@@ -223,12 +228,11 @@ export class Border {
   /** A link that went down took our routes and addresses along; what is missing is put back. */
   async #linksChanged(cameUp: boolean): Promise<void> {
     if (this.#stopping) return;
-    if (cameUp && this.config.network === 'auto') {
-      this.#gateway.repair(this.config, this.#guests());
-      this.#neighbours.repair(this.config, this.bindings.all());
-      this.#neighbours.announceGateways(this.config);
-    }
-    await this.#recompile();
+    await this.#recompile(); // first: new sessions take an uplink that is up, whatever can be repaired
+    if (!cameUp || this.config.network === 'manual') return;
+    this.#gateway.repair(this.config, this.#guests());
+    await this.#neighbours.repair(this.config, this.bindings.all());
+    this.#neighbours.announceGateways(this.config);
   }
 
   /** A configured binding with the place it has moved to since, if it has. */

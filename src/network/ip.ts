@@ -11,6 +11,7 @@ export function ipBatch(commands: readonly (readonly string[])[], options: { for
     execFileSync('ip', ['-6', ...(options.force ? ['-force'] : []), '-batch', '-'], {
       input,
       stdio: ['pipe', 'pipe', 'pipe'],
+      maxBuffer: Number.POSITIVE_INFINITY,
     });
   } catch (error) {
     if (options.force) return;
@@ -28,7 +29,10 @@ export function ipBatch(commands: readonly (readonly string[])[], options: { for
 /** Runs `ip -json ...` and gives what it printed. */
 export function ipJson<T>(...words: string[]): T[] {
   try {
-    const text = execFileSync('ip', ['-6', '-json', ...words], { stdio: ['ignore', 'pipe', 'pipe'] }).toString();
+    const text = execFileSync('ip', ['-6', '-json', ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: Number.POSITIVE_INFINITY,
+    }).toString();
     return text.trim() === '' ? [] : (JSON.parse(text) as T[]);
   } catch (error) {
     const text = String((error as { stderr?: Buffer }).stderr ?? (error as Error).message).trim();
