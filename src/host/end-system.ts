@@ -7,11 +7,18 @@ import { readMtu } from '../device/interface-settings.ts';
 import { ifNameToIndex } from '../device/libc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
 import { HostNetwork } from '../network/host-network.ts';
-import { LocatorWatch, type OwnLocator, ownLocators, sameLocators } from '../network/own-locators.ts';
+import {
+  LocatorWatch,
+  type OwnLocator,
+  otherDestinations,
+  ownLocators,
+  sameLocators,
+} from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatL64 } from '../wire/text.ts';
 import type { SessionReply } from './messages.ts';
 import { Path } from './path.ts';
+import { shownPacket } from './shown-packet.ts';
 
 export class EndSystem {
   readonly config: ShimConfig;
@@ -20,13 +27,19 @@ export class EndSystem {
   readonly #network: HostNetwork;
   readonly #watch: LocatorWatch;
   #locators: readonly OwnLocator[] = [];
+  #others = '';
   #stopping = false;
 
   /** `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. */
   constructor(config: ShimConfig, options: { runFolder: string; log: Logger; onFailure: (error: Error) => void }) {
     this.config = config;
     this.#log = options.log;
-    this.#path = new Path(options.onFailure);
+    this.#path = new Path({
+      onFailure: options.onFailure,
+      onDrops: (drops) => {
+        for (const { verdict, packet } of drops) this.#log.warn({ drop: verdict, ...shownPacket(packet) }, 'dropped');
+      },
+    });
     const identity = { nid: config.nid, stable: config.stable, tun: config.tun.name };
     const interfaces = config.interfaces.map((i) => i.interface);
     this.#network = new HostNetwork(options.runFolder, config.node, identity, interfaces);
@@ -84,9 +97,12 @@ export class EndSystem {
     try {
       const found = ownLocators(this.config.interfaces);
       const next = found.filter(({ l64 }) => !this.#isStable(l64));
-      if (sameLocators(next, this.#locators)) return;
+      const { interfaces, tun } = this.config;
+      const others = otherDestinations([...interfaces.map((i) => i.interface), tun.name]);
+      if (sameLocators(next, this.#locators) && others.join() === this.#others) return;
       this.#locators = next;
-      const commands = this.#network.setLocators(next);
+      this.#others = others.join();
+      const commands = this.#network.setLocators(next, others);
       this.#path.setLocators(
         next.map((l) => ({ ...locatorOf(l.l64), preference: l.preference, lifetime: l.lifetime })),
       );

@@ -47,11 +47,18 @@ export interface SessionReply {
   readonly heardMs: number | null;
 }
 
+/** A dropped packet: the name of its verdict and its first octets. */
+export interface Drop {
+  readonly verdict: string;
+  readonly packet: Uint8Array;
+}
+
 export type FromWorker =
   | { readonly kind: 'ready'; readonly io: string }
   /** Wants a tick in so many milliseconds. */
   | { readonly kind: 'due'; readonly ms: number }
-  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: readonly SessionReply[] };
+  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: readonly SessionReply[] }
+  | { readonly kind: 'drops'; readonly drops: readonly Drop[] };
 
 /** A Locator of this node, as scripts see it. */
 export interface LocatorReply {

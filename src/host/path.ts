@@ -10,17 +10,24 @@ import { IlnpError } from '../runtime/errors.ts';
 import type { LocalLocator } from '../shim/node.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
-import type { FromWorker, SessionReply, ToWorker, WorkerStart } from './messages.ts';
+import type { Drop, FromWorker, SessionReply, ToWorker, WorkerStart } from './messages.ts';
 
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const START_MS = 10_000;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
+export interface PathEvents {
+  /** The worker died; the path is gone. */
+  readonly onFailure: (error: Error) => void;
+  /** Some of what was dropped, at most a few a second. */
+  readonly onDrops: (drops: readonly Drop[]) => void;
+}
+
 export class Path {
   /** How packets are read and written, for people. */
   io = '';
   readonly #counters = new SharedArrayBuffer(COUNTERS * 8);
-  readonly #onFailure: (error: Error) => void;
+  readonly #events: PathEvents;
   readonly #asked = new Map<number, (sessions: readonly SessionReply[]) => void>();
   #tun: TunQueue | null = null;
   #wakeFd = -1;
@@ -30,9 +37,8 @@ export class Path {
   #lastId = 0;
   #stopping = false;
 
-  /** `onFailure`: the worker died; the path is gone. */
-  constructor(onFailure: (error: Error) => void) {
-    this.#onFailure = onFailure;
+  constructor(events: PathEvents) {
+    this.#events = events;
   }
 
   /** Makes the TUN, down; it vanishes with `close`. */
@@ -80,10 +86,10 @@ export class Path {
         clearTimeout(timer);
         this.#stopping = true;
         reject(error);
-        this.#onFailure(error as Error);
+        this.#events.onFailure(error as Error);
       });
       worker.on('exit', () => {
-        if (!this.#stopping) this.#onFailure(new IlnpError('E_TUN', 'the worker ended by itself'));
+        if (!this.#stopping) this.#events.onFailure(new IlnpError('E_TUN', 'the worker ended by itself'));
       });
     });
   }
@@ -125,6 +131,10 @@ export class Path {
     if (message.kind === 'due') {
       clearTimeout(this.#tick);
       this.#tick = setTimeout(() => this.#send({ kind: 'tick' }), message.ms);
+      return;
+    }
+    if (message.kind === 'drops') {
+      this.#events.onDrops(message.drops);
       return;
     }
     this.#asked.get(message.id)?.(message.sessions);

@@ -9,7 +9,7 @@ import { openDevice } from '../device/open-device.ts';
 import { Correspondent, Ilcc } from '../ilnp/ilcc.ts';
 import { Node } from '../shim/node.ts';
 import { Shim } from '../shim/shim.ts';
-import { COUNT_WRITE_FAILED } from '../shim/verdict.ts';
+import { COUNT_WRITE_FAILED, VERDICTS } from '../shim/verdict.ts';
 import { sum64 } from '../wire/checksum.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import type { FromWorker, KnownHost, ToWorker, WorkerStart } from './messages.ts';
@@ -18,6 +18,8 @@ import { sessionReply } from './session-reply.ts';
 /** Longest packet of our own: an acknowledgement of 255 Locators. */
 const SCRATCH_OCTETS = 8192;
 const MESSAGES_PER_GAP = 16;
+/** Security logs are rate limited (RFC 6741 section 11.1). */
+const TELL_MS = 1000;
 
 const control = parentPort!;
 const start = workerData as WorkerStart;
@@ -39,6 +41,7 @@ const node = new Node({
 const shim = new Shim(node);
 for (const host of start.hosts) node.ilcc.add(correspondentOf(host));
 let due = Number.POSITIVE_INFINITY;
+let toldAt = Number.NEGATIVE_INFINITY;
 
 const { device, name } = openDevice([start.tun], start.wakeFd, start.io);
 say({ kind: 'ready', io: name });
@@ -48,6 +51,7 @@ try {
     if (count > 0) {
       shim.input(device.batch, microseconds());
       device.send();
+      tellDrops();
     }
     node.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
     if (device.takeWake() && !obey()) break;
@@ -56,6 +60,16 @@ try {
   device.close(); // whatever happened: the kernel lets go of the TUN
 }
 control.close();
+
+/** Once a second at most; what is dropped meanwhile is counted and not told. */
+function tellDrops(): void {
+  const { drops } = shim;
+  const now = performance.now();
+  if (drops.length === 0 || now - toldAt < TELL_MS) return;
+  toldAt = now;
+  say({ kind: 'drops', drops: drops.map(({ verdict, packet }) => ({ verdict: VERDICTS[verdict]!.name, packet })) });
+  drops.length = 0;
+}
 
 /** Handles what control has sent; false when it was told to stop. */
 function obey(): boolean {

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatIlv } from '../wire/text.ts';
 import { announce } from './announce.ts';
-import { type HostIdentity, type HostLocator, hostSteps, locatorSteps } from './host-plan.ts';
+import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, otherSteps } from './host-plan.ts';
 import { ipBatch } from './ip.ts';
 import type { Step } from './plan.ts';
 
@@ -77,9 +77,9 @@ export class HostNetwork {
     return [...wanted.map(({ path, value }) => `echo ${value} > ${path}`), ...this.#fixed.map((s) => text(s.run))];
   }
 
-  /** The Locators of the node are these now; the commands run. */
-  setLocators(locators: readonly HostLocator[]): string[] {
-    const next = locatorSteps(this.#identity, locators, this.#interfaces);
+  /** The Locators of the node are these now, and other interfaces lead to `others`; the commands run. */
+  setLocators(locators: readonly HostLocator[], others: readonly string[]): string[] {
+    const next = [...otherSteps(others), ...locatorSteps(this.#identity, locators, this.#interfaces)];
     const wanted = new Set(next.map((s) => text(s.undo!)));
     const gone = this.#moving.filter((s) => !wanted.has(text(s.undo!)));
     this.#moving = [...next, ...gone];

@@ -4,7 +4,8 @@
  *
  *   rule                          table     says
  *   iif lo, from a real Locator   main      the interface's own addresses are left alone
- *   iif lo                        OUT       programs talk from the stable address, through the TUN
+ *   iif lo                        OUT       programs talk from the stable address, through the TUN; but not to where
+ *                                           other interfaces lead (`throw`)
  *   iif <tun>, from a Locator     IN + k    a packet leaves by the interface k whose Locator it has
  *
  * Packets for <Locator>:NID are answered for by proxy neighbour discovery and routed into the TUN. What the TUN gives back
@@ -56,6 +57,13 @@ const outRoute = (tun: string, address: string, mtu: number): string[] => [
   ...['route', 'replace', 'default', 'dev', tun, 'src', address],
   ...['mtu', String(Math.max(mtu - ROOM, ipv6.MIN_MTU)), 'table', String(OUT)],
 ];
+
+/** For the destinations of other interfaces. */
+export const otherSteps = (destinations: readonly string[]): Step[] =>
+  destinations.map((destination) => {
+    const words = ['throw', destination, 'table', String(OUT), 'protocol', PROTOCOL];
+    return { run: ['route', 'replace', ...words], undo: ['route', 'del', ...words] };
+  });
 
 /** For the Locators of now; `interfaces`: all that are configured, whose place in the list numbers their table. */
 export function locatorSteps(

@@ -29,6 +29,7 @@ interface AddressEntry {
 }
 
 interface RouteEntry {
+  readonly dst?: string;
   readonly gateway?: string;
   readonly dev?: string;
   readonly metric?: number;
@@ -50,7 +51,21 @@ export function ownLocators(interfaces: readonly { readonly interface: string; r
   return locatorsIn(ipJson<AddressEntry>('addr', 'show'), ipJson<RouteEntry>('route', 'show', 'default'), interfaces);
 }
 
-/** The same from what ip(8) said. Pure. */
+/** Destinations that other interfaces of this machine lead to, but for default routes: the shim leaves them alone. */
+export function otherDestinations(ours: readonly string[]): string[] {
+  return destinationsOf(ipJson<RouteEntry>('route', 'show', 'table', 'main'), ours);
+}
+
+/** The same from what ip(8) said. Pure. `ours`: interfaces with Locators, and the TUN. */
+export function destinationsOf(routes: readonly RouteEntry[], ours: readonly string[]): string[] {
+  const others = routes.filter(({ dst, dev }) => {
+    if (dst === undefined || dev === undefined || dst === 'default' || dst === '::/0') return false;
+    return !ours.includes(dev) && !dst.startsWith('fe80:') && !dst.startsWith('ff');
+  });
+  return [...new Set(others.map(({ dst }) => dst!))].sort();
+}
+
+/** As `ownLocators`, from what ip(8) said. Pure. */
 export function locatorsIn(
   addresses: readonly AddressEntry[],
   routes: readonly RouteEntry[],

@@ -12,9 +12,15 @@ import { inbound } from './inbound.ts';
 import type { LocalLocator, Node } from './node.ts';
 import { outbound } from './outbound.ts';
 import { Updates } from './updates.ts';
-import { DROP_BAD_ADDRESS, DROP_TRUNCATED, DROP_VERSION, PLAIN } from './verdict.ts';
+import { DROP_BAD_ADDRESS, DROP_TRUNCATED, DROP_VERSION, PLAIN, TAKEN } from './verdict.ts';
+
+/** Dropped packets kept for the log until somebody takes them, and how much of each. */
+const DROPS_KEPT = 4;
+const DROP_OCTETS = 80;
 
 export class Shim {
+  /** Whoever logs them empties the list. */
+  readonly drops: { readonly verdict: number; readonly packet: Uint8Array }[] = [];
   readonly node: Node;
   readonly updates: Updates;
 
@@ -30,6 +36,10 @@ export class Shim {
       batch.verdict[i] = verdict;
       batch.egress[i] = 0;
       this.node.counters[verdict]!++;
+      if (verdict > TAKEN && this.drops.length < DROPS_KEPT) {
+        const o = batch.offset[i]!;
+        this.drops.push({ verdict, packet: batch.bytes.slice(o, o + Math.min(batch.length[i]!, DROP_OCTETS)) });
+      }
     }
   }
 

@@ -151,6 +151,7 @@ describe('somebody without ILNP', () => {
       ['drop_unknown_locator', 1],
       ['drop_forged_update', 1],
     ]);
+    expect(lab.log('a')).toMatch(/"drop":"drop_unknown_locator","source":"2001:db8:c::b1",.*"destinationPort":6/);
   });
 });
 
@@ -226,6 +227,24 @@ describe('the node', () => {
     await lab.stop('a');
 
     await expectAsBefore(lab, 'a', before);
+  });
+
+  test('speaks with the neighbours of another interface as before', async () => {
+    await lab.ip(
+      'a',
+      'link add other type veth peer name far',
+      'link set dev other up',
+      'link set dev far up',
+      'addr add fd99::1/64 dev other',
+    );
+    await lab.start('a');
+    const get = async (to: string): Promise<string> => lab.exec('a', 'ip', '-6', 'route', 'get', to);
+    const [other, wide] = [await get('fd99::2'), await get(CN)];
+    await lab.ip('a', 'link del dev other');
+    await until('the routes without it', async () => (await get('fd99::2')).includes('ilnp0'));
+
+    expect(other).toMatch(/dev other .*src fd99::1 /);
+    expect(wide).toMatch(/dev ilnp0 .*src fd00:a::a1 /);
   });
 
   test('speaks with its own addresses as before', async () => {

@@ -1,6 +1,6 @@
 /** From what ip(8) says to the Locators of a node. */
 import { expect, test } from 'vitest';
-import { locatorsIn, sameLocators } from '../../src/network/own-locators.ts';
+import { destinationsOf, locatorsIn, sameLocators } from '../../src/network/own-locators.ts';
 import { formatL64 } from '../../src/wire/text.ts';
 
 const BOTH = [
@@ -63,4 +63,18 @@ test('a lifetime that counts down is no change, another router is', () => {
     );
   expect(sameLocators(at(100, 'fe80::1'), at(99, 'fe80::1'))).toBe(true);
   expect(sameLocators(at(100, 'fe80::1'), at(100, 'fe80::2'))).toBe(false);
+});
+
+test('destinations of other interfaces are those of their routes, but for defaults, link-local and multicast', () => {
+  const routes = [
+    { dst: 'fd99::/64', dev: 'eth2' },
+    { dst: 'fd99::/64', dev: 'eth3' },
+    { dst: 'fd98::5', dev: 'eth2' },
+    { dst: 'default', dev: 'eth2', gateway: 'fe80::1' },
+    { dst: 'fe80::/64', dev: 'eth2' },
+    { dst: 'ff00::/8', dev: 'eth2' },
+    { dst: '2001:db8:1::/64', dev: 'eth0' },
+    { dst: 'fd00:a::a1', dev: 'ilnp0' },
+  ];
+  expect(destinationsOf(routes, ['eth0', 'ilnp0'])).toEqual(['fd98::5', 'fd99::/64']);
 });
