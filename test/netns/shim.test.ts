@@ -184,6 +184,40 @@ describe('on a path narrower than its ends', () => {
   });
 });
 
+describe('Router Advertisements', () => {
+  const advertise = (site: number, valid: number, preferred: number) =>
+    lab.exec(
+      `r${site}`,
+      '/usr/bin/python3',
+      'test/netns/probes/advertise.py',
+      'lan0',
+      `fe80::${site}`,
+      `2001:db8:${site}::`,
+      String(valid),
+      String(preferred),
+    );
+  const first = async () => (await lab.show<Record<string, unknown>[]>('a', 'locators'))[0];
+
+  test('are where Locators come from and go to, while this node forwards', async () => {
+    await lab.ip('a', 'addr flush dev eth0 scope global', 'route del default');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    expect(await lab.show('a', 'locators')).toEqual([]);
+    await advertise(1, 1800, 600);
+    await until('the Locator of site 1', async () => (await first())?.locator === '2001:db8:1::/64');
+    expect(await first()).toMatchObject({ interface: 'eth0', gateway: 'fe80::1', preference: 10 });
+
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await lab.ip('air', 'link set dev eth0-a master lan3');
+    await advertise(3, 1800, 600);
+    await lab.ip('a', 'route del default via fe80::1 dev eth0'); // as when the router of site 1 is found unreachable
+    await until('the Locator of site 3', async () => (await first())?.locator === '2001:db8:3::/64');
+    await session.connector.receives(100);
+    expectIntact(await session.end());
+  });
+});
+
 describe('two interfaces', () => {
   test('UDP loses nothing and is not overtaken while a host goes over to the other one, make before break', async () => {
     await lab.plug('a', 3, 'eth1');
