@@ -54,7 +54,10 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
   },
   { name: 'drop_astray', meaning: 'sent on between sites so often that it could not pay another time' },
   { name: 'drop_inside_locator', meaning: 'Locator Update that tells the world a Locator that only exists inside' },
-  { name: 'drop_unknown_site', meaning: 'the guest is at a site that is not in the configuration any more' },
+  {
+    name: 'drop_unknown_site',
+    meaning: 'the guest is at, or has its home at, a site that is not in the configuration any more',
+  },
 ];
 
 /** True for the verdicts whose packet is sent. */

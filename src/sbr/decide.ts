@@ -148,7 +148,9 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
 
   if ((flags & HOME) === 0) {
     batch.egress[i] = SITE; // its answers leave where its global Locator belongs
-    return rewrite(batch, i, fib, protocol, transport, classes[c + C_HOME]!, 0);
+    const homeRow = classes[c + C_HOME]!;
+    if (homeRow === 0) return DROP_UNKNOWN_SITE;
+    return rewrite(batch, i, fib, protocol, transport, homeRow, 0);
   }
   return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
 }

@@ -271,6 +271,19 @@ describe('an unknown NID', () => {
   });
 });
 
+describe('a site that is not in the configuration any more', () => {
+  const fib = () => fibOf(siteConfig(1, 2, [bound('a1', 'fd00:1::/64', 1, 9), bound('d1', 'fd00:9::/64', 9, 1)]));
+  const segment = (src: string, dst: string) => udp6({ src, dst }, new Uint8Array(5));
+
+  test('where a guest is: its packets are dropped by that name', () => {
+    expect(pass(fib(), OUTSIDE, segment(CN, '2001:db8:1::a1')).verdict).toBe(v.DROP_UNKNOWN_SITE);
+  });
+
+  test('where a guest has its home: nothing leaves under its guest Locator', () => {
+    expect(pass(fib(), INSIDE, segment('fd00:9::d1', CN)).verdict).toBe(v.DROP_UNKNOWN_SITE);
+  });
+});
+
 describe('extension headers and fragments', () => {
   const h = { src: CN, dst: '2001:db8:1::a1' };
 
