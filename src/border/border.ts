@@ -57,8 +57,8 @@ export class Border {
     const seed = (): number => randomInt(0, 2 ** 32);
     this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
     for (const binding of config.bindings) this.bindings.put({ ...binding, epoch: 0 });
-    this.#links = new LinkWatch(interfacesOf(config), (cameUp) => {
-      this.#serial(() => this.#linksChanged(cameUp)).catch((error) => {
+    this.#links = new LinkWatch(interfacesOf(config), (repair) => {
+      this.#serial(() => this.#linksChanged(repair)).catch((error) => {
         this.#log.error({ error: String(error) }, 'a link has changed and could not be followed');
       });
     });
@@ -153,6 +153,7 @@ export class Border {
         const guests = [...this.#guests(), ...next.bindings.map((b) => b.guest)];
         try {
           this.#gateway.change(next, guests);
+          this.#gateway.repair(next, guests);
         } catch (error) {
           this.#gateway.change(before, this.#guests());
           throw error;
@@ -225,11 +226,11 @@ export class Border {
     this.bindings.delete(nid);
   }
 
-  /** A link that went down took our routes and addresses along; what is missing is put back. */
-  async #linksChanged(cameUp: boolean): Promise<void> {
+  /** A link that went down took our routes and addresses along, or somebody else did; what is missing is put back. */
+  async #linksChanged(repair: boolean): Promise<void> {
     if (this.#stopping) return;
     await this.#recompile(); // first: new sessions take an uplink that is up, whatever can be repaired
-    if (!cameUp || this.config.network === 'manual') return;
+    if (!repair || this.config.network === 'manual') return;
     this.#gateway.repair(this.config, this.#guests());
     await this.#neighbours.repair(this.config, this.bindings.all());
     this.#neighbours.announceGateways(this.config);

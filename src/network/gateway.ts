@@ -13,6 +13,8 @@ import type { L64 } from '../wire/text.ts';
 import { ipBatch, ipJson, readSysctl, writeSysctl } from './ip.ts';
 import { type Facts, plan, type Step } from './plan.ts';
 
+const IFF_UP = 1;
+
 interface Journal {
   readonly undo: readonly (readonly string[])[];
   readonly sysctls: readonly { readonly name: string; readonly key: string; readonly value: string }[];
@@ -70,8 +72,11 @@ export class Gateway {
       this.#write({ ...journal, sysctls: withNew(journal.sysctls, toRestore(config, sysctls)) });
       for (const { name, key, value } of sysctls) writeSysctl(name, key, value);
     }
+    // an address given to a link that is down lacks, once it is up, what the kernel makes along with others
+    const later = config.inside.filter((link) => !isUp(link.interface));
+    const addresses = new Set(later.map((link) => `${link.interface} ${link.gateway}`));
     ipBatch(
-      plan(config, guests, { ...facts(config), addresses: new Set() }).map((s) => s.run),
+      plan(config, guests, { ...facts(config), addresses }).map((s) => s.run),
       { force: true },
     );
   }
@@ -214,6 +219,15 @@ export function requireInterfaces(config: SiteConfig): void {
   const missing = [...new Set(names)].filter((name) => ifNameToIndex(name) === 0);
   if (missing.length > 0)
     throw new IlnpError('E_NETWORK', `expected these interfaces to exist, got none: ${missing.join(', ')}`);
+}
+
+/** Whether somebody has set it up, with or without a carrier. */
+function isUp(name: string): boolean {
+  try {
+    return (Number(readFileSync(`/sys/class/net/${name}/flags`, 'utf8')) & IFF_UP) !== 0;
+  } catch {
+    return false; // it may vanish while we run
+  }
 }
 
 /** What the plan needs to know of this machine. */

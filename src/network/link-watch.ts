@@ -1,11 +1,13 @@
 /**
  * Whether the links of the border are up, so that new sessions take an uplink that is (digest section 12.11) and what the
- * kernel forgot with a link is put back. Follows `ip monitor` and looks at most once a second, so that a link that flaps is
+ * kernel forgot with a link, or somebody else removed of our rules and routes, is put back. Follows `ip monitor` and looks at most once a second, so that a link that flaps is
  * not followed faster; every ten seconds it looks anyway. A link that was made anew under the same name, or has other
  * global addresses (routes through it need one), counts as one that went down and came up.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { PROTOCOL } from './plan.ts';
 
 const PERIOD_MS = 10_000;
 const GAP_MS = 1000;
@@ -13,21 +15,27 @@ const GAP_MS = 1000;
 const SETTLE_MS = 100;
 const DOWN = 'down';
 /** A process that is killed takes it along. */
-const MONITOR = ['setpriv', '--pdeathsig', 'KILL', '--', 'ip', 'monitor', 'link', 'address'] as const;
+const MONITOR = ['setpriv', '--pdeathsig', 'KILL', '--', 'ip', 'monitor', 'link', 'address', 'route', 'rule'] as const;
+/** What it says of a rule or route of ours that is gone. */
+const LOST = new RegExp(`^Deleted .* proto ${PROTOCOL}( |$)`);
 
 export class LinkWatch {
   #names: readonly string[];
   #states = new Map<string, string>();
-  readonly #onChange: (cameUp: boolean) => void;
+  readonly #onChange: (repair: boolean) => void;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #monitor: ChildProcess | undefined;
   #lookedAt = 0;
   /** A change is followed a second time: what a router has to announce first comes behind the link. */
   #again = false;
+  #lost = false;
 
-  /** `onChange`: some link went up or down; `cameUp`: one is up that was not, or was made anew, since the last look. */
-  constructor(names: readonly string[], onChange: (cameUp: boolean) => void) {
+  /**
+   * `onChange`: some link went up or down, or something of ours is gone; `repair`: it is, or a link is up that was not, or
+   * was made anew, since the last look.
+   */
+  constructor(names: readonly string[], onChange: (repair: boolean) => void) {
     this.#names = names;
     this.#onChange = onChange;
     this.#states = look(names);
@@ -73,7 +81,13 @@ export class LinkWatch {
       this.#monitor = undefined;
     };
     monitor.once('error', ended).once('exit', ended);
-    monitor.stdout.on('data', () => this.#lookSoon());
+    monitor.once('exit', () => {
+      this.#again = true; // nobody knows what it has missed
+    });
+    createInterface({ input: monitor.stdout }).on('line', (line) => {
+      if (LOST.test(line)) this.#lost = true;
+      this.#lookSoon();
+    });
   }
 
   #lookSoon(): void {
@@ -90,9 +104,11 @@ export class LinkWatch {
     const before = this.#states;
     this.#states = look(this.#names);
     const changed = this.#names.filter((name) => this.#states.get(name) !== before.get(name));
-    if (changed.length === 0) return false;
+    const lost = this.#lost;
+    this.#lost = false;
+    if (changed.length === 0 && !lost) return false;
     this.#again = true;
-    this.#onChange(changed.some((name) => this.#states.get(name) !== DOWN));
+    this.#onChange(lost || changed.some((name) => this.#states.get(name) !== DOWN));
     return true;
   }
 }

@@ -1,6 +1,7 @@
 /** Links of a border go down, vanish and come back: what the kernel forgot with them is put back without a restart. */
 import { spawn } from 'node:child_process';
-import { beforeEach, expect, test } from 'vitest';
+import { readFile } from 'node:fs/promises';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { CN_SECOND, global, L1, L11, under } from './support/addresses.ts';
 import { succeed } from './support/command.ts';
 import { labForThisFile } from './support/lab.ts';
@@ -62,6 +63,52 @@ test('an uplink vanishes and comes back: new sessions take the other one meanwhi
   await until('new sessions to take the first uplink', async () => (await seenAs()) === under(L1, 'a1'));
   await other.connector.receives(100);
   expectNoLoss(await other.end());
+});
+
+describe('somebody removes rules and routes of the border', () => {
+  const remove = async () => {
+    await sbr1('-6', 'rule', 'del', 'priority', '6744');
+    await sbr1('-6', 'route', 'flush', 'table', '6740');
+  };
+  /** The process that tells the border what others do. */
+  const monitor = async () => {
+    const pid = await lab.pid(1);
+    const [child] = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')).trim().split(' ').map(Number);
+    return child!;
+  };
+
+  test('it puts them back', async () => {
+    const before = await snapshot(lab, 'sbr1');
+
+    await remove();
+    expect(await snapshot(lab, 'sbr1')).not.toBe(before);
+
+    await expectAsBefore(lab, 'sbr1', before, REPAIR_MS);
+  });
+
+  test('it puts them back when nobody has told, but it gets SIGHUP', async () => {
+    const before = await snapshot(lab, 'sbr1');
+    const pid = await monitor();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await remove();
+
+      await lab.reload(1);
+
+      await expectAsBefore(lab, 'sbr1', before, REPAIR_MS / 5); // before it looks anyway
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
+  test('it puts them back although the one that tells has been killed', async () => {
+    const before = await snapshot(lab, 'sbr1');
+    process.kill(await monitor(), 'SIGKILL');
+
+    await remove();
+
+    await expectAsBefore(lab, 'sbr1', before, REPAIR_MS);
+  });
 });
 
 test.each(['uring', 'poll'])(
