@@ -39,7 +39,7 @@ export async function runShim(config: ShimConfig, options: { runFolder: string; 
     const commands = await system.start();
     undo.push(() => system.stop());
     log.info({ commands }, 'set up this node');
-    log.info({ io: system.io, address: formatIlv(config.stable, config.nid), pid: process.pid }, 'ready');
+    log.info({ io: system.io, address: formatIlv(config.stable, system.nid), pid: process.pid }, 'ready');
     const signal = await Promise.race([signalled, failed]);
     log.info({ signal }, 'stopping');
   } finally {
@@ -60,7 +60,7 @@ const shownConfig = (system: EndSystem) => {
   const { config } = system;
   return {
     ...config,
-    nid: formatNid(config.nid),
+    nid: formatNid(system.nid),
     stable: formatL64(config.stable),
     hosts: config.hosts.map((h) => ({
       nid: formatNid(h.nid),

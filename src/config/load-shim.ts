@@ -2,13 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
+import type { Nid } from '../wire/text.ts';
 import { type IlnpHost, readHosts } from './hosts-file.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import { shimSchema } from './shim-schema.ts';
 import { problemAt, validate } from './validate.ts';
 import { readYaml } from './yaml-source.ts';
 
-export interface ShimConfig extends Omit<z.output<typeof shimSchema>, 'hosts' | 'control'> {
+export interface ShimConfig extends Omit<z.output<typeof shimSchema>, 'nid' | 'hosts' | 'control'> {
+  /** undefined: that of the first interface. */
+  readonly nid: Nid | undefined;
   readonly hosts: readonly IlnpHost[];
   readonly control: { readonly socket: string };
 }
@@ -38,6 +41,7 @@ export function loadShimConfig(path: string): ShimConfig {
   const { socket } = value.control;
   return {
     ...value,
+    nid: value.nid,
     hosts,
     control: { socket: socket === undefined ? `/run/ilnp/${value.node}.sock` : resolve(base, socket) },
   };

@@ -9,7 +9,8 @@ const MAX_CORRESPONDENTS = 1 << 20;
 export const shimSchema = z.strictObject(
   {
     node: name,
-    nid,
+    /** Absent: modified EUI-64 of the first interface. */
+    nid: nid.optional(),
     stable: l64,
     tun: z
       .strictObject(

@@ -6,6 +6,7 @@ import type { ShimConfig } from '../config/load-shim.ts';
 import { readMtu } from '../device/interface-settings.ts';
 import { ifNameToIndex } from '../device/libc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
+import { nidOfInterfaces } from '../network/eui64.ts';
 import { HostNetwork } from '../network/host-network.ts';
 import {
   LocatorWatch,
@@ -15,13 +16,14 @@ import {
   sameLocators,
 } from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { formatL64 } from '../wire/text.ts';
+import { formatL64, type Nid } from '../wire/text.ts';
 import type { SessionReply } from './messages.ts';
 import { Path } from './path.ts';
 import { shownPacket } from './shown-packet.ts';
 
 export class EndSystem {
   readonly config: ShimConfig;
+  readonly nid: Nid;
   readonly #log: Logger;
   readonly #path: Path;
   readonly #network: HostNetwork;
@@ -40,7 +42,10 @@ export class EndSystem {
         for (const { verdict, packet } of drops) this.#log.warn({ drop: verdict, ...shownPacket(packet) }, 'dropped');
       },
     });
-    const identity = { nid: config.nid, stable: config.stable, tun: config.tun.name };
+    const nid = config.nid ?? nidOfInterfaces(config.interfaces.map((i) => i.interface));
+    if (nid === null) throw new IlnpError('E_NETWORK', 'expected `nid`, or an interface with a link-layer address');
+    this.nid = nid;
+    const identity = { nid, stable: config.stable, tun: config.tun.name };
     const interfaces = config.interfaces.map((i) => i.interface);
     this.#network = new HostNetwork(options.runFolder, config.node, identity, interfaces);
     this.#watch = new LocatorWatch(() => this.#look());
@@ -73,7 +78,7 @@ export class EndSystem {
       this.#path.open(this.config); // first: whoever has the TUN owns the set-up
       if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const mtu = Math.min(...this.config.interfaces.map((i) => readMtu(i.interface)));
-      await this.#path.start(this.config, mtu);
+      await this.#path.start(this.config, this.nid, mtu);
       const commands = this.#network.up(mtu);
       this.#look();
       this.#watch.start();

@@ -10,6 +10,7 @@ import { IlnpError } from '../runtime/errors.ts';
 import type { LocalLocator } from '../shim/node.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
+import type { Nid } from '../wire/text.ts';
 import type { Drop, FromWorker, SessionReply, ToWorker, WorkerStart } from './messages.ts';
 
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
@@ -48,14 +49,14 @@ export class Path {
   }
 
   /** Resolves when the worker is ready for packets. `mtu`: the smallest of the links. */
-  start(config: ShimConfig, mtu: number): Promise<void> {
+  start(config: ShimConfig, nid: Nid, mtu: number): Promise<void> {
     const seed = (): number => randomInt(0, 2 ** 32);
     const workerData: WorkerStart = {
       tun: this.#tun!,
       wakeFd: this.#wakeFd,
       io: config.tun.io,
-      nid0: native32(config.nid.hi) | 0,
-      nid1: native32(config.nid.lo) | 0,
+      nid0: native32(nid.hi) | 0,
+      nid1: native32(nid.lo) | 0,
       stable: locatorOf(config.stable),
       mtu,
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },

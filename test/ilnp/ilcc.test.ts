@@ -18,6 +18,7 @@ const correspondent = (nid: number, isConfigured = false, locators = [remote(L1)
 const currentOf = (c: Correspondent, now: number): string => formatL64(l64Of(c.target(now)));
 
 describe('Locators of a correspondent (RFC 6741 section 5)', () => {
+  // shows: H33
   test('the lowest preference is used; when it expires the next one; the last one even then', () => {
     const c = correspondent(1, true, [remote(L2, 20, 20 * SECOND), remote(L1, 10, 10 * SECOND)]);
     expect([0, 10, 11, 20, 21].map((s) => currentOf(c, s * SECOND))).toEqual(
@@ -28,6 +29,7 @@ describe('Locators of a correspondent (RFC 6741 section 5)', () => {
     expect(c.locators.map((l) => c.stateOf(l, 25 * SECOND))).toEqual(['aged', 'expired']);
   });
 
+  // shows: H26
   test('an update replaces the set; the old ones are no longer valid but still mean this correspondent', () => {
     const c = correspondent(1);
     c.replace([remote(L2, 5), remote(L3, 4)], 0);

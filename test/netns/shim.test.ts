@@ -36,6 +36,7 @@ afterEach(async () => {
 });
 
 describe('two end systems', () => {
+  // shows: H7, H8, H20, H21
   test('every packet of a session has one nonce, one per direction, and a right checksum', async () => {
     await startBoth();
     for (const host of ['a', 'b']) await lab.exec(host, 'ethtool', '-K', 'eth0', 'tx', 'off');
@@ -62,6 +63,7 @@ describe('two end systems', () => {
     expect([...(await drops('a')), ...(await drops('b'))]).toEqual([]);
   });
 
+  // shows: H2, H4, H11, H16, H18
   test('a session lives through a change of site of one end, then of the other; each tells the other and is acknowledged', async () => {
     await startBoth();
     const capture = await Capture.start(lab, 'core', 'any', 'ip6');
@@ -110,6 +112,7 @@ describe('two end systems', () => {
 });
 
 describe('somebody without ILNP', () => {
+  // shows: H9, H25
   test('gets plain IPv6, in both directions of opening', async () => {
     await lab.start('a');
     const capture = await Capture.start(lab, 'cn', 'eth0');
@@ -127,6 +130,7 @@ describe('somebody without ILNP', () => {
     expect(new Set(seen.flat())).toEqual(new Set(['6']));
   });
 
+  // shows: H23
   test('is found out by its Parameter Problem: the same attempt to connect succeeds without', async () => {
     await lab.start('a', { hosts: '0+0+0+c0  2001-db8-c-0\n' });
     const session = await openSession(lab, 'records', { listener: 'cn', connector: 'a', to: CN });
@@ -136,6 +140,7 @@ describe('somebody without ILNP', () => {
     expect(await counters('a')).toMatchObject({ nonces_sent: 1, fallbacks: 1 });
   });
 
+  // shows: H12, H15
   test('who says a Locator is that of a correspondent, without its nonce, is not heard', async () => {
     await startBoth();
     const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
@@ -156,6 +161,7 @@ describe('somebody without ILNP', () => {
 });
 
 describe('on a path narrower than its ends', () => {
+  // shows: H14, H31
   test.each([1400, 1280])('of %i octets a Packet Too Big reaches the program, and TCP goes through', async (mtu) => {
     await lab.ip('core', `link set dev s2 mtu ${mtu}`);
     await lab.ip('r2', `link set dev up0 mtu ${mtu}`);
@@ -219,6 +225,7 @@ describe('Router Advertisements', () => {
 });
 
 describe('two interfaces', () => {
+  // shows: H29, H33
   test('UDP loses nothing and is not overtaken while a host goes over to the other one, make before break', async () => {
     await lab.plug('a', 3, 'eth1');
     await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth0', 'eth1'] });

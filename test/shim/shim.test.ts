@@ -43,6 +43,7 @@ const through = (packet: Uint8Array, from: End, to: End, now = 1): { wire: Uint8
 };
 
 describe('a session', () => {
+  // shows: H8
   test('the first packet carries a nonce and current Locators, the program gets neither', () => {
     const { a, b } = pair();
     const { wire, got } = through(tcp6({ src: STABLE_A, dst: B }), a, b);
@@ -54,6 +55,7 @@ describe('a session', () => {
     expect(hasRightChecksum(joined(plainHeader(wire), wire.slice(48)))).toBe(true);
   });
 
+  // shows: H7, H8
   test('the answer carries the nonce of the other direction', () => {
     const { a, b } = pair();
     const first = through(tcp6({ src: STABLE_A, dst: B }), a, b);
@@ -68,6 +70,7 @@ describe('a session', () => {
     expect(hasRightChecksum(second.got)).toBe(true);
   });
 
+  // shows: H2, H4, H16, H18
   test('programs keep the addresses they know when one end has moved and said so', () => {
     const { a, b } = pair();
     through(tcp6({ src: STABLE_A, dst: B }), a, b);
@@ -89,6 +92,7 @@ describe('a session', () => {
     expect(hasRightChecksum(forth.got)).toBe(true);
   });
 
+  // shows: H21
   test('data from the new Locator is answered there while the update is on its way', () => {
     const { a, b } = pair();
     through(tcp6({ src: STABLE_A, dst: B }), a, b);
@@ -116,6 +120,7 @@ describe('a session', () => {
 });
 
 describe('a node without ILNP', () => {
+  // shows: H9, H25
   test('gets plain IPv6 from the current Locator, and answers to it', () => {
     const { a } = pair();
     const out = a.pass(udp6({ src: STABLE_A, dst: PLAIN_PEER })) as Uint8Array;
@@ -128,6 +133,7 @@ describe('a node without ILNP', () => {
     expect(a.count('plain')).toBe(2);
   });
 
+  // shows: H23
   test('that was taken for an ILNP node says so, and is spoken to without a nonce', () => {
     const { a } = pair();
     const wire = a.pass(tcp6({ src: STABLE_A, dst: B })) as Uint8Array;
@@ -138,6 +144,7 @@ describe('a node without ILNP', () => {
     expect(addressesOf(again)).toEqual({ src: full(A), dst: full(B) });
   });
 
+  // shows: H24
   test.each([
     ['another pointer', 41, false],
     ['another nonce', 42, true],
@@ -152,6 +159,7 @@ describe('a node without ILNP', () => {
     expect(nonceOf(again, 0, again.length)).toHaveLength(4);
   });
 
+  // shows: H23
   test('that is silent is tried without a nonce', () => {
     const { a } = pair();
     const first = a.pass(tcp6({ src: STABLE_A, dst: B }), 1) as Uint8Array;
@@ -203,6 +211,7 @@ describe('several Locators', () => {
 });
 
 describe('ICMPv6 errors', () => {
+  // shows: H14, H31
   test('a Packet Too Big reaches the program: its own packet quoted, less room by the option', () => {
     const { a, b } = pair();
     const sent = udp6({ src: STABLE_A, dst: B }, new Uint8Array(1300));
@@ -236,6 +245,7 @@ describe('ICMPv6 errors', () => {
     expect(a.pass(error6({ src: '2001:db8:f::1', dst: A }, 1, 0, 0, foreign))).toBe('drop_quote_unknown');
   });
 
+  // shows: H10
   test('an error of this node quotes what was on the wire, and the other end understands it', () => {
     const { a, b } = pair();
     const asked = udp6({ src: STABLE_A, dst: B });

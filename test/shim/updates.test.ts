@@ -35,6 +35,7 @@ const listOf = (packet: Uint8Array): number[] => {
   return update.locators.map((l) => l.locator.hi * 2 ** 16 + (l.locator.lo >>> 16));
 };
 
+// shows: H30
 test('it is repeated after 1, 2, 4 ... seconds, seven times in all, then given up', () => {
   const a = talking();
   move(a, ['2001:db8:2::'], 0);
@@ -45,6 +46,7 @@ test('it is repeated after 1, 2, 4 ... seconds, seven times in all, then given u
   expect(a.shim.updates.next(1000 * SECOND)).toBeNull();
 });
 
+// shows: H16, H17, H30, H33
 test('it names the whole set, comes from the preferred Locator, and a newer one takes its place', () => {
   const a = talking();
   move(a, ['2001:db8:2::', '2001:db8:1::'], 0);
@@ -56,6 +58,7 @@ test('it names the whole set, comes from the preferred Locator, and a newer one 
   expect(new Set(a.sent.slice(1).map((packet) => `${listOf(packet)}`)).size).toBe(1); // the newest, and only that
 });
 
+// shows: H30
 test('an acknowledgement of an older set is passed over, of the newest one ends it', () => {
   const a = talking();
   move(a, ['2001:db8:2::'], 0);
@@ -83,6 +86,7 @@ test('without any Locator nobody can be told; with the next one everybody is', (
 });
 
 describe('who is told', () => {
+  // shows: H22
   test('nobody who has not sent a nonce, or was silent for ten minutes', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::']);
     know(a, B);
@@ -94,6 +98,7 @@ describe('who is told', () => {
     expect(late.sent).toEqual([]);
   });
 
+  // shows: H16
   test('many, a burst at a time', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::'], { strangers: 200, known: 4 });
     for (let n = 1; n <= 150; n++) a.pass(insertNonce(udp6({ src: `2001:db8:b::${n}:1`, dst: A }), NONCE)!);

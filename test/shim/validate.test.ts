@@ -53,6 +53,7 @@ const verdict = (a: End, packet: Uint8Array): string => {
 };
 
 describe('from a correspondent', () => {
+  // shows: H6, H13, H15
   test.each([
     ['data', B, null, 'accepted'],
     ['data', B, RIGHT, 'accepted'],
@@ -70,6 +71,7 @@ describe('from a correspondent', () => {
     expect(verdict(talking(), withNonce(packet, nonce))).toBe(expected);
   });
 
+  // shows: H12
   test.each([
     [B, RIGHT, 'taken'],
     [B, WRONG, 'drop_forged_update'],
@@ -81,6 +83,7 @@ describe('from a correspondent', () => {
     expect(a.sent).toHaveLength(expected === 'taken' ? 1 : 0);
   });
 
+  // shows: H12
   test.each([B, ELSEWHERE])('a Locator Update from %s without a nonce is a forgery', (src) => {
     const a = talking();
     expect(verdict(a, updateWithoutNonce(src))).toBe('drop_forged_update');
@@ -93,6 +96,7 @@ describe('from a correspondent', () => {
     expect(verdict(talking(), packet)).toBe('drop_forged_update');
   });
 
+  // shows: H11, H18, H19
   test('every copy of a Locator Update is acknowledged, to where it came from, with our nonce', () => {
     const a = talking();
     a.pass(update(ELSEWHERE, RIGHT));
@@ -111,6 +115,7 @@ describe('from a correspondent', () => {
     expect(verdict(talking(), ipv6(h, 60, joined(options, udpSegment(h, new Uint8Array(4)))))).toBe('drop_two_nonces');
   });
 
+  // shows: H13, H14
   test('an error needs its nonce; that of a router on the way does not', () => {
     const a = talking();
     const sent = a.pass(udp6({ src: STABLE_A, dst: B })) as Uint8Array;
@@ -167,4 +172,17 @@ describe('a stranger', () => {
     expect(verdict(a, withNonce(udp6({ src: B, dst: A }), RIGHT))).toBe('accepted');
     expect(verdict(a, withNonce(udp6({ src: B, dst: A }), WRONG))).toBe('drop_wrong_nonce');
   });
+});
+
+// shows: H35
+test('of what is dropped a few packets are kept for the log, until somebody takes them', () => {
+  const a = talking();
+  const forged = withNonce(udp6({ src: B, dst: A }), WRONG);
+  for (let n = 0; n < 100; n++) a.pass(forged);
+  expect(a.shim.drops).toHaveLength(4);
+  expect(a.shim.drops[0]!.packet).toEqual(forged.slice(0, 80));
+
+  a.shim.drops.length = 0;
+  a.pass(forged);
+  expect(a.shim.drops).toHaveLength(1);
 });
