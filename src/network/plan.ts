@@ -26,6 +26,8 @@ export const PROTOCOL = '174';
 const [OUTSIDE_OUT, INSIDE_OUT, SITE_OUT, OUTSIDE_IN, INSIDE_IN, SITE_IN, SELF_ICMP, SELF] = [
   0, 1, 2, 3, 4, 5, 6, 7,
 ].map((n) => String(FIRST + n)) as [string, string, string, string, string, string, string, string];
+/** RFC 4193. */
+const UNIQUE_LOCAL = 'fc00::/7';
 const LAST_RESORT = ['metric', '4294967295'];
 
 /** One command of ip(8), its arguments, and how it is taken back (null: it goes with the TUN). */
@@ -86,6 +88,9 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
       if (via !== undefined) route(OUTSIDE_OUT, 'unreachable', 'default', 'from', source, ...LAST_RESORT);
     }
   }
+  // whatever else is written into the TUN, or said by this kernel: nothing unique local leaves by an uplink
+  route(OUTSIDE_OUT, 'unreachable', UNIQUE_LOCAL, ...LAST_RESORT);
+  route(OUTSIDE_OUT, 'unreachable', 'default', 'from', UNIQUE_LOCAL, ...LAST_RESORT);
   for (const link of config.inside) {
     for (const prefix of new Set([link.l64, ...link.guests].map(formatL64)))
       route(INSIDE_OUT, prefix, 'dev', link.interface);
@@ -98,7 +103,10 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
     route(SITE_OUT, formatL64(peer.l64), ...hop);
     route(SITE_OUT, 'default', 'from', formatL64(peer.l64), ...hop);
   }
-  for (const prefix of ours) route(SITE_OUT, 'unreachable', 'default', 'from', prefix, ...LAST_RESORT);
+  // errors that this border sends to the other borders themselves
+  const hops = new Set(config.peers.map((peer) => `${peer.via}/128 dev ${peer.interface}`));
+  for (const hop of hops) route(SITE_OUT, ...hop.split(' '));
+  route(SITE_OUT, 'unreachable', 'default', ...LAST_RESORT); // the main table would let it out by an uplink
   rule(0, OUTSIDE_OUT, 'iif', outside);
   rule(1, INSIDE_OUT, 'iif', inside);
   rule(2, SITE_OUT, 'iif', site);
@@ -114,8 +122,9 @@ export function plan(config: SiteConfig, guests: readonly L64[], facts: Facts): 
       route(table, 'unreachable', prefix, ...LAST_RESORT);
     }
   }
-  // what is unique local to this site and the others is not reached from outside, whatever the kernel's routes say
-  if (!ours.includes('fc00::/7')) route(OUTSIDE_IN, 'blackhole', 'fc00::/7', ...LAST_RESORT);
+  // what is unique local to this site and the others is not forwarded to from outside, whatever the main table says; the
+  // gateway's own addresses stay in reach, because the kernel asks its table `local` before any rule of ours
+  if (!ours.includes(UNIQUE_LOCAL)) route(OUTSIDE_IN, 'blackhole', UNIQUE_LOCAL, ...LAST_RESORT);
   const tag = formatL64(config.inside[0]!.l64);
   route(SITE_IN, 'default', 'from', tag, 'dev', site);
   route(SITE_IN, 'blackhole', 'default', 'from', tag, ...LAST_RESORT);

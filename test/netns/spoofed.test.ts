@@ -182,6 +182,37 @@ test('from outside to a unique local address that the gateway could reach: dropp
   await Promise.all([link.remove(), up.remove()]);
 });
 
+describe('unique local addresses do not leave by an uplink', () => {
+  const NOBODYS = 'fd00:9::77';
+
+  test("in an error of the gateway's own kernel, to whoever claimed such a source", async () => {
+    const up = await Capture.start(lab, 'sbr1', 'up0', 'icmp6');
+    const dying = `IPv6(src="${NOBODYS}", dst="${CN}", hlim=1)/UDP(sport=1, dport=${PORT})/b"not me"`;
+
+    await lab.exec('vm-a2', '/usr/bin/python3', SEND, '--count', String(COUNT), dying);
+    await lab.exec('cn', 'ping', '-6', '-nqc', '1', '-W', '1', global('a1')); // what came before it was dealt with
+
+    await until('the ping to be captured', async () => (await up.count('icmpv6.type == 129')) > 0);
+    await up.stop();
+    expect(await up.fields(`ipv6.addr == fc00::/7 && icmpv6.type < 128`, ['ipv6.src', 'ipv6.dst'])).toEqual([]);
+    await up.remove();
+  });
+
+  // Whatever the border may write into a TUN by mistake, the kernel does not let it out.
+  test.each([
+    ['ilnp0-site', NOBODYS, CN],
+    ['ilnp0-site', CN, '2001:db8:c::1'],
+    ['ilnp0', NOBODYS, CN],
+    ['ilnp0', under(L1, 'a1'), NOBODYS],
+    ['ilnp0', '2001:db8:f1::2', NOBODYS],
+  ])('out of %s, from %s to %s', async (tun, from, to) => {
+    const { code, stdout, stderr } = await lab.run('sbr1', 'ip', '-6', 'route', 'get', to, 'from', from, 'iif', tun);
+
+    expect(stdout + stderr).toMatch(/unreachable|No route to host/);
+    expect(code).toBe(2);
+  });
+});
+
 test('none of them was seen by the correspondent or the VM', async () => {
   const [atCn, atVm] = captures as [Capture, Capture];
   await Promise.all([atCn.stop(), atVm.stop()]);

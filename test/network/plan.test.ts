@@ -30,6 +30,12 @@ const argument = (step: Step, word: string): string | undefined => {
 };
 const routes = (steps: readonly Step[], table: string | undefined): Step[] =>
   steps.filter((s) => s.run[0] === 'route' && argument(s, 'table') === table);
+/** Of the routes, those that let nothing pass: what they are about. */
+const lastResorts = (steps: readonly Step[]): string[] =>
+  steps
+    .filter((s) => s.run.includes('unreachable'))
+    .map((s) => text(s.run.slice(2)).replace(/ metric 4294967295 table .*/, ''));
+const NOTHING_UNIQUE_LOCAL = ['unreachable fc00::/7', 'unreachable default from fc00::/7'];
 const tableOf = (steps: readonly Step[], iif: string): string | undefined => {
   const rule = steps.find((s) => s.run[0] === 'rule' && argument(s, 'iif') === iif);
   return rule && argument(rule, 'lookup');
@@ -138,10 +144,12 @@ describe('of any site', () => {
   });
 
   // shows: S23
-  test('no packet leaves by an uplink that does not own its source', () => {
+  test('no packet leaves by an uplink that does not own its source, and none to or from unique local addresses', () => {
     fc.assert(
       fc.property(sites, ({ config, steps }) => {
-        for (const step of routes(steps, tableOf(steps, 'ilnp0'))) {
+        const out = routes(steps, tableOf(steps, 'ilnp0'));
+        expect(lastResorts(out)).toEqual(expect.arrayContaining(NOTHING_UNIQUE_LOCAL));
+        for (const step of out.filter((s) => !NOTHING_UNIQUE_LOCAL.includes(lastResorts([s])[0]!))) {
           const from = argument(step, 'from')!;
           const owner = config.uplinks.find(
             (u) =>
@@ -151,6 +159,17 @@ describe('of any site', () => {
           expect(owner).toBeDefined();
           if (!step.run.includes('unreachable')) expect(argument(step, 'dev')).toBe(owner!.interface);
         }
+      }),
+    );
+  });
+
+  test('what comes out of the TUN of the other sites takes its ways to borders or none, whatever its addresses', () => {
+    fc.assert(
+      fc.property(sites, ({ config, steps }) => {
+        const out = routes(steps, tableOf(steps, 'ilnp0-site'));
+        expect(lastResorts(out)).toEqual(['unreachable default']);
+        const ways = new Set(out.filter((s) => !s.run.includes('unreachable')).map((s) => argument(s, 'dev')));
+        expect(ways).toEqual(new Set(config.peers.map((p) => p.interface)));
       }),
     );
   });
@@ -188,7 +207,8 @@ describe('next hops of uplinks', () => {
   test('with one uplink neither is needed: the kernel knows the way', () => {
     const steps = planned(one, { ...FACTS, gateways: new Map() });
 
-    expect(routes(steps, '6740')).toEqual([]);
+    expect(lastResorts(routes(steps, '6740'))).toEqual(NOTHING_UNIQUE_LOCAL);
+    expect(routes(steps, '6740')).toHaveLength(NOTHING_UNIQUE_LOCAL.length);
   });
 
   test('with two uplinks one of both is, and the error names the uplink', () => {
