@@ -18,7 +18,7 @@ import * as verdicts from './verdict.ts';
 import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
 
 /** A correspondent that leaves the first packets with a nonce unanswered for so long is tried without. */
-export const SILENCE_US = 2.5e6;
+const SILENCE_US = 2.5e6;
 /** How long it then counts as a node without ILNP, if it did not say so itself. */
 const PLAIN_AFTER_SILENCE_US = 60e6;
 

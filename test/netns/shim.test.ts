@@ -31,6 +31,9 @@ async function startBoth(): Promise<void> {
 afterEach(async () => {
   await lab.stop('a');
   await lab.stop('b');
+  // what came by advertisement would count down
+  await lab.ip('a', 'route flush proto ra', 'addr flush dev eth0 scope global');
+  for (const site of [1, 3]) await lab.ip('a', `route flush 2001:db8:${site}::/64 dev eth0`);
   await lab.move('a', 1);
   await lab.move('b', 2);
 });
