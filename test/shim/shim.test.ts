@@ -313,12 +313,17 @@ describe('properties', () => {
           move(a, [`2001:db8:1${n}::`]);
           for (const update of a.sent.splice(0)) b.pass(update);
           for (const answer of b.sent.splice(0)) a.pass(answer);
+          move(b, [`2001:db8:b${n}::`]);
+          for (const update of b.sent.splice(0)) a.pass(update);
+          for (const answer of a.sent.splice(0)) b.pass(answer);
         }
-        const { got } = through(make({ src: STABLE_A, dst: B }), a, b);
+        const { wire, got } = through(make({ src: STABLE_A, dst: B }), a, b);
         // as if the sender had used the addresses that the receiver knows
         const expected = make({ src: A, dst: STABLE_B });
         expected[7] = got[7]!;
         expect(got).toEqual(expected);
+        const isPlainTransport = wire[6] === 60 && wire[41] === 0 && [6, 17, 58].includes(wire[40]!);
+        if (isPlainTransport) expect(hasRightChecksum(joined(plainHeader(wire), wire.slice(48)))).toBe(true);
       }),
     );
   });
