@@ -12,12 +12,18 @@ const VIEWS: readonly (readonly string[])[] = [
   ['sysctl', '-a', '--pattern', '^net\\.ipv[46]\\.(conf|route|icmp|neigh|ip_forward)'],
 ];
 
+/**
+ * Anycast addresses of routers (RFC 4291 section 2.6.1) are the kernel's own affair: when forwarding ends while it still
+ * looks whether an address is unique, it may keep one.
+ */
+const KERNELS_OWN = /^anycast .* proto kernel .*\n/gm;
+
 /** A snapshot of the namespace of `node`: the views' outputs one after the other. */
 export async function snapshot(lab: Pick<Lab, 'run'>, node: string): Promise<string> {
   const parts: string[] = [];
   for (const view of VIEWS) {
     const { stdout } = await lab.run(node, ...view);
-    parts.push(`# ${view.join(' ')}\n${stdout}`);
+    parts.push(`# ${view.join(' ')}\n${stdout.replace(KERNELS_OWN, '')}`);
   }
   return parts.join('\n');
 }
