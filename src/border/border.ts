@@ -36,6 +36,8 @@ export class Border {
   #unclaim: (() => void) | null = null;
   /** Commands for the operator that were not shown yet. */
   readonly #manual: string[] = [];
+  /** What takes back those shown at the start. */
+  #manualUndo: string[] = [];
   #compiledClasses = 0;
   #stopping = false;
   #changes: Promise<unknown> = Promise.resolve();
@@ -107,7 +109,9 @@ export class Border {
       this.#links.start();
       if (config.network === 'manual') {
         await this.#neighbours.sync(config, this.bindings.all());
-        return [...manualCommands(config, this.#guests()), ...this.#manual.splice(0)];
+        const { run, undo } = manualCommands(config, this.#guests());
+        this.#manualUndo = undo;
+        return [...run, ...this.#manual.splice(0)];
       }
       const commands = this.#gateway.up(config, this.#guests());
       await this.#serial(() => this.#neighbours.repair(config, this.bindings.all()));
@@ -124,6 +128,7 @@ export class Border {
     this.#stopping = true;
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
+    this.#manual.push(...this.#manualUndo.splice(0));
     this.#showManual();
     this.#gateway.down();
     if (await this.#path.close()) removeTuns(this.config);

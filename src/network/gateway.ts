@@ -50,13 +50,13 @@ export class Gateway {
     this.#write({ undo, sysctls: toRestore(config, sysctls) });
     try {
       ipBatch(undo, { force: true }); // somebody may have lost our journal but not our rules
-      for (const { name, key, value } of sysctls.filter((s) => s.key !== 'forwarding')) writeSysctl(name, key, value);
+      for (const { name, key, value } of sysctls.filter((s) => !isForwarding(s))) writeSysctl(name, key, value);
       ipBatch(
         steps.map((s) => s.run),
         { force: false },
       );
       // last here and first in `down`: without the rules the kernel would forward with inside Locators
-      for (const { name, key, value } of sysctls.filter((s) => s.key === 'forwarding')) writeSysctl(name, key, value);
+      for (const { name, key, value } of sysctls.filter(isForwarding)) writeSysctl(name, key, value);
     } catch (error) {
       this.down();
       throw error;
@@ -167,9 +167,19 @@ function withNew(known: Journal['sysctls'], found: Journal['sysctls']): Journal[
 const forwardingInterfaces = (): string[] =>
   readdirSync('/proc/sys/net/ipv6/conf').filter((name) => name !== 'all' && readSysctl(name, 'forwarding') === '1');
 
-/** What the operator runs by hand with `network: manual`, once the TUN devices exist. */
-export function manualCommands(config: SiteConfig, guests: readonly L64[]): string[] {
-  return describe(plan(config, guests, facts(config)), wantedSysctls(config));
+/** What the operator runs by hand with `network: manual`, once the TUN devices exist, and what takes it back. */
+export function manualCommands(config: SiteConfig, guests: readonly L64[]): { run: string[]; undo: string[] } {
+  const steps = plan(config, guests, facts(config));
+  const sysctls = wantedSysctls(config);
+  const before = toRestore(config, sysctls);
+  const undo = [
+    ...before.filter(isForwarding).map(sysctlCommand),
+    ...undoOf(steps)
+      .reverse()
+      .map((words) => `ip -6 ${text(words)}`),
+    ...before.filter((s) => !isForwarding(s)).map(sysctlCommand),
+  ];
+  return { run: describe(steps, sysctls), undo };
 }
 
 interface Sysctl {
@@ -208,9 +218,15 @@ function addressUndo(entry: string): string {
   return `addr del ${address}/64 dev ${name}`;
 }
 
+const isForwarding = ({ key }: { readonly key: string }): boolean => key === 'forwarding';
+const sysctlCommand = ({ name, key, value }: Journal['sysctls'][number]): string =>
+  `sysctl -w net.ipv6.conf.${name}.${key}=${value}`;
+
+/** In the order in which `up` does it. */
 const describe = (steps: readonly Step[], sysctls: readonly Sysctl[]): string[] => [
-  ...sysctls.map(({ name, key, value }) => `sysctl -w net.ipv6.conf.${name}.${key}=${value}`),
+  ...sysctls.filter((s) => !isForwarding(s)).map(sysctlCommand),
   ...steps.map((s) => `ip -6 ${text(s.run)}`),
+  ...sysctls.filter(isForwarding).map(sysctlCommand),
 ];
 
 /** Throws E_NETWORK naming every interface of the configuration that does not exist. */

@@ -118,11 +118,15 @@ export class PeerListener {
 
   #listenOnce({ host, port }: Endpoint): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#tcp.once('error', reject);
-      this.#tcp.listen({ host, port }, () => {
-        this.#tcp.off('error', reject);
+      const listening = (): void => {
+        this.#tcp.off('error', failed);
         resolve();
-      });
+      };
+      const failed = (error: Error): void => {
+        this.#tcp.off('listening', listening); // it may be tried again
+        reject(error);
+      };
+      this.#tcp.once('error', failed).once('listening', listening).listen({ host, port });
     });
   }
 

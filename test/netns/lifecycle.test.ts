@@ -1,5 +1,5 @@
 /** What a border does to the machine it runs on: sets up, says so, changes only what differs, and leaves nothing behind. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { CN, global, guest, L1, under } from './support/addresses.ts';
@@ -119,6 +119,20 @@ describe('a wrong configuration', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, code: 'E_CONFIG' });
   });
 
+  test('control.listen at an address that is not there: exit code 1, it is named, and nothing else is said', async () => {
+    const before = await snapshot(lab, 'sbr2');
+    const file = `${lab.directory}/elsewhere.yaml`;
+    const right = readFileSync(lab.configFile(2), 'utf8');
+    writeFileSync(file, right.replace('listen: "[fd00:12::2]', 'listen: "[fd00:12::ee]'));
+
+    const { code, stderr } = await lab.ilnpIn('sbr2', 'sbr', '--config', file);
+
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ilnp: E_NETWORK: control\.listen \[fd00:12::ee\]:6740/m);
+    expect(stderr).not.toContain('Warning');
+    await expectAsBefore(lab, 'sbr2', before);
+  });
+
   test('--check: 2 for a wrong file, 0 for a right one, and nothing is changed', async () => {
     const before = await snapshot(lab, 'sbr2');
     const right = await lab.ilnpIn('sbr2', 'sbr', '--check', '--config', lab.configFile(2));
@@ -157,6 +171,7 @@ describe('network: manual', () => {
 
     const commands = (await lab.log(1)).split('\n').filter((line) => /^(ip|sysctl) /.test(line));
     expect(commands.length).toBeGreaterThan(10);
+    expect(commands.at(-1)).toBe('sysctl -w net.ipv6.conf.all.forwarding=1'); // not before the rules
     expect(await lab.exec('sbr1', 'ip', '-6', 'rule')).not.toContain('ilnp0');
     expect(await lab.exec('sbr1', 'sysctl', '-n', 'net.ipv6.conf.all.forwarding')).toBe('0\n');
     expect((await echoFromCn(global('a1'))).code).not.toBe(0);
@@ -171,6 +186,11 @@ describe('network: manual', () => {
     await until('the command for the neighbours it left', async () => (await lab.log(1)).includes(proxy));
     await lab.stop(1);
     expect(await snapshot(lab, 'sbr1')).not.toBe(before); // what others have set up is theirs to remove
+
+    const said = (await lab.log(1)).split('\n').filter((line) => line.includes('to be run by hand'));
+    const undo = (JSON.parse(said.at(-1)!) as { commands: string[] }).commands;
+    for (const line of undo) await lab.run('sbr1', 'sh', '-c', line); // the kernel took what went with the TUNs
+    await expectAsBefore(lab, 'sbr1', before);
   });
 });
 
