@@ -14,6 +14,7 @@ import {
   parseNextHop,
   parsePeerControl,
 } from './fields.ts';
+import { describeKeys } from './meanings.ts';
 import type { Draft } from './validate.ts';
 
 /** 2^24: what the tables can index; memory is the real limit long before. */
@@ -169,5 +170,7 @@ export type BindingDraft = Draft<z.output<typeof bindingSchema>>;
 /** Gives the JSON Schema of a configuration file, as published in `site.schema.json`. */
 export function siteJsonSchema(): string {
   const schema = z.toJSONSchema(siteSchema, { io: 'input' });
+  const missing = describeKeys(schema as Parameters<typeof describeKeys>[0]);
+  if (missing.length > 0) throw new Error(`no meaning for ${missing.join(', ')}`);
   return `${JSON.stringify({ title: 'ilnp site configuration', ...schema }, null, 2)}\n`;
 }

@@ -1,0 +1,78 @@
+/** What each key of a site's configuration means, for the published JSON Schema; a test finds keys that are missing here. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  site: 'Name of this site; the same word that the other sites use for it.',
+  tun: 'The TUN devices: NAME (outside), NAME-in (inside), NAME-site (between sites).',
+  'tun.name': 'Name of the first device.',
+  'tun.queues': 'Queues of each device, each with a thread of its own.',
+  'tun.io': 'How packets are read and written; auto: io_uring where the kernel has it, else poll.',
+  'tun.offload': 'Take and give super-packets (TSO, USO) instead of packets of MTU size.',
+  network:
+    'auto: set up routes, rules, sysctls and proxy neighbours, and take them back; manual: print the commands instead.',
+  checksum:
+    'What transport checksums cover: whole addresses (full, RFC 8200), no Locators in ILNP sessions (zeroed, RFC 6741 section 4.2), or what each session shows (auto).',
+  uplinks: 'Providers of this site, each with a global Locator.',
+  'uplinks[].name': 'Name that bindings and subnets use.',
+  'uplinks[].interface': 'Its network interface.',
+  'uplinks[].l64': 'Global Locator that the provider routes to this site.',
+  'uplinks[].preference': 'For new sessions; lower is preferred (RFC 6742 section 2.3).',
+  'uplinks[].via': 'Next hop of the provider; without it the default route of the interface is used.',
+  'uplinks[].onLink':
+    'The Locator is on the link instead of routed to us: answer neighbour solicitations for its addresses.',
+  inside:
+    "Links where guests live. The Locator of the first one is this site's own (L_L), by which other sites reach it.",
+  'inside[].interface': 'Its network interface, a bridge for example.',
+  'inside[].l64': 'Locator of the link.',
+  'inside[].gateway':
+    'Address of the gateway that guests are configured with, the same at every site; put on the interface.',
+  'inside[].guests': 'Further guest Locators that may be on the link, besides those of bindings.',
+  peers: 'The borders of the other sites.',
+  'peers[].site': 'Name of that site.',
+  'peers[].l64': 'Its own Locator.',
+  'peers[].interface': 'Network interface of the inter-site network.',
+  'peers[].via': 'Address of its border there; it must be on the link.',
+  'peers[].control': 'Where its border listens for moves.',
+  bindings: 'Guests: the same list at every site.',
+  'bindings[].nid': 'Node Identifier: the lower half of its address.',
+  'bindings[].guest': 'Locator the guest itself is configured with.',
+  'bindings[].home': 'Site whose uplinks its sessions use, and which decides about its moves.',
+  'bindings[].uplink': 'Uplink of its home for its new sessions; without it the preferred one.',
+  'bindings[].at': 'Site where it is when nothing is known of a move.',
+  bindingsFile: 'More bindings, one JSON object per line, for large sites.',
+  subnets: 'Whole prefixes of hosts without bindings that are mapped one to one (RFC 6748 section 2.3).',
+  'subnets[].inside': 'Prefix of the hosts.',
+  'subnets[].outside': 'Prefix of the same length under which the world knows them.',
+  'subnets[].uplink': 'Uplink that the outside prefix belongs to.',
+  control: 'How this border is spoken to.',
+  'control.socket': 'Unix socket for ilnp move and ilnp show; without it /run/ilnp/SITE.sock.',
+  'control.listen': 'Where it listens for the other borders: an address of the inter-site network.',
+  'control.keyFile': 'Key that all borders share, made by ilnp key.',
+  state: 'Folder for the record of moves and the uplinks of sessions, which outlive restarts.',
+  icmp: 'Limits on ICMPv6 errors that this border originates (RFC 4443 section 2.4 f).',
+  'icmp.rate': 'Errors a second.',
+  'icmp.burst': 'Errors at once.',
+  limits: 'Most entries of tables; memory is taken as they fill.',
+  'limits.bindings': 'Bindings.',
+  'limits.sessions': 'Sessions whose uplink is remembered, at sites with several uplinks.',
+  log: 'The log, JSON lines on standard error.',
+  'log.level': 'Least severity that is logged.',
+};
+
+interface Schema {
+  description?: string;
+  properties?: Record<string, Schema>;
+  items?: Schema;
+}
+
+/** Writes the meanings before the forms in a JSON Schema; returns the paths of keys that have none. */
+export function describeKeys(schema: Schema, path = ''): string[] {
+  const missing: string[] = [];
+  for (const [key, value] of Object.entries(schema.properties ?? {})) {
+    const here = path === '' ? key : `${path}.${key}`;
+    const meaning = MEANINGS[here];
+    if (meaning === undefined) missing.push(here);
+    else value.description = value.description === undefined ? meaning : `${meaning} Form: ${value.description}`;
+    missing.push(...describeKeys(value, here));
+    if (value.items !== undefined) missing.push(...describeKeys(value.items, `${here}[]`));
+  }
+  return missing;
+}
