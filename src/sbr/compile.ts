@@ -31,6 +31,8 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
   const uplinkRows = Int32Array.from(config.uplinks, (u) => locators.row(u.l64));
   const usable = Uint8Array.from(around.uplinkUp, (up) => (up ? 1 : 0));
 
+  const uplinkIds = around.uplinkIds ?? Uint8Array.from(config.uplinks, (_, i) => i);
+
   const roles = new Map<string, { l64: L64; role: number }>();
   const addRole = (l64: L64, role: number): void => {
     const key = `${l64.hi}:${l64.lo}`;
@@ -69,7 +71,8 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
     subnets: subnetTable(config),
     uplinkRows,
     uplinkUsable: usable,
-    uplinkIds: around.uplinkIds ?? Uint8Array.from(config.uplinks, (_, i) => i),
+    uplinkIds,
+    oldestUplink: uplinkIds.indexOf(Math.min(...uplinkIds)), // ids are given in the order in which uplinks come
     preferredUplink: preferred(config, around.uplinkUp),
     siteRow,
     convention: CONVENTIONS[config.checksum],

@@ -54,6 +54,8 @@ import { insideRow, sessionRow, subnetInbound } from './subnet.ts';
 import { unreachable } from './unreachable.ts';
 import { flowOf, learnUplink, uplinkOf } from './uplink.ts';
 
+const SYN = 2; // flag of a TCP segment that begins a session, octet 13 (RFC 9293 section 3.1)
+
 /** Decides and rewrites packet `i`, which came from side `port`; returns its verdict. */
 export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, now: number): number {
   const b = batch.bytes;
@@ -71,6 +73,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   let nonce = false;
   let fragment = false;
   fib.routed = false;
+  fib.begun = false;
   if (protocol !== ipv6.TCP && protocol !== ipv6.UDP && protocol !== ipv6.ICMPV6) {
     const upper = chain.upperLayer(b, o, end);
     protocol = chain.protocolOf(upper);
@@ -82,7 +85,10 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   // An error speaks of another packet, whose Locators tell where it belongs.
   if (protocol === ipv6.ICMPV6 && transport + 8 <= end && b[transport]! < 128)
     return forwardError(batch, i, fib, port, transport, now);
-  if (fib.multihomed) fib.flow = fragment ? 0 : flowOf(batch, protocol, transport, end, port !== OUTSIDE);
+  if (fib.multihomed) {
+    fib.flow = fragment ? 0 : flowOf(batch, protocol, transport, end, port !== OUTSIDE);
+    fib.begun = protocol === ipv6.TCP && transport + 14 <= end && (b[transport + 13]! & SYN) === 0;
+  }
   if (fib.image.convention !== fibs.CONVENTION_FULL && isZeroed(batch, i, fib, protocol, transport, nonce, now))
     protocol = ipv6.NO_NEXT_HEADER; // RFC 6741 section 4.2: the checksum does not cover Locators
 

@@ -68,6 +68,8 @@ export interface FibImage {
   readonly uplinkUsable: Uint8Array;
   /** What sessions know each uplink by, whatever its place in the configuration. */
   readonly uplinkIds: Uint8Array;
+  /** Index of the uplink the site has had for longest: that of sessions which began before there were several. */
+  readonly oldestUplink: number;
   /** Uplink for new sessions of bindings that are not pinned, -1 when none is usable. */
   readonly preferredUplink: number;
   /** Row of this site's own Locator. */
@@ -111,6 +113,8 @@ export class Fib {
   straight = false;
   /** Flow of the packet being decided (sbr/uplink.ts); reckoned only where sessions are remembered. */
   flow = 0;
+  /** It belongs to a TCP session that has begun already. */
+  begun = false;
   /** The packet being decided has segments left in its Routing header (wire/extension-headers.ts). */
   routed = false;
   /** Where the path leaves what it only computed to load memory early. */

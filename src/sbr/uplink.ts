@@ -58,7 +58,8 @@ export function uplinkOf(fib: Fib, word: Int32Array, w: number, pinned: number, 
     sessions.heard(entry, seconds);
     return known;
   }
-  const chosen = newUplink(fib, pinned);
+  // sessions are not remembered while a site has only one uplink
+  const chosen = fib.begun && pinned < 0 ? fib.image.oldestUplink : newUplink(fib, pinned);
   if (chosen >= 0) sessions.setUplink(entry, fib.image.uplinkIds[chosen]!, seconds);
   return chosen;
 }

@@ -476,6 +476,20 @@ describe('two uplinks', () => {
     for (const part of parts) expect(addressesOf(pass(fib, INSIDE, part).packet).src).toBe(full('2001:db8:11::a2'));
   });
 
+  test('a TCP session from before there were two keeps the older one, a new one takes the preferred', () => {
+    const fib = at(1);
+    fib.load({ ...fib.image, preferredUplink: 1 });
+    const h = { src: 'fd00:1::a2', dst: CN };
+    const begun = tcp6(h); // ACK, PSH
+    const sourceOf = (packet: Uint8Array) => addressesOf(pass(fib, INSIDE, packet).packet).src;
+    expect(sourceOf(begun)).toBe(full('2001:db8:1::a2'));
+
+    const syn = tcp6({ ...h, dst: '2001:db8:c::c1' });
+    syn[40 + 13] = 2;
+    expect(sourceOf(syn)).toBe(full('2001:db8:11::a2'));
+    expect(sourceOf(tcp6({ ...h, dst: '2001:db8:c::c1' }))).toBe(full('2001:db8:11::a2'));
+  });
+
   // shows: S21a
   test('a session that began outbound keeps its Locator when the preference turns', () => {
     const fib = at(1);
