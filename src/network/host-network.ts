@@ -11,6 +11,8 @@ import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, otherStep
 import { ipBatch } from './ip.ts';
 import type { Step } from './plan.ts';
 
+const FORWARDING = '/proc/sys/net/ipv6/conf/all/forwarding';
+
 /** A file under /proc/sys and what was in it. */
 interface Setting {
   readonly path: string;
@@ -56,20 +58,21 @@ export class HostNetwork {
 
   /** The TUN exists and is down. `mtu`: the smallest of the interfaces. Returns the commands run. */
   up(mtu: number): string[] {
-    this.#fixed = hostSteps(this.#identity, mtu);
+    const isRouter = read(FORWARDING) === '1';
+    this.#fixed = hostSteps(this.#identity, { mtu, interfaces: this.#interfaces, isRouter });
     const wanted = this.#wantedSettings();
     // those of the TUN go with it
     const lasting = wanted.filter(({ path }) => !path.includes(`/${this.#identity.tun}/`));
     this.#settings = lasting.map(({ path, before }) => ({ path, before }));
     this.#write();
     try {
-      for (const { path, value } of wanted) if (!path.endsWith('/all/forwarding')) write(path, value);
+      for (const { path, value } of wanted) if (path !== FORWARDING) write(path, value);
       ipBatch(
         this.#fixed.map((s) => s.run),
         { force: false },
       );
       // last: a router forgets the default routes it has from advertisements unless accept_ra is 2 already
-      for (const { path, value } of wanted) if (path.endsWith('/all/forwarding')) write(path, value);
+      for (const { path, value } of wanted) if (path === FORWARDING) write(path, value);
     } catch (error) {
       this.down();
       throw error;
@@ -123,7 +126,7 @@ export class HostNetwork {
       wanted.push({ path: conf(name, 'proxy_ndp'), value: '1' });
       wanted.push({ path: `/proc/sys/net/ipv6/neigh/${name}/proxy_delay`, value: '0' });
     }
-    wanted.push({ path: conf('all', 'forwarding'), value: '1' });
+    wanted.push({ path: FORWARDING, value: '1' });
     return wanted.flatMap((w) => {
       const before = read(w.path);
       return before === null || before === w.value ? [] : [{ ...w, before }];

@@ -6,7 +6,9 @@
  *   iif lo, from a real Locator   main      the interface's own addresses are left alone
  *   iif lo                        OUT       programs talk from the stable address, through the TUN; but not to where
  *                                           other interfaces lead (`throw`)
- *   iif <tun>, from a Locator     IN + k    a packet leaves by the interface k whose Locator it has
+ *   iif an interface              TO_US     what comes for a Locator of ours goes into the TUN, and nothing else is
+ *                                           forwarded: this node is no router, though its kernel has to forward
+ *   iif <tun>, from a Locator     BY + k    a packet leaves by the interface k whose Locator it has
  *
  * Packets for <Locator>:NID are answered for by proxy neighbour discovery and routed into the TUN. What the TUN gives back
  * for programs is for the stable address, which is on the TUN: nothing loops.
@@ -16,7 +18,7 @@ import { formatIlv, formatL64, type L64, type Nid } from '../wire/text.ts';
 import { PROTOCOL, type Step } from './plan.ts';
 
 /** Apart from those of a border (plan.ts), so that both can be on one machine. */
-const [OWN, OUT, IN] = [6761, 6762, 6763];
+const [OWN, OUT, TO_US, BY] = [6761, 6762, 6763, 6764];
 const MAIN = 'main';
 
 /**
@@ -40,18 +42,31 @@ export interface HostLocator {
   readonly gateway: string | null;
 }
 
-/** Once, at the start. `mtu`: the smallest of the real interfaces. */
-export function hostSteps({ nid, stable, tun }: HostIdentity, mtu: number): Step[] {
+/** Once, at the start. `mtu`: the smallest of the real interfaces. `isRouter`: it forwarded for others before. */
+export function hostSteps(
+  { nid, stable, tun }: HostIdentity,
+  { mtu, interfaces, isRouter }: { mtu: number; interfaces: readonly string[]; isRouter: boolean },
+): Step[] {
   const address = formatIlv(stable, nid);
   const rule = ['iif', 'lo', 'lookup', String(OUT), 'priority', String(OUT), 'protocol', PROTOCOL];
+  const into = ['table', String(TO_US), 'protocol', PROTOCOL];
+  const priority = [String(TO_US), 'priority', String(TO_US), 'protocol', PROTOCOL];
   return [
     // the link takes what comes from the network at any length; programs are held to the route's MTU
     { run: ['link', 'set', 'dev', tun, 'mtu', '65535', 'txqueuelen', '4096', 'multicast', 'off', 'up'], undo: null },
     { run: ['addr', 'add', `${address}/128`, 'dev', tun, 'nodad'], undo: null },
     { run: [...outRoute(tun, address, mtu), 'protocol', PROTOCOL], undo: null },
-    { run: ['rule', 'add', ...rule], undo: ['rule', 'del', ...rule] },
+    undoable('rule', rule),
+    ...(isRouter ? [] : [undoable('route', ['blackhole', 'default', 'metric', '4294967295', ...into])]),
+    ...interfaces.map((name) => undoable('rule', ['iif', name, 'lookup', ...priority])),
   ];
 }
+
+/** What is added and deleted by the same words. */
+const undoable = (object: string, words: readonly string[]): Step => ({
+  run: [object, 'add', ...words],
+  undo: [object, 'del', ...words],
+});
 
 const outRoute = (tun: string, address: string, mtu: number): string[] => [
   ...['route', 'replace', 'default', 'dev', tun, 'src', address],
@@ -78,7 +93,7 @@ export function locatorSteps(
   for (const { l64, interface: name, gateway } of locators) {
     const prefix = formatL64(l64);
     const address = formatIlv(l64, nid);
-    const table = String(IN + interfaces.indexOf(name));
+    const table = String(BY + interfaces.indexOf(name));
     const words = ['table', table, 'protocol', PROTOCOL];
     if (gateway !== null) both('replace', 'del', 'route', ['default', 'via', gateway, 'dev', name, ...words]);
     both('replace', 'del', 'route', [prefix, 'dev', name, ...words]);
@@ -90,7 +105,7 @@ export function locatorSteps(
       ...['iif', 'lo', 'from', prefix, 'lookup', MAIN],
       ...['priority', String(OWN), 'protocol', PROTOCOL],
     ]);
-    both('replace', 'del', 'route', [`${address}/128`, 'dev', tun, 'protocol', PROTOCOL]);
+    both('replace', 'del', 'route', [`${address}/128`, 'dev', tun, 'table', String(TO_US), 'protocol', PROTOCOL]);
     both('add', 'del', 'neigh', ['proxy', address, 'dev', name]);
   }
   return steps;

@@ -59,7 +59,9 @@ export function inbound(batch: PacketBatch, i: number, node: Node, updates: Upda
   const isError = type >= 0 && type < 128;
   if (c === null && nonce !== null && !isSelf && !isError) c = learn(node, n0, n1, { l0: s0, l1: s1 }, now);
   const isKnown = c?.holds(s0, s1) ?? false;
-  const found = c === null ? judge.AS_PLAIN : validate(c, isKnown, nonce, now);
+  let found = c === null ? judge.AS_PLAIN : validate(c, isKnown, nonce, now);
+  // another nonce than before, but it has heard the SYN of a new session: it has started anew
+  if (found === judge.REJECT_NONCE && isKnown && hasHeardSyn(b, c!, protocol, at, end)) found = judge.ACCEPT_LEARN;
   if (isError) return takeError(batch, i, node, { c: isKnown ? c : null, found, nonce, at, now });
   if (found === judge.REJECT_NONCE) return type >= 0 ? verdicts.DROP_FORGED_ICMP : verdicts.DROP_WRONG_NONCE;
   if (found === judge.REJECT_LOCATOR) return verdicts.DROP_UNKNOWN_LOCATOR;
@@ -132,6 +134,11 @@ function seen(c: Correspondent, locator: Locator, now: number): void {
  */
 function isProof(b: Uint8Array, c: Correspondent, protocol: number, at: number, end: number): boolean {
   if (protocol !== ipv6.TCP) return c.isConfigured && c.sentAt !== 0 && c.remoteNonce !== null;
-  if (c.challenge < 0 || at + 20 > end || (b[at + TCP_FLAGS]! & ACK) === 0) return false;
+  return hasHeardSyn(b, c, protocol, at, end);
+}
+
+/** True when it acknowledges the last SYN we have sent. */
+function hasHeardSyn(b: Uint8Array, c: Correspondent, protocol: number, at: number, end: number): boolean {
+  if (protocol !== ipv6.TCP || c.challenge < 0 || at + 20 > end || (b[at + TCP_FLAGS]! & ACK) === 0) return false;
   return u32(b, at + 8) === c.challenge;
 }

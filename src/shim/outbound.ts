@@ -61,7 +61,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   giveHopBack(b, o);
   if (c === null) return verdicts.PLAIN;
 
-  if (protocol === ipv6.TCP && !c.proved && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0)
+  if (protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0)
     c.challenge = (u32(b, at + TCP_SEQUENCE) + 1) >>> 0;
   c.sentAt = now;
   if (c.remoteNonce === null && c.askedAt === 0) c.askedAt = now;

@@ -43,9 +43,10 @@ export class Shim {
     }
   }
 
-  /** The Locators of this node are these now; all correspondents are told. */
+  /** The Locators of this node are these now, or lead out by another router; all correspondents are told. */
   setLocators(locators: readonly LocalLocator[], now: number): void {
     if (this.node.setLocators(locators)) this.updates.begin(now);
+    else this.updates.again(now);
   }
 
   #decide(batch: PacketBatch, i: number, now: number): number {

@@ -51,6 +51,15 @@ export class Updates {
     this.run(now);
   }
 
+  /** The way out is another one: what is not acknowledged is sent again at once, as if for the first time. */
+  again(now: number): void {
+    for (const state of this.#outstanding.values()) {
+      state.attempts = 0;
+      state.due = now;
+    }
+    this.run(now);
+  }
+
   /** Sends what is due; call it again at `next()`. */
   run(now: number): void {
     let sent = 0;

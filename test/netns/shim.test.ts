@@ -273,6 +273,24 @@ describe('the node', () => {
     await expectAsBefore(lab, 'a', before);
   });
 
+  test('is no router for others, though its kernel forwards', async () => {
+    await lab.start('a');
+    const capture = await Capture.start(lab, 'cn', 'eth0', 'udp');
+    const [, mac] = /link\/ether (\S+)/.exec(await lab.exec('a', 'ip', 'link', 'show', 'dev', 'eth0')) ?? [];
+    await lab.ip('r1', `neigh replace fe80::aaaa lladdr ${mac} dev lan0`);
+    await lab.ip('r1', `route add ${CN}/128 via fe80::aaaa dev lan0`);
+    const stray = `IPv6(src="2001:db8:1::1", dst="${CN}")/UDP(sport=5, dport=6)/b"stray"`;
+    await lab.exec('r1', '/usr/bin/python3', SEND, stray);
+    await lab.ip('r1', `route del ${CN}/128 via fe80::aaaa dev lan0`);
+    await lab.exec('r1', '/usr/bin/python3', SEND, stray.replace('sport=5', 'sport=7'));
+    await until('the other one', async () => (await capture.count('udp.srcport == 7')) === 1);
+    await capture.stop();
+    const seen = await capture.fields('udp', ['udp.srcport']);
+    await capture.remove();
+
+    expect(seen).toEqual([['7']]);
+  });
+
   test('speaks with the neighbours of another interface as before', async () => {
     await lab.ip(
       'a',

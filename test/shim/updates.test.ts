@@ -71,6 +71,21 @@ test('an acknowledgement of an older set is passed over, of the newest one ends 
   expect(a.shim.updates.outstanding).toBe(0);
 });
 
+test('the same set by another router: what is not acknowledged is sent again at once, the rest is not', () => {
+  const a = talking();
+  move(a, ['2001:db8:2::'], 0);
+  timesOf(a, 20 * SECOND);
+  a.sent.length = 0;
+  move(a, ['2001:db8:2::'], 20 * SECOND);
+  expect(a.sent).toHaveLength(1);
+  expect(timesOf(a, 30 * SECOND)).toEqual([21, 23, 27]);
+
+  a.pass(acknowledgementOf(a.sent[0]!, NONCE)!);
+  a.sent.length = 0;
+  move(a, ['2001:db8:2::'], 40 * SECOND);
+  expect(a.sent).toEqual([]);
+});
+
 test('the same set again is nothing to tell', () => {
   const a = talking();
   move(a, ['2001:db8:1::'], 0);

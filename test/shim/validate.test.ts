@@ -134,6 +134,22 @@ describe('from a correspondent', () => {
   });
 });
 
+const flags = (packet: Uint8Array, value: number, acknowledged: number): Uint8Array => {
+  const changed = packet.slice();
+  changed[53] = value;
+  changed.set([0, 0, 0, acknowledged], 48);
+  return changed;
+};
+
+test('a correspondent that has started anew, with another nonce, is believed when it answers the SYN of a new session', () => {
+  const a = talking();
+  a.pass(flags(tcp6({ src: STABLE_A, dst: B }), 0x02, 0)); // sequence number 1
+  const answer = (acknowledged: number) => flags(tcp6({ src: B, dst: A }), 0x12, acknowledged);
+  expect(verdict(a, withNonce(answer(9), WRONG))).toBe('drop_wrong_nonce');
+  expect(verdict(a, withNonce(answer(2), WRONG))).toBe('accepted');
+  expect(verdict(a, withNonce(udp6({ src: B, dst: A }), WRONG))).toBe('accepted');
+});
+
 describe('a stranger', () => {
   test('cannot shut the true owner of its NID out', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::']);
@@ -145,12 +161,6 @@ describe('a stranger', () => {
 
   test('is no stranger any more once it has acknowledged our SYN', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::']);
-    const flags = (packet: Uint8Array, value: number, acknowledged: number): Uint8Array => {
-      const changed = packet.slice();
-      changed[53] = value;
-      changed.set([0, 0, 0, acknowledged], 48);
-      return changed;
-    };
     a.pass(withNonce(flags(tcp6({ src: B, dst: A }), 0x02, 0), RIGHT));
     const [c] = [...a.shim.node.ilcc.all()];
     a.pass(flags(tcp6({ src: STABLE_A, dst: B }), 0x12, 2)); // sequence number 1
