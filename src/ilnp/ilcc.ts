@@ -132,7 +132,7 @@ export class Correspondent {
 
   /** A right nonce came from a Locator that is not announced: answers go there for a while. */
   provisional(locator: Locator, now: number): void {
-    this.current = { ...locator, preference: 65535, expires: now };
+    this.current = { ...locator, preference: 65535, expires: now + PROVISIONAL_US };
     this.nonceOctetsMax = Number.POSITIVE_INFINITY;
     this.#provisionalUntil = now + PROVISIONAL_US;
   }

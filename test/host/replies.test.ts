@@ -1,0 +1,62 @@
+/** What operators read: a correspondent, a dropped packet. */
+import { describe, expect, test } from 'vitest';
+import { sessionReply } from '../../src/host/session-reply.ts';
+import { shownPacket } from '../../src/host/shown-packet.ts';
+import { locatorOf } from '../../src/ilnp/ilcc.ts';
+import { insertNonce } from '../../src/wire/nonce-option.ts';
+import { parseL64 } from '../../src/wire/text.ts';
+import { endSystem, know, STABLE_A } from '../shim/support.ts';
+import { echo6, ipv6, tcp6, udp6 } from '../support/packets.ts';
+
+const A = '2001:db8:1::a1';
+const B = '2001:db8:b::b1';
+const H = { src: B, dst: A };
+const NONCE = Uint8Array.of(1, 2, 3, 4);
+
+describe('a correspondent', () => {
+  test('that was never spoken to', () => {
+    const c = know(endSystem(STABLE_A, ['2001:db8:1::']), B);
+    expect(sessionReply(c, 5e6)).toEqual({
+      nid: '0:0:0:b1',
+      views: [],
+      configured: true,
+      proved: false,
+      plain: false,
+      locators: [{ locator: '2001:db8:b::/64', preference: 10, state: 'active' }],
+      sentMs: null,
+      heardMs: null,
+    });
+  });
+
+  test('that answers from a Locator it has not announced; nonces are not told', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+    a.pass(udp6({ src: STABLE_A, dst: B }), 1e6);
+    a.pass(insertNonce(udp6(H), NONCE)!, 2e6);
+    c.provisional(locatorOf(parseL64('2001:db8:ee::')!), 3e6);
+    const reply = sessionReply(c, 4e6);
+
+    expect(reply).toMatchObject({ views: [B], proved: true, sentMs: 3000, heardMs: 2000 });
+    expect(reply.locators.map((l) => `${l.locator} ${l.state}`)).toEqual([
+      '2001:db8:b::/64 valid',
+      '2001:db8:ee::/64 active',
+    ]);
+    expect(Object.keys(reply).filter((key) => /nonce/i.test(key))).toEqual([]);
+  });
+});
+
+describe('a dropped packet', () => {
+  test.each([
+    ['TCP', tcp6(H), { protocol: 6, sourcePort: 443, destinationPort: 50000 }],
+    ['UDP with a nonce', insertNonce(udp6(H), NONCE)!, { protocol: 17, sourcePort: 40000, destinationPort: 53 }],
+    ['ICMPv6', echo6(H), { protocol: 58, type: 128 }],
+    ['another protocol', ipv6(H, 132, new Uint8Array(12)), { protocol: 132 }],
+    ['cut before its ports', ipv6(H, 6, new Uint8Array(2)), { protocol: 6 }],
+  ])('%s', (_what, packet, shown) => {
+    expect(shownPacket(packet)).toEqual({ source: B, destination: A, ...shown });
+  });
+
+  test('too short for addresses', () => {
+    expect(shownPacket(new Uint8Array(7))).toEqual({ octets: 7 });
+  });
+});
