@@ -6,7 +6,7 @@ import type { ShimConfig } from '../config/load-shim.ts';
 import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
-import { IlnpError } from '../runtime/errors.ts';
+import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 import type { LocalLocator } from '../shim/node.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
@@ -83,11 +83,12 @@ export class Path {
           resolve();
         } else this.#heard(message);
       });
-      worker.on('error', (error) => {
+      worker.on('error', (thrown) => {
+        const error = asOurs(thrown as Error);
         clearTimeout(timer);
         this.#stopping = true;
         reject(error);
-        this.#events.onFailure(error as Error);
+        this.#events.onFailure(error);
       });
       worker.on('exit', () => {
         if (!this.#stopping) this.#events.onFailure(new IlnpError('E_TUN', 'the worker ended by itself'));
@@ -147,4 +148,11 @@ export class Path {
     this.#worker.postMessage(message);
     writeSync(this.#wakeFd, ONE);
   }
+}
+
+/** An error of the worker arrives without its class; a known code makes it one of ours again. */
+function asOurs(error: Error & { code?: unknown }): Error {
+  const { code } = error;
+  if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code)) return error;
+  return new IlnpError(code as ErrorCode, error.message, { cause: error });
 }

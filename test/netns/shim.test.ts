@@ -2,7 +2,7 @@
  * Unmodified programs on two end systems behind plain routers: sessions with nonces, judged by tshark, that live through
  * changes of site; plain IPv6 with everybody else; offload; Path MTU; and nothing left behind.
  */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Capture } from './support/capture.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact, expectNoLoss, expectSameOctets } from './support/sessions.ts';
@@ -228,9 +228,10 @@ describe('Router Advertisements', () => {
 });
 
 describe('two interfaces', () => {
+  beforeAll(() => lab.plug('a', 3, 'eth1'));
+
   // shows: H29, H33
   test('UDP loses nothing and is not overtaken while a host goes over to the other one, make before break', async () => {
-    await lab.plug('a', 3, 'eth1');
     await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth0', 'eth1'] });
     await lab.start('b');
     const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
@@ -251,6 +252,27 @@ describe('two interfaces', () => {
     const [peer] = await lab.show<{ locators: { locator: string; state: string }[] }[]>('b', 'sessions');
     expect(peer?.locators).toEqual([{ locator: '2001:db8:3::/64', preference: 10, state: 'active' }]);
   });
+
+  test('twenty soft hand-offs in a row: no datagram lost, doubled or overtaken, every update acknowledged', async () => {
+    await lab.ip('a', 'addr flush dev eth1 scope global');
+    await lab.configure('a', 3, 'eth1', 20);
+    await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth0', 'eth1'] });
+    await lab.start('b');
+    const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(100);
+    const [site1, site3] = ['2001:db8:1::a00/64 dev eth0', '2001:db8:3::a00/64 dev eth1'];
+    for (let k = 0; k < 20; k++) {
+      const [from, to] = k % 2 === 0 ? [site1, site3] : [site3, site1];
+      await lab.ip('a', `addr change ${to} preferred_lft forever`, `addr change ${from} preferred_lft 0`);
+      await session.connector.receives(50);
+    }
+
+    expectNoLoss(await session.end());
+    const { updates_sent: sent, updates_acknowledged: acknowledged } = await counters('a');
+    expect(acknowledged).toBeGreaterThanOrEqual(20);
+    expect(acknowledged).toBeLessThanOrEqual(sent!);
+    await lab.ip('a', 'addr flush dev eth1 scope global');
+  });
 });
 
 describe('the node', () => {
@@ -260,6 +282,16 @@ describe('the node', () => {
     expect(await snapshot(lab, 'a')).not.toBe(before);
 
     expect(await lab.stop('a')).toBe(0);
+    await expectAsBefore(lab, 'a', before);
+  });
+
+  test('is as it was when somebody has deleted the TUN, which ends the shim by name', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.ip('a', 'link del dev ilnp0');
+
+    expect(await lab.ended('a')).toBe(1);
+    expect(lab.log('a')).toContain('ilnp: E_TUN: reading from the TUN failed: somebody has deleted the device');
     await expectAsBefore(lab, 'a', before);
   });
 

@@ -132,8 +132,14 @@ export class ShimLab {
   async stop(host: HostName, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#shims.get(host);
     if (child === undefined) return null;
-    this.#shims.delete(host);
     child.kill(signal);
+    return this.ended(host);
+  }
+
+  /** Its exit code once it has ended by itself. */
+  async ended(host: HostName): Promise<number | null> {
+    const child = this.#shims.get(host)!;
+    this.#shims.delete(host);
     await until(`the shim of ${host} to end`, () => child.exitCode !== null || child.signalCode !== null);
     return child.exitCode;
   }
