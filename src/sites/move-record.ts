@@ -120,7 +120,9 @@ export class MoveRecord {
   }
 
   async #writeBatch(text: string): Promise<void> {
-    const { size } = await this.#file.stat();
+    const { size, nlink } = await this.#file.stat();
+    if (nlink === 0)
+      throw new Error('somebody has removed it; what is written now would be forgotten: restart the border');
     try {
       await this.#file.appendFile(text === '' ? ROOM : text);
       if (text !== '') return await this.#file.datasync();

@@ -166,6 +166,14 @@ describe('the record of moves', () => {
     await record.close();
   });
 
+  test('a record that somebody has removed takes nothing more: it would be forgotten', async () => {
+    const { record } = await open();
+    await rm(path());
+
+    await expect(record.append([{ nid: A1, at: 'site2', epoch: 1 }])).rejects.toMatchObject({ code: 'E_STATE' });
+    await record.close();
+  });
+
   test('after close nothing is taken any more', async () => {
     const { record } = await open();
     await record.close();
