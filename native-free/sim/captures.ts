@@ -1,6 +1,6 @@
 /** Captures of a run: one pcap file per link, both directions in it, virtual time from the start of 1970. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../src/runtime/folder.ts';
 import type { OctetSink } from '../capture/octet-sink.ts';
 import { PcapWriter } from '../capture/pcap-writer.ts';
 import type { Tap } from './link.ts';
@@ -14,7 +14,7 @@ export class LinkCaptures {
   constructor(folder: string, open: (path: string) => OctetSink) {
     this.#folder = folder;
     this.#open = open;
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder, 0o777);
   }
 
   /** Gives what a run is tapped with. */

@@ -44,7 +44,10 @@ export function parseScenario(text: string, file: string): Scenario {
   return value;
 }
 
-/** Every name that is used must be there. */
+/** The simulator's own node. */
+const INTERNET = 'internet';
+
+/** Every name that is used must be there, and belong to one; what is to happen must happen before the end. */
 function checkNames(scenario: Scenario, report: (path: Path, expected: string) => void): void {
   const sites = scenario.sites.map((site) => site.name);
   const guests = scenario.guests.map((guest) => guest.name);
@@ -56,7 +59,12 @@ function checkNames(scenario: Scenario, report: (path: Path, expected: string) =
     if (names.indexOf(names[index]!) !== index) report(path, 'a name of its own');
   };
   for (const i of sites.keys()) once(['sites', i, 'name'], sites, i);
-  for (const i of guests.keys()) once(['guests', i, 'name'], hosts, i);
+  for (const [i, site] of scenario.sites.entries())
+    for (const k of site.uplinks.keys()) once(['sites', i, 'uplinks', k], site.uplinks, k);
+  const nodes = [...sites, INTERNET, ...hosts];
+  for (const i of guests.keys()) once(['guests', i, 'name'], nodes, sites.length + 1 + i);
+  for (const i of scenario.correspondents.keys())
+    once(['correspondents', i], nodes, sites.length + 1 + guests.length + i);
   for (const [i, guest] of scenario.guests.entries()) {
     among(['guests', i, 'home'], guest.home, sites);
     among(['guests', i, 'at'], guest.at, sites);
@@ -66,12 +74,16 @@ function checkNames(scenario: Scenario, report: (path: Path, expected: string) =
   for (const [i, session] of scenario.sessions.entries()) {
     among(['sessions', i, 'from'], session.from, hosts);
     among(['sessions', i, 'to'], session.to, hosts);
+    if (session.startAt >= scenario.seconds)
+      report(['sessions', i, 'startAt'], `less than seconds, ${scenario.seconds}`);
     if (session.from === session.to) report(['sessions', i, 'to'], 'another host than `from`');
     if (scenario.correspondents.includes(session.from) && scenario.correspondents.includes(session.to))
       report(['sessions', i, 'to'], `one of ${guests.join(', ')}: a session needs a guest`);
   }
   for (const [i, event] of scenario.events.entries()) {
     const path = (key: string, ...more: number[]): Path => ['events', i, key, ...more];
+    if ('at' in event && event.at >= scenario.seconds) report(path('at'), `less than seconds, ${scenario.seconds}`);
+    if (event.do === 'cut' && event.between[0] === event.between[1]) report(path('between', 1), 'another site');
     if ('guest' in event) among(path('guest'), event.guest, guests);
     if ('to' in event) among(path('to'), event.to, sites);
     if ('by' in event) among(path('by'), event.by, sites);

@@ -1,5 +1,5 @@
 /** Folders that may be missing with the folders above them. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 
 /**
@@ -16,4 +16,5 @@ export function makeFolder(path: string, mode: number): void {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // somebody else was quicker
     }
   }
+  if (!statSync(path).isDirectory()) throw new Error(`${path} is not a folder`);
 }

@@ -138,6 +138,24 @@ describe('what is wrong', () => {
     expect(String(again.error)).toContain('one.yaml:7:46 events[0].to: expected one of site1, site2, got site3');
   });
 
+  test.each([
+    ['a correspondent with the name of a guest', ['sessions:', 'correspondents: [a1]\nsessions:'], 'correspondents[0]'],
+    ['a guest with the name of a site', ['name: a1', 'name: site2'], 'guests[0].name'],
+    ['an uplink twice', ['name: site1 }', 'name: site1, uplinks: [isp1, isp1] }'], 'sites[0].uplinks[1]'],
+    ['a move after the end', ['at: 0.5', 'at: 1.5'], 'events[0].at'],
+    ['a session that would never begin', ['from: cn', 'startAt: 100, from: cn'], 'sessions[0].startAt'],
+    [
+      'a cut between a site and itself',
+      ['events: [', 'events: [{ do: cut, at: 0.1, between: [site1, site1] }, '],
+      'events[0].between[1]',
+    ],
+  ] as const)('%s', async (_, [from, to], path) => {
+    const { error } = await sim((f) => [one(f)], SCENARIO.replace(from, to));
+
+    expect(error).toMatchObject({ code: 'E_CONFIG' });
+    expect(String(error)).toContain(` ${path}: expected`);
+  });
+
   test('a file that is not there, or is no YAML, and a scenario whose name is nearly one of ours', async () => {
     const errors = [
       (await sim((f) => [join(f, 'none.yaml')])).error,
@@ -163,5 +181,7 @@ describe('what is wrong', () => {
     expect(String(picture.error)).toContain('--svg ');
     expect(captures.error).toMatchObject({ code: 'E_USAGE' });
     expect(String(captures.error)).toContain('--capture ');
+    const never = await sim((f) => [one(f), '--capture', '/proc/x']); // Node's own recursive mkdir would not return
+    expect(never.error).toMatchObject({ code: 'E_USAGE' });
   });
 });
