@@ -10,7 +10,7 @@ import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
 import { tunNames } from '../device/tun-names.ts';
 import type { Binding } from '../ilnp/bindings.ts';
-import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
+import { asOurs, IlnpError } from '../runtime/errors.ts';
 import { COUNTERS, type FibImage } from '../sbr/fib.ts';
 import { native32 } from '../wire/bytes.ts';
 import type { SessionFile } from './session-store.ts';
@@ -188,11 +188,4 @@ export class DataPlane {
     this.#fences.delete(id);
     fence.done();
   }
-}
-
-/** An error of a worker arrives without its class; a known code makes it one of ours again. */
-function asOurs(error: Error & { code?: unknown }): Error {
-  const { code } = error;
-  if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code)) return error;
-  return new IlnpError(code as ErrorCode, error.message, { cause: error });
 }

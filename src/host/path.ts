@@ -6,7 +6,7 @@ import type { ShimConfig } from '../config/load-shim.ts';
 import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
-import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
+import { asOurs, IlnpError } from '../runtime/errors.ts';
 import type { LocalLocator } from '../shim/node.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
@@ -148,11 +148,4 @@ export class Path {
     this.#worker.postMessage(message);
     writeSync(this.#wakeFd, ONE);
   }
-}
-
-/** An error of the worker arrives without its class; a known code makes it one of ours again. */
-function asOurs(error: Error & { code?: unknown }): Error {
-  const { code } = error;
-  if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code)) return error;
-  return new IlnpError(code as ErrorCode, error.message, { cause: error });
 }

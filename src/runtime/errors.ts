@@ -44,3 +44,10 @@ const CONTROL = /(?!\n)\p{Cc}/gu;
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 /** Reason: longer than any of ours, short enough to be read. */
 const LONG_LINE = /^(.{1000}).{4,}/gm;
+
+/** An error of a worker arrives without its class; a known code makes it one of ours again. */
+export function asOurs(error: Error & { code?: unknown }): Error {
+  const { code } = error;
+  if (typeof code !== 'string' || !Object.hasOwn(ERROR_CODES, code)) return error;
+  return new IlnpError(code as ErrorCode, error.message, { cause: error });
+}
