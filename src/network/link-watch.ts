@@ -1,12 +1,12 @@
 /**
- * Whether the links of the border are up, so that new sessions take an uplink that is (digest section 12.11) and what the
- * kernel forgot with a link, or somebody else removed of our rules and routes, is put back. Follows `ip monitor` and looks at most once a second, so that a link that flaps is
- * not followed faster; every ten seconds it looks anyway. A link that was made anew under the same name, or has other
- * global addresses (routes through it need one), counts as one that went down and came up.
+ * Whether the links of the border are up, so that new sessions take an uplink that is and what the
+ * kernel forgot with a link, or somebody else removed of our rules and routes, is put back. Follows `ip monitor` and
+ * looks at most once a second, so that a link that flaps is not followed faster; every ten seconds it looks anyway. A
+ * link that was made anew under the same name, or has other global addresses (routes through it need one), counts as
+ * one that went down and came up.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { Monitor } from './monitor.ts';
 import { PROTOCOL } from './plan.ts';
 
 const PERIOD_MS = 10_000;
@@ -14,8 +14,7 @@ const GAP_MS = 1000;
 /** Reason: a change is several events, and addresses come right behind the link. */
 const SETTLE_MS = 100;
 const DOWN = 'down';
-/** A process that is killed takes it along. */
-const MONITOR = ['setpriv', '--pdeathsig', 'KILL', '--', 'ip', 'monitor', 'link', 'address', 'route', 'rule'] as const;
+const MONITOR = ['monitor', 'link', 'address', 'route', 'rule'];
 /** What it says of a rule or route of ours that is gone. */
 const LOST = new RegExp(`^Deleted .* proto ${PROTOCOL}( |$)`);
 
@@ -25,7 +24,7 @@ export class LinkWatch {
   readonly #onChange: (repair: boolean) => void;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
-  #monitor: ChildProcess | undefined;
+  readonly #monitor: Monitor;
   #lookedAt = 0;
   /** A change is followed a second time: what a router has to announce first comes behind the link. */
   #again = false;
@@ -39,6 +38,16 @@ export class LinkWatch {
     this.#names = names;
     this.#onChange = onChange;
     this.#states = look(names);
+    this.#monitor = new Monitor(
+      MONITOR,
+      (line) => {
+        if (LOST.test(line)) this.#lost = true;
+        this.#lookSoon();
+      },
+      () => {
+        this.#again = true; // nobody knows what it has missed
+      },
+    );
   }
 
   /** Per link with an interface: it is up. */
@@ -48,7 +57,7 @@ export class LinkWatch {
 
   start(): void {
     this.#timer ??= setInterval(() => this.#period(), PERIOD_MS).unref();
-    this.#follow();
+    this.#monitor.follow(); // where there is none, the look every ten seconds remains
   }
 
   watch(names: readonly string[]): void {
@@ -61,33 +70,14 @@ export class LinkWatch {
     clearTimeout(this.#soon);
     this.#timer = undefined;
     this.#soon = undefined;
-    this.#monitor?.kill('SIGKILL');
+    this.#monitor.stop();
   }
 
   #period(): void {
-    this.#follow(); // again, should it have ended
+    this.#monitor.follow(); // again, should it have ended
     const again = this.#again;
     this.#again = false;
     if (!this.#look() && again) this.#onChange(true);
-  }
-
-  /** Starts the monitor unless it runs. Where there is none, the look every ten seconds remains. */
-  #follow(): void {
-    if (this.#monitor !== undefined) return;
-    const [program, ...words] = MONITOR;
-    const monitor = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'] });
-    this.#monitor = monitor;
-    const ended = (): void => {
-      this.#monitor = undefined;
-    };
-    monitor.once('error', ended).once('exit', ended);
-    monitor.once('exit', () => {
-      this.#again = true; // nobody knows what it has missed
-    });
-    createInterface({ input: monitor.stdout }).on('line', (line) => {
-      if (LOST.test(line)) this.#lost = true;
-      this.#lookSoon();
-    });
   }
 
   #lookSoon(): void {

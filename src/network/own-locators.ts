@@ -2,10 +2,10 @@
  * The Locators this node has, as its kernel has configured them (Router Advertisements or by hand): the /64 prefixes of
  * the global addresses of its interfaces. Follows `ip monitor`, and looks every ten seconds anyway.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { type L64, parseIlv } from '../wire/text.ts';
 import type { HostLocator } from './host-plan.ts';
 import { ipJson } from './ip.ts';
+import { Monitor } from './monitor.ts';
 
 export interface OwnLocator extends HostLocator {
   /** Lower is preferred, 0..65535. */
@@ -43,8 +43,7 @@ const LIFETIME_MAX = 65_535;
 const PERIOD_MS = 10_000;
 /** Reason: an address and its route come as several events. */
 const SETTLE_MS = 5;
-/** A process that is killed takes it along. */
-const MONITOR = ['setpriv', '--pdeathsig', 'KILL', '--', 'ip', '-6', 'monitor', 'link', 'address', 'route'] as const;
+const MONITOR = ['-6', 'monitor', 'link', 'address', 'route'];
 
 /** All of now, preferred first. */
 export function ownLocators(interfaces: readonly { readonly interface: string; readonly preference: number }[]) {
@@ -113,7 +112,7 @@ export class LocatorWatch {
   readonly #onEvent: () => void;
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
-  #monitor: ChildProcess | undefined;
+  readonly #monitor = new Monitor(MONITOR, () => this.#eventSoon());
 
   constructor(onEvent: () => void) {
     this.#onEvent = onEvent;
@@ -121,34 +120,24 @@ export class LocatorWatch {
 
   start(): void {
     this.#timer = setInterval(() => {
-      this.#follow(); // again, should it have ended
+      this.#monitor.follow(); // again, should it have ended
       this.#onEvent();
     }, PERIOD_MS);
-    this.#follow();
+    this.#monitor.follow();
   }
 
   stop(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#soon);
     this.#timer = undefined;
-    this.#monitor?.kill('SIGKILL');
+    this.#monitor.stop();
   }
 
-  #follow(): void {
-    if (this.#monitor !== undefined) return;
-    const [program, ...words] = MONITOR;
-    const monitor = spawn(program, words, { stdio: ['ignore', 'pipe', 'ignore'] });
-    this.#monitor = monitor;
-    const ended = (): void => {
-      this.#monitor = undefined;
-    };
-    monitor.once('error', ended).once('exit', ended);
-    monitor.stdout.on('data', () => {
-      if (this.#timer === undefined) return;
-      this.#soon ??= setTimeout(() => {
-        this.#soon = undefined;
-        this.#onEvent();
-      }, SETTLE_MS);
-    });
+  #eventSoon(): void {
+    if (this.#timer === undefined) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#onEvent();
+    }, SETTLE_MS);
   }
 }
