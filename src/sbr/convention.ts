@@ -1,6 +1,6 @@
 /**
  * Whether the transport checksum of a packet covers Locators (RFC 8200) or not (RFC 6741 section 4.2). Nothing on the
- * wire says so; the digest's rule: only ILNP packets, recognised by their nonce (RFC 6744), can be zeroed; the pair is
+ * wire says so; only ILNP packets, recognised by their nonce (RFC 6744), can be zeroed; the pair is
  * remembered for packets without one; `auto` sums the first such packet both ways.
  *
  * Off the path in the default convention `full`.

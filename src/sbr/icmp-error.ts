@@ -1,5 +1,5 @@
 /**
- * ICMPv6 errors through the border, RFC 4443, and the packet they quote (digest section 12.9): without the quote in the
+ * ICMPv6 errors through the border, RFC 4443, and the packet they quote: without the quote in the
  * Locators its sender knows, Path MTU discovery and traceroute die.
  *
  * The quoted packet went the other way, so its source goes with the error's destination and its destination, the
