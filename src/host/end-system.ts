@@ -16,7 +16,7 @@ import {
   sameLocators,
 } from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { formatL64, type Nid } from '../wire/text.ts';
+import { formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { SessionReply } from './messages.ts';
 import { Path } from './path.ts';
 import { shownPacket } from './shown-packet.ts';
@@ -41,6 +41,7 @@ export class EndSystem {
       onDrops: (drops) => {
         for (const { verdict, packet } of drops) this.#log.warn({ drop: verdict, ...shownPacket(packet) }, 'dropped');
       },
+      onLost: (lost) => this.#log.warn({ nid: formatNid(lost) }, 'a correspondent answers on no path'),
     });
     const nid = config.nid ?? nidOfInterfaces(config.interfaces.map((i) => i.interface));
     if (nid === null) throw new IlnpError('E_NETWORK', 'expected `nid`, or an interface with a link-layer address');

@@ -58,6 +58,8 @@ export type FromWorker =
   /** Wants a tick in so many milliseconds. */
   | { readonly kind: 'due'; readonly ms: number }
   | { readonly kind: 'sessions'; readonly id: number; readonly sessions: readonly SessionReply[] }
+  /** A correspondent answers on no path; programs here still speak to it. */
+  | { readonly kind: 'lost'; readonly nid0: number; readonly nid1: number }
   | { readonly kind: 'drops'; readonly drops: readonly Drop[] };
 
 /** A Locator of this node, as scripts see it. */

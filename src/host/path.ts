@@ -22,6 +22,8 @@ export interface PathEvents {
   readonly onFailure: (error: Error) => void;
   /** Some of what was dropped, at most a few a second. */
   readonly onDrops: (drops: readonly Drop[]) => void;
+  /** A correspondent answers on no path; repeated, at growing intervals, while programs here speak to it. */
+  readonly onLost: (nid: Nid) => void;
 }
 
 export class Path {
@@ -137,6 +139,10 @@ export class Path {
     }
     if (message.kind === 'drops') {
       this.#events.onDrops(message.drops);
+      return;
+    }
+    if (message.kind === 'lost') {
+      this.#events.onLost({ hi: native32(message.nid0), lo: native32(message.nid1) });
       return;
     }
     this.#asked.get(message.id)?.(message.sessions);

@@ -37,6 +37,7 @@ const node = new Node({
   seed: start.seed[0],
   random: (count) => randomBytes(count),
   emit,
+  lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),
 });
 const shim = new Shim(node);
 for (const host of start.hosts) node.ilcc.add(correspondentOf(host));

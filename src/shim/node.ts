@@ -1,7 +1,7 @@
 /**
  * What the path of an end system works with: who we are, where we are, whom we talk to. One owner, the worker of the TUN.
  */
-import { type Ilcc, type Locator, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Ilcc, type Locator, sameLocator } from '../ilnp/ilcc.ts';
 import { Flows } from './flows.ts';
 import { COUNTERS } from './verdict.ts';
 
@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly random: (octets: number) => Uint8Array;
   /** What has to be sent besides: whole packets in network order, handed to the kernel like those of the path. */
   readonly emit: (packet: Uint8Array) => void;
+  /** A correspondent does not answer on any path, and again after every further round of trying; names may know better. */
+  readonly lost?: (correspondent: Correspondent) => void;
 }
 
 export class Node {
@@ -43,6 +45,7 @@ export class Node {
   readonly counters: Float64Array;
   readonly random: (octets: number) => Uint8Array;
   readonly emit: (packet: Uint8Array) => void;
+  readonly lost: (correspondent: Correspondent) => void;
   readonly flows: Flows;
   /** Valid Locators, preferred first. */
   locators: readonly LocalLocator[] = [];
@@ -57,6 +60,7 @@ export class Node {
     this.counters = options.counters ?? new Float64Array(COUNTERS);
     this.random = options.random;
     this.emit = options.emit;
+    this.lost = options.lost ?? (() => {});
     this.flows = new Flows(options.seed);
   }
 

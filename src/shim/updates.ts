@@ -69,6 +69,7 @@ export class Updates {
       if (state.attempts === ATTEMPTS) {
         this.#outstanding.delete(c);
         this.#node.counters[COUNT_UPDATES_GIVEN_UP]!++;
+        this.#node.lost(c);
         continue;
       }
       this.#send(c, now);

@@ -15,6 +15,8 @@ export interface End {
   readonly shim: Shim;
   /** What it has sent besides (Locator Updates, acknowledgements). */
   readonly sent: Uint8Array[];
+  /** Correspondents that were found to answer nowhere, as often as that was told. */
+  readonly lost: Correspondent[];
   /** Puts a packet through; what came out, or the name of the verdict that kept it. */
   pass(packet: Uint8Array, now?: number): Uint8Array | string;
   passBatch(batch: PacketBatch, now?: number): void;
@@ -27,6 +29,7 @@ export const l64 = (text: string) => parseL64(text)!;
 export function endSystem(stable: string, locators: readonly string[], limits = { strangers: 64, known: 64 }): End {
   const ilv = parseIlv(stable)!;
   const sent: Uint8Array[] = [];
+  const lost: Correspondent[] = [];
   let drawn = 0;
   const node = new Node({
     nid0: native32(ilv.nid.hi) | 0,
@@ -37,11 +40,13 @@ export function endSystem(stable: string, locators: readonly string[], limits = 
     seed: 3,
     random: (octets) => new Uint8Array(octets).fill(0xa0 + ((ilv.nid.lo + drawn++) & 0x5f)),
     emit: (packet) => void sent.push(packet),
+    lost: (c) => void lost.push(c),
   });
   const shim = new Shim(node);
   const end: End = {
     shim,
     sent,
+    lost,
     pass(packet, now = 1) {
       const batch = batchOf(0, [packet]);
       shim.input(batch, now);

@@ -44,6 +44,7 @@ test('it is repeated after 1, 2, 4 ... seconds, seven times in all, then given u
   expect(timesOf(a, 1000 * SECOND)).toEqual([1, 3, 7, 15, 31, 63]);
   expect(a.shim.updates.outstanding).toBe(0);
   expect(a.shim.updates.next(1000 * SECOND)).toBeNull();
+  expect(a.lost.map((c) => c.nid)).toEqual([{ hi: 0, lo: 0xb1 }]);
 });
 
 // shows: H16, H17, H30, H33
