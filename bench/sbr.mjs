@@ -9,7 +9,7 @@ export const FURTHER_BINDINGS = 100_000;
 const START_MS = 30_000;
 
 /** True when there is something to start. */
-export const isBuilt = () => existsSync(PROGRAM);
+const isBuilt = () => existsSync(PROGRAM);
 
 const binding = (nid) => ({ nid, guest: `${GUEST_L64}/64`, home: 'site1', uplink: 'isp1', at: 'site1' });
 

@@ -11,7 +11,7 @@ export interface Output {
 }
 
 /** Prints to a stream with its back-pressure. */
-export function outputTo(stream: Writable): Output {
+function outputTo(stream: Writable): Output {
   let gone = false;
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

@@ -6,7 +6,7 @@ import { formatL64, formatPrefix } from '../wire/text.ts';
 import type { BindingConfig, SiteConfig } from './site-config.ts';
 
 /** One setting; `before` undefined: it is new, `after` undefined: it is gone. */
-export interface SettingChange {
+interface SettingChange {
   /** `control.listen`, `uplinks[isp1].preference`, or `uplinks[isp1]` for a whole element. */
   readonly path: string;
   readonly before: unknown;

@@ -26,7 +26,7 @@ export class ConfigError extends IlnpError {
 }
 
 /** Writes `file:line:column path: expected …, got …`. */
-export function formatProblem(problem: Problem): string {
+function formatProblem(problem: Problem): string {
   const { file, line, column, path, expected, got } = problem;
   return `${file}:${line}:${column} ${path}: expected ${expected}, got ${got}`;
 }

@@ -11,7 +11,7 @@ export interface Endpoint {
 }
 
 /** A provider: the global Locator under which sessions of this site are seen. */
-export interface UplinkConfig {
+interface UplinkConfig {
   readonly name: string;
   readonly interface: string;
   readonly l64: L64;
@@ -24,7 +24,7 @@ export interface UplinkConfig {
 }
 
 /** A link with virtual machines; `l64` is the site Locator that routes to it. */
-export interface InsideConfig {
+interface InsideConfig {
   readonly interface: string;
   readonly l64: L64;
   /** The router address that guests use, the same at every site. */
@@ -66,13 +66,13 @@ export interface TunConfig {
   readonly offload: boolean;
 }
 
-export interface ControlConfig {
+interface ControlConfig {
   readonly socket: string;
   readonly listen: Endpoint | undefined;
   readonly keyFile: string | undefined;
 }
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Everything one border router was told. */
 export interface SiteConfig {

@@ -7,7 +7,7 @@ import { formatL64, formatNid, type L64, type Nid, parseNid } from '../wire/text
 import { IlnpError } from './errors.ts';
 
 /** Most bindings in one page. */
-export const MAX_PAGE = 10_000;
+const MAX_PAGE = 10_000;
 
 const nid = z.string().transform((text, context): Nid => {
   const value = parseNid(text);

@@ -21,7 +21,7 @@ export interface MovesClock {
  * Asks another site. Rejects with PeerError if there is no answer (`sent` false: it certainly never got the request), or
  * with the IlnpError it answered.
  */
-export type SendRequest = (site: string, request: Request, timeoutMs?: number) => Promise<Reply>;
+type SendRequest = (site: string, request: Request, timeoutMs?: number) => Promise<Reply>;
 
 export interface MovesWorld {
   /** Name of this site. */

@@ -10,7 +10,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { IlnpError } from '../runtime/errors.ts';
 
-export const KEY_OCTETS = 32;
+const KEY_OCTETS = 32;
 
 const HEX = /^[0-9a-f]{64}$/i;
 const BASE64 = /^[A-Za-z0-9+/]{43}=$/;

@@ -6,8 +6,7 @@ import { slowSum } from './packets.ts';
 
 export const NEEDS_CSUM = 1;
 export const DATA_VALID = 2;
-export const GSO_TCPV6 = 4;
-export const GSO_UDP_L4 = 5;
+const GSO_UDP_L4 = 5;
 
 export interface VnetHeader {
   readonly flags: number;

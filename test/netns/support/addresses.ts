@@ -25,9 +25,6 @@ export const global = (vm: Vm): string => under(GLOBAL_OF[SITE_OF[vm]], vm);
 /** The address that the VM itself has configured. */
 export const guest = (vm: Vm): string => under(`fd00:${SITE_OF[vm]}::`, vm);
 
-/** The address that routes to a VM that is at `site`. */
-export const atSite = (vm: Vm, site: Site): string => under(`fd00:${site}::`, vm);
-
 /** Every address that a border shows to the outside. */
 export const OUTSIDE_OF = {
   1: ['2001:db8:f1::2', '2001:db8:f3::2'],

@@ -12,7 +12,7 @@ import { until } from './wait.ts';
 const PROBES = fileURLToPath(new URL('../probes/', import.meta.url));
 
 /** What the longest silence of a receiver was; times are milliseconds since 1970. */
-export interface Gap {
+interface Gap {
   readonly ms: number;
   readonly from: number;
   readonly to: number;
@@ -124,7 +124,7 @@ export class Probe<Result> {
 }
 
 /** Starts a probe program in the namespace of `node`. */
-export function startProbe<Kind extends keyof Results>(
+function startProbe<Kind extends keyof Results>(
   lab: Namespaces,
   node: string,
   kind: Kind,

@@ -30,7 +30,7 @@ interface Planned {
 }
 
 /** Milliseconds that pass only when everything has been done that was due. */
-export class VirtualTime {
+class VirtualTime {
   now = 0;
   #order = 0;
   #planned: Planned[] = [];
