@@ -2,7 +2,7 @@
 import { relative } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Options, readOptions, USAGE } from './options.ts';
-import { againLine } from './targets.ts';
+import { againLine, roundsOfEach, targetOf } from './targets.ts';
 import { CURRENT_SEED, NEXT_SEED, type Report, STOP, type Work } from './worker.ts';
 
 /** A thread that is in one round for so long does not come back. */
@@ -19,7 +19,7 @@ async function fuzz(options: Options): Promise<boolean> {
   shared[NEXT_SEED] = seed;
   const began = performance.now();
   const seconds = (): number => (performance.now() - began) / 1000;
-  const sums = { packets: 0, inputs: 0 };
+  const sums = { rounds: 0, packets: 0, inputs: 0 };
   const heard = new Array<number>(threads).fill(began);
   const found = new Set<string>();
   const stop = (): void => {
@@ -46,17 +46,22 @@ async function fuzz(options: Options): Promise<boolean> {
 
   const isEnough = (): boolean =>
     seconds() >= options.seconds ||
-    Math.max(sums.packets, target === 'all' || target === 'border' ? 0 : sums.inputs) >= options.packets;
+    (sums.rounds >= roundsOfEach(target) &&
+      Math.max(sums.packets, target === 'all' || target === 'border' ? 0 : sums.inputs) >= options.packets);
   const threadsEnded = Array.from({ length: threads }, (_, thread) => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
-      workerData: { shared, thread, target } satisfies Work,
+      workerData: { shared, thread, target, first: seed } satisfies Work,
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
     });
-    const again = (): string => againLine(target, shared[CURRENT_SEED + thread]!);
+    const again = (): string => {
+      const at = shared[CURRENT_SEED + thread]!;
+      return againLine(targetOf(target, at - seed), at);
+    };
     worker.on('message', (report: Report) => {
       heard[thread] = performance.now();
       if ('finding' in report) finding(report.finding, report.again, report.file);
       else {
+        sums.rounds++;
         sums.packets += report.packets;
         sums.inputs += report.inputs;
       }

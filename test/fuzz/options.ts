@@ -6,7 +6,8 @@ import { TARGETS } from './targets.ts';
 export const USAGE = `usage: scripts/fuzz [--seconds N] [--packets N] [--seed S] [--target T] [--threads N] [--every N]
 Attacks the border and every parser until a finding, --seconds or --packets, or Ctrl-C.
   --seconds N   ends after so many seconds
-  --packets N   ends after at least so many packets, or inputs when a parser is the target; rounds are played whole
+  --packets N   ends after at least so many packets, or inputs when a parser is the target; rounds are played whole,
+                and all and parsers attack everything once
   --seed S      of the first round, the following ones count on; default: the time
   --target T    ${TARGETS.join(', ')}; default all
   --threads N   default: one per processor

@@ -6,10 +6,13 @@ import type { Finding } from './finding.ts';
 import { keepParserRound, parserRound } from './parser-target.ts';
 import { PARSERS, type Parser } from './parsers.ts';
 
-/** `all`: seven rounds of packets, then one of a parser, in turn; `parsers`: only those. */
-export const TARGETS: readonly string[] = ['all', 'border', 'parsers', ...PARSERS.map((parser) => parser.name)];
+const NAMES = PARSERS.map((parser) => parser.name);
+
+/** `all`: everything once, then seven rounds of packets and one of a parser, in turn; `parsers`: only those. */
+export const TARGETS: readonly string[] = ['all', 'border', 'parsers', ...NAMES];
 
 const PARSERS_EVERY = 8;
+const ROUNDS_OF_EACH = 1 + PARSERS.length;
 
 export interface Tally {
   /** Sent through a border. */
@@ -18,30 +21,39 @@ export interface Tally {
   readonly inputs: number;
 }
 
-/** The parser that is attacked in the round of `seed`; null: the border. */
-function parserOf(target: string, seed: number): Parser | null {
-  if (target === 'border') return null;
-  if (target === 'parsers') return PARSERS[seed % PARSERS.length]!;
-  if (target !== 'all') return PARSERS.find((parser) => parser.name === target)!;
-  return seed % PARSERS_EVERY === 0 ? PARSERS[(seed / PARSERS_EVERY) % PARSERS.length]! : null;
+/**
+ * What round number `round` of `target` attacks: of `all` and `parsers` each thing once, so that a short run leaves nothing
+ * out, then packets mostly.
+ */
+export function targetOf(target: string, round: number): string {
+  if (target === 'parsers') return NAMES[round % NAMES.length]!;
+  if (target !== 'all') return target;
+  if (round < ROUNDS_OF_EACH) return round === 0 ? 'border' : NAMES[round - 1]!;
+  return round % PARSERS_EVERY === 0 ? NAMES[(round / PARSERS_EVERY) % NAMES.length]! : 'border';
 }
 
-/** Plays the round of `seed`. Throws a Finding. */
-export function playRound(target: string, seed: number): Tally {
-  const parser = parserOf(target, seed);
-  if (parser !== null) return { packets: 0, inputs: parserRound(parser, seed) };
+/** So many rounds of `target` attack each thing at least once. */
+export const roundsOfEach = (target: string): number =>
+  target === 'all' ? ROUNDS_OF_EACH : target === 'parsers' ? NAMES.length : 1;
+
+const parserOf = (name: string): Parser | undefined => PARSERS.find((parser) => parser.name === name);
+
+/** Plays the round of `seed` of one thing. Throws a Finding. */
+export function playRound(name: string, seed: number): Tally {
+  const parser = parserOf(name);
+  if (parser !== undefined) return { packets: 0, inputs: parserRound(parser, seed) };
   const counters = borderRound(seed);
   const packets = [OUTSIDE, INSIDE, SITE].reduce((sum, port) => sum + counters[COUNT_PACKETS_IN + port]!, 0);
   return { packets, inputs: 0 };
 }
 
 /** The command that plays the round of `seed` again. */
-export const againLine = (target: string, seed: number): string =>
-  `scripts/fuzz --target ${parserOf(target, seed)?.name ?? 'border'} --seed ${seed} --packets 1`;
+export const againLine = (name: string, seed: number): string =>
+  `scripts/fuzz --target ${name} --seed ${seed} --packets 1`;
 
 /** Writes what a finding needs to happen again to the corpus; returns the file. */
-export function keepRound(target: string, seed: number, finding: Finding): string {
-  const parser = parserOf(target, seed);
-  const again = againLine(target, seed);
-  return parser === null ? keepBorderRound(seed, finding, again) : keepParserRound(parser, seed, finding, again);
+export function keepRound(name: string, seed: number, finding: Finding): string {
+  const parser = parserOf(name);
+  const again = againLine(name, seed);
+  return parser === undefined ? keepBorderRound(seed, finding, again) : keepParserRound(parser, seed, finding, again);
 }

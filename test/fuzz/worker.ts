@@ -1,7 +1,7 @@
 /** A thread of the fuzzer: takes the next seed, plays its round, says what came of it, until it is told to stop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Finding } from './finding.ts';
-import { againLine, keepRound, playRound, type Tally } from './targets.ts';
+import { againLine, keepRound, playRound, type Tally, targetOf } from './targets.ts';
 
 /** Words that all threads share. */
 export const NEXT_SEED = 0;
@@ -13,24 +13,26 @@ export interface Work {
   readonly shared: Int32Array;
   readonly thread: number;
   readonly target: string;
+  /** Seed of the first round of all threads. */
+  readonly first: number;
 }
 
 export type Report = Tally | { readonly finding: string; readonly file: string; readonly again: string };
 
 if (parentPort !== null) {
-  const { shared, thread, target } = workerData as Work;
+  const { shared, thread, target, first } = workerData as Work;
   while (Atomics.load(shared, STOP) === 0) {
     const seed = Atomics.add(shared, NEXT_SEED, 1);
     Atomics.store(shared, CURRENT_SEED + thread, seed);
-    parentPort.postMessage(played(target, seed));
+    parentPort.postMessage(played(targetOf(target, seed - first), seed));
   }
 }
 
-function played(target: string, seed: number): Report {
+function played(name: string, seed: number): Report {
   try {
-    return playRound(target, seed);
+    return playRound(name, seed);
   } catch (error) {
     if (!(error instanceof Finding)) throw error;
-    return { finding: error.message, file: keepRound(target, seed, error), again: againLine(target, seed) };
+    return { finding: error.message, file: keepRound(name, seed, error), again: againLine(name, seed) };
   }
 }
