@@ -2,7 +2,8 @@
  * The Identifier-Locator Communication Cache of an end system, RFC 6741 section 5: what is known of each correspondent.
  *
  * Anybody can send a packet with a nonce, so a correspondent is a *stranger* until something shows that it hears us. A
- * full house of strangers replaces its oldest stranger and nobody else; only the proved are held to their nonce.
+ * full house of strangers replaces its oldest stranger that is silent, and nobody else; only the proved are held to their
+ * nonce.
  * Locators are in the machine's order, as in a packet; times are microseconds of a monotonic clock, given by the caller.
  */
 import { native32 } from '../wire/bytes.ts';
@@ -14,6 +15,10 @@ import { LocatorTable, S_CLASS } from './locator-table.ts';
 export const LOCATORS_KEPT = 16;
 /** How long a Locator seen with a right nonce, but not announced, is answered to (the announcement may be lost). */
 const PROVISIONAL_US = 10e6;
+
+/** So many strangers in a row may keep their place; then one goes all the same. */
+const SPARED = 16;
+const MOST_CREDIT = 15;
 
 /** A Locator as the path uses it. */
 export interface Locator {
@@ -70,6 +75,8 @@ export class Correspondent {
   askedAt = 0;
   sentAt = 0;
   heardAt = 0;
+  /** How often a stranger was heard again, at most MOST_CREDIT: who talks keeps its place among passers-by. */
+  credit = -1;
   /** Until then it is treated as a node without ILNP. */
   plainUntil = 0;
   /** Longest packet that still takes a nonce: a path with the smallest MTU has no room for it in the largest packet. */
@@ -135,6 +142,12 @@ export class Correspondent {
     this.current = { ...locator, preference: 65535, expires: now + PROVISIONAL_US };
     this.nonceOctetsMax = Number.POSITIVE_INFINITY;
     this.#provisionalUntil = now + PROVISIONAL_US;
+  }
+
+  /** Something true came from it. */
+  heard(now: number): void {
+    this.heardAt = now;
+    if (this.credit < MOST_CREDIT) this.credit++;
   }
 
   stateOf(locator: RemoteLocator, now: number): LocatorState {
@@ -207,7 +220,7 @@ export class Ilcc {
   #makeRoom(set: Set<Correspondent>, limit: number): void {
     if (set.size < limit) return;
     let oldest: Correspondent | undefined;
-    if (set === this.#strangers) [oldest] = set;
+    if (set === this.#strangers) oldest = this.#passerBy();
     else for (const c of set) if (oldest === undefined || lastUse(c) < lastUse(oldest)) oldest = c;
     set.delete(oldest!);
     const slot = this.#table.find(oldest!.nid0, oldest!.nid1);
@@ -215,6 +228,17 @@ export class Ilcc {
     this.#table.delete(oldest!.nid0, oldest!.nid1);
     this.#entries[index] = null;
     this.#free.push(index);
+  }
+
+  /** The oldest stranger without credit; others pay for another round. */
+  #passerBy(): Correspondent {
+    for (let spared = 0; ; spared++) {
+      const [oldest] = this.#strangers as Iterable<Correspondent>;
+      if (spared === SPARED || oldest!.credit <= 0) return oldest!;
+      oldest!.credit--;
+      this.#strangers.delete(oldest!);
+      this.#strangers.add(oldest!);
+    }
   }
 }
 

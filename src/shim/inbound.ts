@@ -72,7 +72,7 @@ export function inbound(batch: PacketBatch, i: number, node: Node, updates: Upda
     if (found === judge.ACCEPT_LEARN) c!.remoteNonce = nonce!.slice();
     if (!isKnown) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
     if (c!.views.length === 0) c!.viewIndex(s0, s1);
-    c!.heardAt = now;
+    c!.heard(now);
     c!.askedAt = 0;
     c!.plainUntil = 0;
     if (!c!.proved && isProof(b, c!, protocol, at, end)) node.ilcc.prove(c!);

@@ -83,6 +83,31 @@ describe('room', () => {
     expect(ilcc.size).toBe(4);
   });
 
+  test('a stranger that was heard again keeps its place as often as that, among others that were not', () => {
+    const ilcc = new Ilcc({ strangers: 3, known: 2 }, [1, 2]);
+    const talker = correspondent(100);
+    ilcc.add(talker);
+    for (let k = 0; k < 3; k++) talker.heard(k); // the first packet is why it is there
+    const passing = (from: number): boolean => {
+      for (let nid = from; nid < from + 3; nid++) ilcc.add(correspondent(nid));
+      return ilcc.find(0, 100) !== null;
+    };
+
+    expect([passing(1), passing(4), passing(7), passing(10)]).toEqual([true, true, false, false]);
+    expect(ilcc.size).toBe(3);
+  });
+
+  test('when all strangers talk, one goes all the same', () => {
+    const ilcc = new Ilcc({ strangers: 20, known: 2 }, [1, 2]);
+    for (let nid = 1; nid <= 30; nid++) {
+      const c = correspondent(nid);
+      for (let k = 0; k < 100; k++) c.heard(k);
+      ilcc.add(c);
+    }
+
+    expect(ilcc.size).toBe(20);
+  });
+
   test('who is proved is no stranger; of those, who was silent longest makes room', () => {
     const ilcc = new Ilcc({ strangers: 1, known: 2 }, [1, 2]);
     for (let nid = 1; nid <= 3; nid++) {
