@@ -10,6 +10,7 @@ import { registerSbr } from './sbr.ts';
 import { registerShim } from './shim.ts';
 import { registerShow } from './show.ts';
 import { registerSim } from './sim.ts';
+import { registerTrace } from './trace.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -25,6 +26,7 @@ registerReplay(program);
 registerSim(program);
 registerMove(program);
 registerShow(program);
+registerTrace(program);
 registerKey(program);
 
 try {

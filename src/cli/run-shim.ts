@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { ShimConfig } from '../config/load-shim.ts';
 import { EndSystem } from '../host/end-system.ts';
 import type { LocatorReply } from '../host/messages.ts';
-import { noParams, readParams } from '../runtime/control-methods.ts';
+import { noParams, readParams, tracedParams, traceParams } from '../runtime/control-methods.ts';
 import { ControlSocket } from '../runtime/control-socket.ts';
 import { formatIlv, formatL64, formatNid } from '../wire/text.ts';
 
@@ -30,7 +30,13 @@ export async function runShim(config: ShimConfig, options: { runFolder: string; 
         return answer();
       };
     const control = await ControlSocket.open(config.control.socket, {
-      sessions: asked(() => system.sessions()),
+      sessions: asked(() => system.ask({ what: 'sessions' })),
+      updates: asked(() => system.ask({ what: 'updates' })),
+      trace: async (params) => {
+        const { count } = readParams(traceParams, params);
+        return { trace: await system.ask({ what: 'trace', count }) };
+      },
+      traced: (params) => system.ask({ what: 'traced', ...readParams(tracedParams, params) }),
       counters: asked(() => system.counters()),
       locators: asked(() => shownLocators(system)),
       config: asked(() => shownConfig(system)),

@@ -1,6 +1,6 @@
-/** `ilnp show bindings|counters|config|peers|sessions|locators`: what a running border, or end system, knows. */
+/** `ilnp show bindings|counters|config|peers|sessions|locators|updates`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
-import type { LocatorReply, SessionReply } from '../host/messages.ts';
+import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
 import { ControlClient } from '../runtime/control-client.ts';
 import type { BindingReply, BindingsPage, CountersReply, PeerReply } from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
@@ -17,6 +17,7 @@ const SHOW = {
   peers: showPeers,
   sessions: showSessions,
   locators: showLocators,
+  updates: showUpdates,
 } as const;
 
 /** Adds the sub-command to the program. */
@@ -119,4 +120,19 @@ async function showLocators(client: ControlClient, out: Output, json: boolean): 
   if (json) return out.write(`${JSON.stringify(locators)}\n`);
   const rows = locators.map((l) => [l.locator, l.interface, l.gateway ?? '-', l.preference, l.lifetime]);
   await out.write(columns(['LOCATOR', 'INTERFACE', 'ROUTER', 'PREFERENCE', 'LIFETIME'], rows));
+}
+
+async function showUpdates(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const updates = (await client.call('updates')) as readonly UpdateReply[];
+  if (json) return out.write(`${JSON.stringify(updates)}\n`);
+  const rows = updates.map((u) => [
+    u.nid,
+    u.way,
+    u.state,
+    u.tries,
+    u.beganMs,
+    u.changedMs,
+    u.locators.map((l) => `${l.locator},${l.preference} ${l.lifetime} s`).join('; '),
+  ]);
+  await out.write(columns(['NID', 'WAY', 'STATE', 'TRIES', 'BEGAN MS AGO', 'SINCE MS', 'LOCATORS'], rows));
 }

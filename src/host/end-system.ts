@@ -17,7 +17,7 @@ import {
 } from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
-import type { SessionReply } from './messages.ts';
+import type { Answers, Question } from './messages.ts';
 import { Path } from './path.ts';
 import { shownPacket } from './shown-packet.ts';
 
@@ -62,8 +62,9 @@ export class EndSystem {
     return this.#locators;
   }
 
-  sessions(): Promise<readonly SessionReply[]> {
-    return this.#path.sessions();
+  /** Asks the path; E_TUN when it has ended. */
+  ask<Q extends Question>(question: Q): Promise<Answers[Q['what']]> {
+    return this.#path.ask(question);
   }
 
   counters(): Record<string, number> {

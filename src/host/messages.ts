@@ -1,5 +1,7 @@
 /** What the control plane of an end system and the worker of its path say to each other. */
 import type { LocalLocator } from '../shim/node.ts';
+import type { TracedDecision } from '../shim/trace.ts';
+import type { UpdateState } from '../shim/update-log.ts';
 
 /** A node that speaks ILNP; all words in the machine's order. */
 export interface KnownHost {
@@ -30,8 +32,24 @@ export type ToWorker =
   | { readonly kind: 'locators'; readonly locators: readonly LocalLocator[] }
   /** Something of `due` may be due now. */
   | { readonly kind: 'tick' }
-  | { readonly kind: 'sessions'; readonly id: number }
+  | ({ readonly kind: 'ask'; readonly id: number } & Question)
   | { readonly kind: 'stop' };
+
+/** What control wants to know of the path; each has its answer in `Answers`. */
+export type Question =
+  | { readonly what: 'sessions' }
+  | { readonly what: 'updates' }
+  /** Begins to show the next `count` packets, in place of a trace that is under way; the answer is its number. */
+  | { readonly what: 'trace'; readonly count: number }
+  /** What trace `trace` has shown since the last question. */
+  | { readonly what: 'traced'; readonly trace: number };
+
+export interface Answers {
+  readonly sessions: readonly SessionReply[];
+  readonly updates: readonly UpdateReply[];
+  readonly trace: number;
+  readonly traced: TraceReply;
+}
 
 export interface SessionReply {
   readonly nid: string;
@@ -47,6 +65,25 @@ export interface SessionReply {
   readonly heardMs: number | null;
 }
 
+/** A set of Locators that this node has told a correspondent, or the other way. */
+export interface UpdateReply {
+  readonly nid: string;
+  readonly way: 'sent' | 'received';
+  readonly locators: readonly { readonly locator: string; readonly preference: number; readonly lifetime: number }[];
+  /** How often it was sent, or came. */
+  readonly tries: number;
+  readonly state: UpdateState;
+  /** How long ago it was first sent or came, and since when it is in this state; one that waits: since it was sent last. */
+  readonly beganMs: number;
+  readonly changedMs: number;
+}
+
+export interface TraceReply {
+  readonly packets: readonly TracedDecision[];
+  /** Packets still to come; 0: this trace has ended, or another one has taken its place. */
+  readonly left: number;
+}
+
 /** A dropped packet: the name of its verdict and its first octets. */
 export interface Drop {
   readonly verdict: string;
@@ -57,9 +94,9 @@ export type FromWorker =
   | { readonly kind: 'ready'; readonly io: string }
   /** Wants a tick in so many milliseconds. */
   | { readonly kind: 'due'; readonly ms: number }
-  | { readonly kind: 'sessions'; readonly id: number; readonly sessions: readonly SessionReply[] }
   /** A correspondent answers on no path; programs here still speak to it. */
   | { readonly kind: 'lost'; readonly nid0: number; readonly nid1: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: Answers[keyof Answers] }
   | { readonly kind: 'drops'; readonly drops: readonly Drop[] };
 
 /** A Locator of this node, as scripts see it. */

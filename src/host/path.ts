@@ -11,7 +11,7 @@ import type { LocalLocator } from '../shim/node.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
 import type { Nid } from '../wire/text.ts';
-import type { Drop, FromWorker, SessionReply, ToWorker, WorkerStart } from './messages.ts';
+import type { Answers, Drop, FromWorker, Question, ToWorker, WorkerStart } from './messages.ts';
 
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const START_MS = 10_000;
@@ -31,7 +31,7 @@ export class Path {
   io = '';
   readonly #counters = new SharedArrayBuffer(COUNTERS * 8);
   readonly #events: PathEvents;
-  readonly #asked = new Map<number, (sessions: readonly SessionReply[]) => void>();
+  readonly #asked = new Map<number, { answered: (value: never) => void; ended: () => void }>();
   #tun: TunQueue | null = null;
   #wakeFd = -1;
   #worker: Worker | null = null;
@@ -102,12 +102,14 @@ export class Path {
     this.#send({ kind: 'locators', locators });
   }
 
-  sessions(): Promise<readonly SessionReply[]> {
-    if (this.#worker === null || this.#stopping) return Promise.resolve([]);
+  /** Rejects with E_TUN when the path ends before it has answered. */
+  ask<Q extends Question>(question: Q): Promise<Answers[Q['what']]> {
+    const gone = new IlnpError('E_TUN', 'the path has ended');
+    if (this.#worker === null || this.#stopping) return Promise.reject(gone);
     const id = ++this.#lastId;
-    return new Promise((resolve) => {
-      this.#asked.set(id, resolve);
-      this.#send({ kind: 'sessions', id });
+    return new Promise((answered, reject) => {
+      this.#asked.set(id, { answered, ended: () => reject(gone) });
+      this.#send({ kind: 'ask', id, ...question });
     });
   }
 
@@ -121,7 +123,7 @@ export class Path {
     this.#send({ kind: 'stop' });
     this.#stopping = true;
     await this.#ended;
-    for (const resolve of this.#asked.values()) resolve([]);
+    for (const { ended } of this.#asked.values()) ended();
     this.#asked.clear();
     const had = this.#tun !== null;
     if (this.#tun !== null) closeSync(this.#tun.fd);
@@ -145,7 +147,7 @@ export class Path {
       this.#events.onLost({ hi: native32(message.nid0), lo: native32(message.nid1) });
       return;
     }
-    this.#asked.get(message.id)?.(message.sessions);
+    this.#asked.get(message.id)?.answered(message.value as never);
     this.#asked.delete(message.id);
   }
 

@@ -9,11 +9,12 @@ import { openDevice } from '../device/open-device.ts';
 import { Correspondent, Ilcc } from '../ilnp/ilcc.ts';
 import { Node } from '../shim/node.ts';
 import { Shim } from '../shim/shim.ts';
+import { Trace } from '../shim/trace.ts';
 import { COUNT_WRITE_FAILED, VERDICTS } from '../shim/verdict.ts';
 import { sum64 } from '../wire/checksum.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
-import type { FromWorker, KnownHost, ToWorker, WorkerStart } from './messages.ts';
-import { sessionReply } from './session-reply.ts';
+import type { Answers, FromWorker, KnownHost, Question, ToWorker, WorkerStart } from './messages.ts';
+import { sessionReply, updateReply } from './replies.ts';
 
 /** Longest packet of our own: an acknowledgement of 255 Locators. */
 const SCRATCH_OCTETS = 8192;
@@ -43,6 +44,8 @@ const shim = new Shim(node);
 for (const host of start.hosts) node.ilcc.add(correspondentOf(host));
 let due = Number.POSITIVE_INFINITY;
 let toldAt = Number.NEGATIVE_INFINITY;
+let trace = new Trace(0);
+let traces = 0;
 
 const { device, name } = openDevice([start.tun], start.wakeFd, start.io);
 say({ kind: 'ready', io: name });
@@ -84,13 +87,25 @@ function obey(): boolean {
     else if (message.kind === 'tick') {
       due = Number.POSITIVE_INFINITY;
       shim.updates.run(now);
-    } else {
-      const sessions = [...node.ilcc.all()].map((c) => sessionReply(c, now));
-      say({ kind: 'sessions', id: message.id, sessions });
-    }
+    } else say({ kind: 'answer', id: message.id, value: answer(message, now) });
   }
   askForTick();
   return true;
+}
+
+function answer(question: Question, now: number): Answers[keyof Answers] {
+  switch (question.what) {
+    case 'sessions':
+      return [...node.ilcc.all()].map((c) => sessionReply(c, now));
+    case 'updates':
+      return [...shim.updates.log.ended, ...shim.updates.waiting()].map((entry) => updateReply(entry, now));
+    case 'trace':
+      trace = new Trace(question.count);
+      shim.trace = trace;
+      return ++traces;
+    case 'traced':
+      return question.trace === traces ? { packets: trace.take(), left: trace.left } : { packets: [], left: 0 };
+  }
 }
 
 /** Locator Updates begin between two batches only, so that asking here is enough. */

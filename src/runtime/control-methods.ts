@@ -28,6 +28,15 @@ export const bindingsParams = z.strictObject({
   limit: z.int().min(1).max(MAX_PAGE).default(1000),
 });
 
+/** Most packets of one trace. */
+export const MAX_TRACE = 10_000;
+
+/** `trace`: begins one, answered by its number. */
+export const traceParams = z.strictObject({ count: z.int().min(1).max(MAX_TRACE) });
+
+/** `traced`: what that trace has shown since the last call. */
+export const tracedParams = z.strictObject({ trace: z.int() });
+
 /** `counters`, `config`, `peers`: no parameters. */
 export const noParams = z.strictObject({});
 

@@ -2,6 +2,7 @@
  * What the path of an end system works with: who we are, where we are, whom we talk to. One owner, the worker of the TUN.
  */
 import { type Correspondent, type Ilcc, type Locator, sameLocator } from '../ilnp/ilcc.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import { Flows } from './flows.ts';
 import { COUNTERS } from './verdict.ts';
 
@@ -88,5 +89,19 @@ export class Node {
     if (this.valid(l0, l1) !== null) return true;
     for (const locator of this.#draining) if (locator.l0 === l0 && locator.l1 === l1) return true;
     return false;
+  }
+
+  /** True when the packet at word `w` is for one of our Locators. */
+  isDestination(word: Int32Array, w: number): boolean {
+    const at = w + ipv6.W_DST_L64;
+    const isUs = word[at + 2] === this.nid0 && word[at + 3] === this.nid1;
+    return isUs && this.isLocal(word[at]!, word[at + 1]!);
+  }
+
+  /** True when the packet at word `w` comes from our stable address: a program here has sent it. */
+  isSource(word: Int32Array, w: number): boolean {
+    const at = w + ipv6.W_SRC_L64;
+    const isUs = word[at + 2] === this.nid0 && word[at + 3] === this.nid1;
+    return isUs && word[at] === this.stable.l0 && word[at + 1] === this.stable.l1;
   }
 }

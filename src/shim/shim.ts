@@ -11,6 +11,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import { inbound } from './inbound.ts';
 import type { LocalLocator, Node } from './node.ts';
 import { outbound } from './outbound.ts';
+import type { Trace } from './trace.ts';
 import { Updates } from './updates.ts';
 import { DROP_BAD_ADDRESS, DROP_TRUNCATED, DROP_VERSION, PLAIN, TAKEN } from './verdict.ts';
 
@@ -23,6 +24,8 @@ export class Shim {
   readonly drops: { readonly verdict: number; readonly packet: Uint8Array }[] = [];
   readonly node: Node;
   readonly updates: Updates;
+  /** Who wants to see the next packets, or null. */
+  trace: Trace | null = null;
 
   constructor(node: Node) {
     this.node = node;
@@ -31,22 +34,34 @@ export class Shim {
 
   /** Decides and rewrites every packet of the batch. `now`: microseconds of a monotonic clock. */
   input(batch: PacketBatch, now: number): void {
-    for (let i = 0; i < batch.count; i++) {
-      const verdict = this.#decide(batch, i, now);
-      batch.verdict[i] = verdict;
-      batch.egress[i] = 0;
-      this.node.counters[verdict]!++;
-      if (verdict > TAKEN && this.drops.length < DROPS_KEPT) {
-        const o = batch.offset[i]!;
-        this.drops.push({ verdict, packet: batch.bytes.slice(o, o + Math.min(batch.length[i]!, DROP_OCTETS)) });
-      }
-    }
+    if (this.trace !== null) this.#traced(batch, now, this.trace);
+    else for (let i = 0; i < batch.count; i++) this.#one(batch, i, now);
   }
 
   /** The Locators of this node are these now, or lead out by another router; all correspondents are told. */
   setLocators(locators: readonly LocalLocator[], now: number): void {
     if (this.node.setLocators(locators)) this.updates.begin(now);
     else this.updates.again(now);
+  }
+
+  #traced(batch: PacketBatch, now: number, trace: Trace): void {
+    for (let i = 0; i < batch.count; i++) {
+      if (trace.left > 0) trace.before(batch, i, this.node, now);
+      this.#one(batch, i, now);
+      if (trace.left > 0) trace.after(batch, i);
+    }
+    if (trace.left === 0) this.trace = null;
+  }
+
+  #one(batch: PacketBatch, i: number, now: number): void {
+    const verdict = this.#decide(batch, i, now);
+    batch.verdict[i] = verdict;
+    batch.egress[i] = 0;
+    this.node.counters[verdict]!++;
+    if (verdict > TAKEN && this.drops.length < DROPS_KEPT) {
+      const o = batch.offset[i]!;
+      this.drops.push({ verdict, packet: batch.bytes.slice(o, o + Math.min(batch.length[i]!, DROP_OCTETS)) });
+    }
   }
 
   #decide(batch: PacketBatch, i: number, now: number): number {
@@ -58,18 +73,8 @@ export class Shim {
     if (ipv6.payloadLength(b, o) + ipv6.HEADER_LENGTH !== length) return DROP_TRUNCATED;
     const { node } = this;
     const w = o >>> 2;
-    if (
-      word[w + ipv6.W_DST_NID] === node.nid0 &&
-      word[w + ipv6.W_DST_NID + 1] === node.nid1 &&
-      node.isLocal(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!)
-    )
-      return inbound(batch, i, node, this.updates, now);
-    const isOwn =
-      word[w + ipv6.W_SRC_NID] === node.nid0 &&
-      word[w + ipv6.W_SRC_NID + 1] === node.nid1 &&
-      word[w + ipv6.W_SRC_L64] === node.stable.l0 &&
-      word[w + ipv6.W_SRC_L64 + 1] === node.stable.l1;
-    if (isOwn) return outbound(batch, i, node, now);
+    if (node.isDestination(word, w)) return inbound(batch, i, node, this.updates, now);
+    if (node.isSource(word, w)) return outbound(batch, i, node, now);
     // from another address of this machine: the kernel sends it on by its own routes
     return ipv6.isUnforwardable(b, o + ipv6.SRC) || ipv6.isUnforwardable(b, o + ipv6.DST) ? DROP_BAD_ADDRESS : PLAIN;
   }

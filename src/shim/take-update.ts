@@ -39,7 +39,7 @@ export function takeUpdate(
   const update = readLocatorUpdate(batch.bytes, o, at, end - at);
   if (typeof update === 'string') return DROP_BAD_UPDATE;
   if (update.operation === ACKNOWLEDGEMENT) {
-    updates.acknowledged(c, update.locators);
+    updates.acknowledged(c, update.locators, now);
     return TAKEN;
   }
   const usable = update.locators.filter(isUsable).map((entry) => remoteOf(entry, now));
@@ -47,6 +47,7 @@ export function takeUpdate(
   c.replace(usable, now);
   c.heardAt = now;
   node.counters[COUNT_UPDATES_TAKEN]!++;
+  updates.log.received(c.nid, update.locators, now);
   const answer = acknowledgementOf(batch.bytes.slice(o, end), c.localNonce);
   if (answer !== null) node.emit(answer);
   return TAKEN;

@@ -9,6 +9,7 @@ import { type Correspondent, l64Of } from '../ilnp/ilcc.ts';
 import { native32, put32 } from '../wire/bytes.ts';
 import { ADVERTISEMENT, type LocatorEntry, locatorUpdatePacket } from '../wire/locator-update.ts';
 import type { Node } from './node.ts';
+import { sameLocators, type UpdateEntry, UpdateLog } from './update-log.ts';
 import { COUNT_UPDATES_ACKNOWLEDGED, COUNT_UPDATES_GIVEN_UP, COUNT_UPDATES_SENT } from './verdict.ts';
 
 const FIRST_WAIT_US = 1e6;
@@ -22,9 +23,12 @@ const BURST_GAP_US = 10_000;
 interface Outstanding {
   attempts: number;
   due: number;
+  readonly entry: UpdateEntry;
 }
 
 export class Updates {
+  /** What has become of them. */
+  readonly log = new UpdateLog();
   readonly #node: Node;
   /** Who has not acknowledged the newest set, in the order they are told. */
   readonly #outstanding = new Map<Correspondent, Outstanding>();
@@ -39,14 +43,29 @@ export class Updates {
     return this.#outstanding.size;
   }
 
+  /** Those that wait for their acknowledgement. */
+  *waiting(): IterableIterator<UpdateEntry> {
+    for (const { entry } of this.#outstanding.values()) yield entry;
+  }
+
   /** The Locators of the node have changed. */
   begin(now: number): void {
     this.#set = this.#node.locators.map((l) => ({ locator: l64Of(l), preference: l.preference, lifetime: l.lifetime }));
+    for (const { entry } of this.#outstanding.values()) this.log.end(entry, 'superseded', now);
     this.#outstanding.clear();
     if (this.#set.length === 0) return; // nobody can be told
     for (const c of this.#node.ilcc.all()) {
       if (c.remoteNonce === null || now - c.heardAt > ACTIVE_US) continue;
-      this.#outstanding.set(c, { attempts: 0, due: now });
+      const entry: UpdateEntry = {
+        way: 'sent',
+        nid: c.nid,
+        locators: this.#set,
+        beganAt: now,
+        tries: 0,
+        state: 'waiting',
+        changedAt: now,
+      };
+      this.#outstanding.set(c, { attempts: 0, due: now, entry });
     }
     this.run(now);
   }
@@ -68,11 +87,14 @@ export class Updates {
       if (sent === BURST) return;
       if (state.attempts === ATTEMPTS) {
         this.#outstanding.delete(c);
+        this.log.end(state.entry, 'given up', now);
         this.#node.counters[COUNT_UPDATES_GIVEN_UP]!++;
         this.#node.lost(c);
         continue;
       }
       this.#send(c, now);
+      state.entry.tries++;
+      state.entry.changedAt = now;
       sent++;
       state.due = now + FIRST_WAIT_US * 2 ** state.attempts++;
     }
@@ -87,15 +109,12 @@ export class Updates {
   }
 
   /** An acknowledgement; one of another set than the newest is passed over. */
-  acknowledged(c: Correspondent, locators: readonly LocatorEntry[]): void {
-    const isNewest =
-      locators.length === this.#set.length &&
-      locators.every(({ locator, preference, lifetime }, k) => {
-        const own = this.#set[k]!;
-        const isSame = locator.hi === own.locator.hi && locator.lo === own.locator.lo;
-        return isSame && preference === own.preference && lifetime === own.lifetime;
-      });
-    if (isNewest && this.#outstanding.delete(c)) this.#node.counters[COUNT_UPDATES_ACKNOWLEDGED]!++;
+  acknowledged(c: Correspondent, locators: readonly LocatorEntry[], now: number): void {
+    const state = this.#outstanding.get(c);
+    if (state === undefined || !sameLocators(locators, this.#set)) return;
+    this.#outstanding.delete(c);
+    this.log.end(state.entry, 'acknowledged', now);
+    this.#node.counters[COUNT_UPDATES_ACKNOWLEDGED]!++;
   }
 
   #send(c: Correspondent, now: number): void {

@@ -17,7 +17,7 @@ import type { Correspondent } from '../ilnp/ilcc.ts';
 import { sameOctets } from './same-octets.ts';
 
 /** Session of this correspondent. */
-const ACCEPT = 0;
+export const ACCEPT = 0;
 /** As ACCEPT; the Locator is new to us. */
 export const ACCEPT_PROVISIONAL = 1;
 /** As ACCEPT; the nonce is new to us. */

@@ -1,6 +1,6 @@
 /** What operators read: a correspondent, a dropped packet. */
 import { describe, expect, test } from 'vitest';
-import { sessionReply } from '../../src/host/session-reply.ts';
+import { sessionReply, updateReply } from '../../src/host/replies.ts';
 import { shownPacket } from '../../src/host/shown-packet.ts';
 import { locatorOf } from '../../src/ilnp/ilcc.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
@@ -42,6 +42,30 @@ describe('a correspondent', () => {
       '2001:db8:ee::/64 active',
     ]);
     expect(Object.keys(reply).filter((key) => /nonce/i.test(key))).toEqual([]);
+  });
+});
+
+test('a Locator Update that waits', () => {
+  const reply = updateReply(
+    {
+      way: 'sent',
+      nid: { hi: 0, lo: 0xb1 },
+      locators: [{ locator: parseL64('2001:db8:ee::')!, preference: 10, lifetime: 1800 }],
+      beganAt: 1e6,
+      tries: 2,
+      state: 'waiting',
+      changedAt: 2e6,
+    },
+    5e6,
+  );
+  expect(reply).toEqual({
+    nid: '0:0:0:b1',
+    way: 'sent',
+    locators: [{ locator: '2001:db8:ee::/64', preference: 10, lifetime: 1800 }],
+    tries: 2,
+    state: 'waiting',
+    beganMs: 4000,
+    changedMs: 3000,
   });
 });
 

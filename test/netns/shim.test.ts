@@ -3,6 +3,7 @@
  * changes of site; plain IPv6 with everybody else; offload; Path MTU; and nothing left behind.
  */
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { TraceReply } from '../../src/host/messages.ts';
 import { Capture } from './support/capture.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact, expectNoLoss, expectSameOctets } from './support/sessions.ts';
@@ -93,6 +94,34 @@ describe('two end systems', () => {
     expect(ways).toContain(`${at('b', 1)} ${at('a', 3)}`);
     expect(ways).toContain(`${at('a', 3)} ${at('b', 1)}`);
     expect(without).toEqual([]);
+    const told = await lab.show<Record<string, unknown>[]>('a', 'updates');
+    expect(told.map(({ way, state }) => `${way} ${state}`)).toEqual(['sent acknowledged', 'received taken']);
+    expect(told[0]).toMatchObject({ nid: '0:0:0:b1', locators: [{ locator: '2001:db8:3::/64' }] });
+  });
+
+  test('a trace shows the next packets, before and after, and why', async () => {
+    await startBoth();
+    const { trace } = await lab.ask<{ trace: number }>('a', 'trace', { count: 4 });
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(10);
+    const { packets, left } = await lab.ask<TraceReply>('a', 'traced', { trace });
+    expectIntact(await session.end());
+
+    expect([packets.length, left]).toEqual([4, 0]);
+    const [first, second] = packets;
+    expect(first).toMatchObject({
+      way: 'out',
+      verdict: 'ilnp',
+      why: 'correspondent 0:0:0:b1, not heard yet, at 2001:db8:2::/64',
+      before: { source: stable('a'), destination: at('b', 2), nonce: null },
+      after: { source: at('a', 1), destination: at('b', 2), nonce: expect.stringMatching(/^[0-9a-f]{8}$/) },
+    });
+    expect(second).toMatchObject({
+      way: 'in',
+      why: 'nonce the first, Locator known, not proved: accepted, the nonce is kept',
+      after: { destination: stable('a'), nonce: null },
+    });
+    expect(first?.after?.nonce).not.toBe(second?.before.nonce);
   });
 
   test('super-packets stay whole with a nonce in them', async () => {

@@ -1,9 +1,14 @@
 /** Locator Updates under way: repeated with back-off, given up, superseded, matched by their list, paced. */
 import { describe, expect, test } from 'vitest';
-import { acknowledgementOf, readLocatorUpdate } from '../../src/wire/locator-update.ts';
+import {
+  ADVERTISEMENT,
+  acknowledgementOf,
+  locatorUpdatePacket,
+  readLocatorUpdate,
+} from '../../src/wire/locator-update.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
-import { addressesOf, full, udp6 } from '../support/packets.ts';
-import { type End, endSystem, know, move, STABLE_A } from './support.ts';
+import { addressesOf, full, octetsOf, udp6 } from '../support/packets.ts';
+import { type End, endSystem, know, l64, move, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
 const B = '2001:db8:b::b1';
@@ -125,5 +130,49 @@ describe('who is told', () => {
     expect(times).toHaveLength(86);
     expect(new Set(times).size).toBe(2);
     expect(new Set(a.sent.map((packet) => addressesOf(packet).dst)).size).toBe(150);
+  });
+});
+
+describe('what operators are told', () => {
+  const waiting = (a: End) => [...a.shim.updates.waiting()].map(({ state, tries }) => `${state} ${tries}`);
+  const ended = (a: End) => a.shim.updates.log.ended.map(({ way, state, tries }) => `${way} ${state} ${tries}`);
+
+  test('an update that waits, is sent again, and is given up', () => {
+    const a = talking();
+    move(a, ['2001:db8:2::'], 0);
+    expect(waiting(a)).toEqual(['waiting 1']);
+    timesOf(a, 4 * SECOND);
+    expect(waiting(a)).toEqual(['waiting 3']);
+    expect([...a.shim.updates.waiting()][0]).toMatchObject({ nid: { hi: 0, lo: 0xb1 }, beganAt: 0, changedAt: 3e6 });
+    timesOf(a, 1000 * SECOND);
+    expect([waiting(a), ended(a)]).toEqual([[], ['sent given up 7']]);
+  });
+
+  test('one that a newer set has replaced, and one that was acknowledged', () => {
+    const a = talking();
+    move(a, ['2001:db8:2::'], 0);
+    move(a, ['2001:db8:3::'], 0);
+    a.pass(acknowledgementOf(a.sent[1]!, NONCE)!, 5);
+
+    expect([waiting(a), ended(a)]).toEqual([[], ['sent superseded 1', 'sent acknowledged 1']]);
+    expect(a.shim.updates.log.ended[1]).toMatchObject({ changedAt: 5, locators: [{ lifetime: 1800 }] });
+  });
+
+  test('copies of a received set count as one, another set is another one', () => {
+    const a = talking();
+    const [first, second] = [1, 2].map((preference) => {
+      const locators = [{ locator: l64('2001:db8:ee::'), preference, lifetime: 60 }];
+      const envelope = { source: octetsOf(B), destination: octetsOf('2001:db8:1::a1'), nonce: NONCE };
+      return locatorUpdatePacket({ operation: ADVERTISEMENT, locators }, envelope)!;
+    });
+    for (const packet of [first!, first!, second!]) a.pass(packet);
+
+    expect(ended(a)).toEqual(['received taken 2', 'received taken 1']);
+  });
+
+  test('the last 256 are kept', () => {
+    const a = talking();
+    for (let n = 1; n <= 300; n++) move(a, [`2001:db8:${n}::`], 0);
+    expect(ended(a)).toHaveLength(256);
   });
 });

@@ -15,6 +15,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
+import { controlCall } from '../../../src/runtime/control-client.ts';
 import { command, type Output, succeed } from './command.ts';
 import { until } from './wait.ts';
 
@@ -151,6 +152,11 @@ export class ShimLab {
   async show<T>(host: HostName, what: string): Promise<T> {
     const socket = `${this.directory}/${host}.sock`;
     return JSON.parse(await succeed(process.execPath, [PROGRAM, 'show', what, '--json', '--socket', socket])) as T;
+  }
+
+  /** Asks the shim of a host over its control socket. */
+  async ask<T>(host: HostName, method: string, params: unknown): Promise<T> {
+    return (await controlCall(`${this.directory}/${host}.sock`, method, params)) as T;
   }
 
   log(host: HostName): string {

@@ -1,7 +1,8 @@
-/** A correspondent as operators read it. */
+/** Correspondents and Locator Updates as operators read them. */
 import { type Correspondent, l64Of } from '../ilnp/ilcc.ts';
+import type { UpdateEntry } from '../shim/update-log.ts';
 import { formatIlv, formatL64, formatNid } from '../wire/text.ts';
-import type { SessionReply } from './messages.ts';
+import type { SessionReply, UpdateReply } from './messages.ts';
 
 /** `now`: microseconds of the clock that dated the entry. Nonces are nobody's business. */
 export function sessionReply(c: Correspondent, now: number): SessionReply {
@@ -24,3 +25,18 @@ export function sessionReply(c: Correspondent, now: number): SessionReply {
     heardMs: c.heardAt === 0 ? null : Math.round((now - c.heardAt) / 1000),
   };
 }
+
+/** `now`: of the same clock. */
+export const updateReply = (entry: UpdateEntry, now: number): UpdateReply => ({
+  nid: formatNid(entry.nid),
+  way: entry.way,
+  locators: entry.locators.map(({ locator, preference, lifetime }) => ({
+    locator: formatL64(locator),
+    preference,
+    lifetime,
+  })),
+  tries: entry.tries,
+  state: entry.state,
+  beganMs: Math.round((now - entry.beganAt) / 1000),
+  changedMs: Math.round((now - entry.changedAt) / 1000),
+});
