@@ -1,4 +1,4 @@
-/** Draws the report of the demo: throughput and datagrams over time, with the moves marked. One SVG, no script, no font. */
+/** Draws the report of a demo: throughput and datagrams over time, with the moves marked. One SVG, no script, no font. */
 
 const WIDTH = 960;
 const LEFT = 82;
@@ -56,56 +56,57 @@ function frame({ top, height }, { max, x, seconds, label }) {
   return { y, svg: parts.join('\n') };
 }
 
-/** Gives the picture as SVG text. `report`: what demo-report.mjs writes as report.json. */
-export function drawReport(report) {
-  const { bulkAtCorrespondent, udpAtCorrespondent, udpAtVm } = report.timeline;
-  const startMs = Math.min(bulkAtCorrespondent.firstMs, udpAtCorrespondent.firstMs, udpAtVm.firstMs);
+/**
+ * Gives the picture as SVG text. `bulk`: timeline of octets; `udp`: two timelines of datagrams, each with its `name`;
+ * `marks`: what happened, with three lines about it; `command`: what made this.
+ */
+export function drawReport({ title, subtitle, command, bulk, udp, marks }) {
+  const startMs = Math.min(bulk.firstMs, ...udp.map(({ firstMs }) => firstMs));
   const datagram = 64; // octets of one datagram of the UDP probe
-  const bulk = points(bulkAtCorrespondent, startMs, (octets) => (octets * 8) / bulkAtCorrespondent.bucketMs / 1000);
-  const toCn = points(udpAtCorrespondent, startMs, (octets) => octets / datagram);
-  const toVm = points(udpAtVm, startMs, (octets) => octets / datagram);
+  const upper = points(bulk, startMs, (octets) => (octets * 8) / bulk.bucketMs / 1000);
+  const [one, other] = udp.map((series) => points(series, startMs, (octets) => octets / datagram));
 
-  const all = [...bulk, ...toCn, ...toVm];
+  const all = [...upper, ...one, ...other];
   const seconds = Math.max(...all.map(([s, , d]) => s + d));
   const x = (s) => LEFT + (s / seconds) * (WIDTH - LEFT - RIGHT);
-  const top = frame(TOP_PANEL, { max: Math.max(...bulk.map(([, v]) => v)) * 1.1, x, seconds, label: 'Mbit/s' });
-  const low = frame(LOW_PANEL, { max: Math.max(...[...toCn, ...toVm].map(([, v]) => v)) * 1.2, x, seconds, label: 'per 100 ms' });
+  const top = frame(TOP_PANEL, { max: Math.max(...upper.map(([, v]) => v)) * 1.1, x, seconds, label: 'Mbit/s' });
+  const low = frame(LOW_PANEL, { max: Math.max(...[...one, ...other].map(([, v]) => v)) * 1.2, x, seconds, label: 'per 100 ms' });
 
-  const area = `${steps(bulk, x, top.y)}V${top.y(0)}H${x(bulk[0][0]).toFixed(1)}Z`;
-  const marks = report.scenarios.map(({ move, atMs, gapSeenByCorrespondentMs, udpLost, signallingOctets }, i) => {
+  const area = `${steps(upper, x, top.y)}V${top.y(0)}H${x(upper[0][0]).toFixed(1)}Z`;
+  const dashes = ' stroke-dasharray="5 4" stroke-width="1.5"';
+  const drawn = marks.map(({ atMs, what, lines }, i) => {
     const at = x((atMs - startMs) / 1000);
-    const lost = udpLost.toCorrespondent + udpLost.toVm;
     const small = { size: 12, fill: MARK, anchor: 'middle' };
     return [
-      line(at, TOP_PANEL.top - 14, at, TOP_PANEL.top + TOP_PANEL.height, MARK, ' stroke-dasharray="5 4" stroke-width="1.5"'),
-      line(at, LOW_PANEL.top, at, LOW_PANEL.top + LOW_PANEL.height, MARK, ' stroke-dasharray="5 4" stroke-width="1.5"'),
-      text(at, TOP_PANEL.top - 70, `${i + 1}. ${move}`, { ...small, size: 13, weight: 'bold' }),
-      text(at, TOP_PANEL.top - 53, `gap: TCP ${gapSeenByCorrespondentMs.tcpBulk} ms, UDP ${gapSeenByCorrespondentMs.udp} ms`, small),
-      text(at, TOP_PANEL.top - 37, `lost: ${lost} datagrams`, small),
-      text(at, TOP_PANEL.top - 21, `signalling: ${signallingOctets} octets`, small),
+      line(at, TOP_PANEL.top - 14, at, TOP_PANEL.top + TOP_PANEL.height, MARK, dashes),
+      line(at, LOW_PANEL.top, at, LOW_PANEL.top + LOW_PANEL.height, MARK, dashes),
+      text(at, TOP_PANEL.top - 70, `${i + 1}. ${what}`, { ...small, size: 13, weight: 'bold' }),
+      ...lines.map((words, k) => text(at, TOP_PANEL.top - 53 + 16 * k, words, small)),
     ].join('\n');
   });
 
-  const { session } = report;
   const bottom = HEIGHT - 18;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="DejaVu Sans, Verdana, Helvetica, Arial, sans-serif">
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>
-${text(LEFT, 30, 'One TCP session through two moves of the virtual machine', { size: 19, weight: 'bold' })}
-${text(LEFT, 52, `what the correspondent receives in bulk from the VM; ${session.requests} requests, ${session.tcpResets} resets, all octets ${report.lived ? 'intact' : 'NOT intact'}`, { fill: FAINT })}
+${text(LEFT, 30, title, { size: 19, weight: 'bold' })}
+${text(LEFT, 52, subtitle, { fill: FAINT })}
 ${top.svg}
 <path d="${area}" fill="${BLUE}" fill-opacity="0.18"/>
-<path d="${steps(bulk, x, top.y)}" fill="none" stroke="${BLUE}" stroke-width="1.8"/>
-${text(LEFT, LOW_PANEL.top - 24, 'UDP datagrams that arrive, one sent every millisecond in each direction', { weight: 'bold' })}
-${line(WIDTH - 318, LOW_PANEL.top - 28, WIDTH - 290, LOW_PANEL.top - 28, BLUE, ' stroke-width="2.5"')}
-${text(WIDTH - 284, LOW_PANEL.top - 24, 'at the correspondent', { size: 12 })}
-${line(WIDTH - 134, LOW_PANEL.top - 28, WIDTH - 106, LOW_PANEL.top - 28, ORANGE, ' stroke-width="2.5" stroke-dasharray="6 3"')}
-${text(WIDTH - 100, LOW_PANEL.top - 24, 'at the VM', { size: 12 })}
+<path d="${steps(upper, x, top.y)}" fill="none" stroke="${BLUE}" stroke-width="1.8"/>
+${text(LEFT, LOW_PANEL.top - 24, 'UDP datagrams that arrive, one sent every ms each way', { weight: 'bold' })}
+${legend(-364, BLUE, ' stroke-width="2.5"', udp[0].name)}
+${legend(-184, ORANGE, ' stroke-width="2.5" stroke-dasharray="6 3"', udp[1].name)}
 ${low.svg}
-<path d="${steps(toCn, x, low.y)}" fill="none" stroke="${BLUE}" stroke-width="1.8"/>
-<path d="${steps(toVm, x, low.y)}" fill="none" stroke="${ORANGE}" stroke-width="1.8" stroke-dasharray="6 3"/>
+<path d="${steps(one, x, low.y)}" fill="none" stroke="${BLUE}" stroke-width="1.8"/>
+<path d="${steps(other, x, low.y)}" fill="none" stroke="${ORANGE}" stroke-width="1.8" stroke-dasharray="6 3"/>
 ${text((LEFT + WIDTH - RIGHT) / 2, LOW_PANEL.top + LOW_PANEL.height + 42, 'seconds since the sessions began', { anchor: 'middle' })}
-${text(WIDTH - RIGHT, bottom, 'sudo scripts/demo', { size: 11, fill: FAINT, anchor: 'end' })}
-${marks.join('\n')}
+${text(WIDTH - RIGHT, bottom, command, { size: 11, fill: FAINT, anchor: 'end' })}
+${drawn.join('\n')}
 </svg>
 `;
 }
+
+/** A stroke and what it stands for; `from`: to the left of the right edge. */
+const legend = (from, colour, stroke, name) =>
+  line(WIDTH + from, LOW_PANEL.top - 28, WIDTH + from + 28, LOW_PANEL.top - 28, colour, stroke) +
+  text(WIDTH + from + 34, LOW_PANEL.top - 24, name, { size: 12 });
