@@ -22,9 +22,10 @@ const MAY: Record<string, string> = {
   config: 'wire runtime',
   network: 'wire ilnp device runtime config',
   sites: 'wire ilnp runtime config',
+  hypervisor: 'runtime',
   border: 'wire ilnp sbr device network config runtime',
   host: 'wire ilnp shim device network config runtime',
-  cli: 'wire sites config runtime border host native-free',
+  cli: 'wire sites hypervisor config runtime border host native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

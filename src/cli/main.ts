@@ -2,6 +2,8 @@
 /** The command `ilnp`. Exit codes: 0 done, 1 failed, 2 usage or configuration error. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { registerFollow } from './follow.ts';
+import { registerHook } from './hook.ts';
 import { registerKey } from './key.ts';
 import { registerMove } from './move.ts';
 import { fail } from './output.ts';
@@ -25,6 +27,8 @@ registerShim(program);
 registerReplay(program);
 registerSim(program);
 registerMove(program);
+registerFollow(program);
+registerHook(program);
 registerShow(program);
 registerTrace(program);
 registerKey(program);

@@ -11,6 +11,7 @@ import {
   bindingReply,
   bindingsParams,
   type CountersReply,
+  guestParams,
   type MoveReply,
   moveParams,
   noParams,
@@ -34,6 +35,10 @@ export interface RunOptions {
   readonly log: Logger;
 }
 
+/** What can be asked of a border, from before it has started. */
+const METHODS = ['move', 'guest', 'bindings', 'counters', 'config', 'peers'] as const;
+type Methods = Readonly<Record<(typeof METHODS)[number], ControlMethods[string]>>;
+
 /** Runs the border of a configuration until SIGTERM or SIGINT, or until its path fails. */
 export async function runBorder(config: SiteConfig, { path, runFolder, log }: RunOptions): Promise<void> {
   let fail = (_: Error): void => {};
@@ -44,7 +49,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
   const stopped = untilSignal();
   try {
     // first, because whoever answers on the socket owns the record of moves
-    let methods: ControlMethods | null = null;
+    let methods: Methods | null = null;
     const control = await ControlSocket.open(
       config.control.socket,
       startable(() => methods),
@@ -93,6 +98,13 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
       move: async (params): Promise<MoveReply> => {
         const { nid, to, force } = readParams(moveParams, params);
         const result = await moves.move(nid, to, { force });
+        return { ...result, nid: formatNid(result.nid) };
+      },
+      guest: async (params): Promise<MoveReply | null> => {
+        const { nid, news } = readParams(guestParams, params);
+        log.info({ nid: formatNid(nid), news }, 'a hypervisor says');
+        if (news !== 'arrived') return null;
+        const result = await moves.move(nid, config.site);
         return { ...result, nid: formatNid(result.nid) };
       },
       bindings: (params): BindingsPage => {
@@ -171,13 +183,13 @@ async function reread(
 }
 
 /** The methods of a border that may still be starting. */
-function startable(methods: () => ControlMethods | null): ControlMethods {
-  const late = (name: string) => (params: unknown) => {
+function startable(methods: () => Methods | null): ControlMethods {
+  const late = (name: (typeof METHODS)[number]) => (params: unknown) => {
     const method = methods()?.[name];
     if (method === undefined) throw new IlnpError('E_SOCKET', 'the border router is still starting');
     return method(params);
   };
-  return Object.fromEntries(['move', 'bindings', 'counters', 'config', 'peers'].map((name) => [name, late(name)]));
+  return Object.fromEntries(METHODS.map((name) => [name, late(name)]));
 }
 
 /** What `ilnp show config` says: the configuration in force, in the words of the file, and how packets are read. */

@@ -22,6 +22,17 @@ const nid = z.string().transform((text, context): Nid => {
 /** `move`: answered by MoveReply. */
 export const moveParams = z.strictObject({ nid, to: z.string().min(1), force: z.boolean().default(false) });
 
+/**
+ * `guest`: what a hypervisor of this border's site says about a guest (src/hypervisor/migration.ts). `at`: when it happened,
+ * `now`: when it was said, microseconds since 1970 by the hypervisor's clock.
+ */
+export const guestParams = z.strictObject({
+  nid,
+  news: z.enum(['migrating', 'stopped', 'stayed', 'arrived', 'lost']),
+  at: z.number().positive().optional(),
+  now: z.number().positive(),
+});
+
 /** `bindings`: answered by BindingsPage; `after` is the `next` of the page before. */
 export const bindingsParams = z.strictObject({
   after: z.int().min(0).optional(),

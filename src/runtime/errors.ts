@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   E_PEER_UNREACHABLE: 'a site that must agree does not answer',
   E_STALE_EPOCH: 'a newer move of the same Node Identifier won',
   E_FULL: 'a table is full',
+  E_HYPERVISOR: 'the monitor of a virtual machine is not reachable, or refuses',
   E_CAPTURE: 'a capture cannot be read or written',
   E_PROTOCOL: 'a peer sent something that is not our protocol',
 } as const;

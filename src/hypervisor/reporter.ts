@@ -1,0 +1,87 @@
+/**
+ * Brings the news of a guest to the border of its site, in order. A border that is being restarted, or cannot reach
+ * whom it needs, is told again for a while: the guest has moved whether anybody listens or not.
+ */
+import { ControlClient } from '../runtime/control-client.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import type { GuestNews } from './migration.ts';
+
+const AGAIN_MS = 250;
+/** Longer than a restart takes. After that whoever runs the hypervisor has to look. */
+const GIVE_UP_MS = 60_000;
+const WORTH_REPEATING: ReadonlySet<string> = new Set(['E_SOCKET', 'E_PEER_UNREACHABLE']);
+
+export interface ReporterOptions {
+  /** Control socket of the border. */
+  readonly socket: string;
+  /** As text. */
+  readonly nid: string;
+  /** The border has taken it; its answer. */
+  readonly onTold?: (news: GuestNews, answer: unknown) => void;
+  /** It was told for the first time in vain; it is being told again unless `isLast`. */
+  readonly onProblem?: (news: GuestNews, error: Error, isLast: boolean) => void;
+}
+
+export class Reporter {
+  readonly #options: ReporterOptions;
+  #client: ControlClient | null = null;
+  #queue: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  /** Tells it after all that came before; resolves when that is done or given up. */
+  tell(news: GuestNews): Promise<void> {
+    this.#queue = this.#queue.then(() => this.#bring(news));
+    return this.#queue;
+  }
+
+  /** Resolves when everything is told. */
+  async settled(): Promise<void> {
+    await this.#queue;
+    this.#client?.close();
+  }
+
+  /** Tells nothing any more. */
+  close(): void {
+    this.#closed = true;
+    this.#client?.close();
+  }
+
+  async #bring(news: GuestNews): Promise<void> {
+    const deadline = performance.now() + GIVE_UP_MS;
+    for (let tries = 0; !this.#closed; tries++) {
+      try {
+        const answer = await this.#call(news);
+        this.#options.onTold?.(news, answer);
+        return;
+      } catch (error) {
+        const isWorth = error instanceof IlnpError && WORTH_REPEATING.has(error.code);
+        const isLast = !isWorth || performance.now() > deadline;
+        if (isLast || tries === 0) this.#options.onProblem?.(news, error as Error, isLast);
+        if (isLast) return;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
+  }
+
+  /** The border may have closed a connection that was idle: one more is tried before it counts as a problem. */
+  async #call(news: GuestNews): Promise<unknown> {
+    const { socket, nid } = this.#options;
+    const params = () => ({ nid, news: news.kind, ...('at' in news ? { at: news.at } : {}), now: Date.now() * 1000 });
+    const known = this.#client;
+    if (known !== null) {
+      try {
+        return await known.call('guest', params());
+      } catch (error) {
+        if (!(error instanceof IlnpError && error.code === 'E_SOCKET')) throw error;
+        this.#client = null;
+        known.close();
+      }
+    }
+    this.#client = await ControlClient.connect(socket);
+    return await this.#client.call('guest', params());
+  }
+}
