@@ -124,7 +124,7 @@ export class Probe<Result> {
 }
 
 /** Starts a probe program in the namespace of `node`. */
-function startProbe<Kind extends keyof Results>(
+export function startProbe<Kind extends keyof Results>(
   lab: Namespaces,
   node: string,
   kind: Kind,
