@@ -21,6 +21,7 @@ const MAY: Record<string, string> = {
   runtime: 'wire device',
   config: 'wire runtime',
   network: 'wire ilnp device runtime config',
+  registry: 'wire ilnp runtime',
   sites: 'wire ilnp runtime config',
   hypervisor: 'runtime',
   border: 'wire ilnp sbr device network config runtime',

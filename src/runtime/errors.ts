@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   E_SOCKET: 'the control socket is not reachable',
   E_RUNNING: 'another border router of this site is running',
   E_STATE: 'the record of moves cannot be read or written',
+  E_REGISTRY: 'the registry does not answer, or refuses who asks',
   E_UNKNOWN_NID: 'no binding for this Node Identifier',
   E_UNKNOWN_SITE: 'no such site in the configuration',
   E_PEER_UNREACHABLE: 'a site that must agree does not answer',

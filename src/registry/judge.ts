@@ -1,0 +1,42 @@
+/** The one rule by which an entry changes, the same in every registry. */
+import { IlnpError } from '../runtime/errors.ts';
+import { formatNid } from '../wire/text.ts';
+import type { Entry } from './registry.ts';
+
+/** Greatest epoch; see sites/messages.ts. */
+export const MAX_EPOCH = 2 ** 31 - 1;
+
+/**
+ * Says what a swap comes to: it changes the entry, it has happened already, or what is held stands against it. Throws
+ * as `checkNext`.
+ */
+export function judge(held: Entry | null, expected: number | null, next: Entry): 'change' | 'same' | 'refused' {
+  checkNext(expected, next);
+  if (held !== null && isSameEntry(held, next)) return 'same';
+  if ((held?.epoch ?? null) !== expected) return 'refused';
+  if (held === null || next.epoch > held.epoch) return 'change';
+  return held.active !== undefined && isSameBinding(held.binding, next.binding) ? 'change' : 'refused';
+}
+
+/** Throws E_STALE_EPOCH for a `next` that no entry of epoch `expected` could become. */
+export function checkNext(expected: number | null, next: Entry): void {
+  const { nid, epoch, active } = next;
+  const from = expected ?? -1;
+  const grows = epoch > from && epoch <= MAX_EPOCH;
+  if (grows || (epoch === expected && active === undefined)) return;
+  throw new IlnpError('E_STALE_EPOCH', `${formatNid(nid)}: epoch ${epoch} does not follow ${expected ?? 'none'}`);
+}
+
+export function isSameEntry(a: Entry, b: Entry): boolean {
+  return (
+    a.epoch === b.epoch &&
+    isSameBinding(a.binding, b.binding) &&
+    JSON.stringify(a.active ?? null) === JSON.stringify(b.active ?? null)
+  );
+}
+
+function isSameBinding(a: Entry['binding'], b: Entry['binding']): boolean {
+  if (a === null || b === null) return a === b;
+  const sameGuest = a.guest.hi === b.guest.hi && a.guest.lo === b.guest.lo;
+  return sameGuest && a.home === b.home && a.uplink === b.uplink && a.at === b.at;
+}
