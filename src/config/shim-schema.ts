@@ -26,6 +26,8 @@ export const shimSchema = z.strictObject(
       .array(z.strictObject({ interface: networkInterface, preference: whole(0, 9999).default(10) }, MAPPING), LIST)
       .min(1, { error: 'a list with at least one interface' }),
     hosts: filePath.optional(),
+    /** Octets of the nonces this node sends (RFC 6744 section 2). */
+    nonce: z.literal([4, 12], { error: '4 or 12' }).default(4),
     control: z.strictObject({ socket: filePath.optional() }, MAPPING).prefault({}),
     limits: z
       .strictObject(

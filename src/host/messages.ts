@@ -20,6 +20,7 @@ export interface WorkerStart {
   readonly stable: { readonly l0: number; readonly l1: number; readonly sum: number };
   /** The smallest of the links. */
   readonly mtu: number;
+  readonly nonceOctets: 4 | 12;
   readonly limits: { readonly strangers: number; readonly known: number };
   readonly seed: readonly [number, number];
   readonly hosts: readonly KnownHost[];

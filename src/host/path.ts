@@ -61,6 +61,7 @@ export class Path {
       nid1: native32(nid.lo) | 0,
       stable: locatorOf(config.stable),
       mtu,
+      nonceOctets: config.nonce,
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
       seed: [seed(), seed()],
       hosts: config.hosts.map(({ nid, locators }) => ({

@@ -36,6 +36,7 @@ const node = new Node({
   ilcc: new Ilcc(start.limits, start.seed),
   counters: new Float64Array(start.counters),
   seed: start.seed[0],
+  nonceOctets: start.nonceOctets,
   random: (count) => randomBytes(count),
   emit,
   lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),
@@ -127,7 +128,7 @@ function emit(packet: Uint8Array): void {
 
 function correspondentOf({ nid0, nid1, locators }: KnownHost): Correspondent {
   return new Correspondent(nid0, nid1, {
-    localNonce: randomBytes(4),
+    localNonce: randomBytes(start.nonceOctets),
     locators: locators.map((l) => ({ ...l, sum: sum64(l.l0, l.l1), expires: Number.POSITIVE_INFINITY })),
     isConfigured: true,
   });

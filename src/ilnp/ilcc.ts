@@ -53,8 +53,10 @@ export class Correspondent {
   /** Machine order. */
   readonly nid0: number;
   readonly nid1: number;
-  /** Of this direction, from us to it: 4 octets. */
+  /** Of this direction, from us to it: 4 or 12 octets. */
   readonly localNonce: Uint8Array;
+  /** Octets that a packet grows by when it takes our nonce: an option and the header around it. */
+  readonly optionOctets: number;
   /** From it to us; null: it has not sent any. */
   remoteNonce: Uint8Array | null = null;
   /** Named by the operator or a resolver, not by a packet: it may be spoken to with a nonce before it has sent one. */
@@ -91,6 +93,7 @@ export class Correspondent {
     this.nid0 = nid0;
     this.nid1 = nid1;
     this.localNonce = options.localNonce;
+    this.optionOctets = 4 + options.localNonce.length;
     this.isConfigured = options.isConfigured;
     this.locators = byPreference(options.locators);
     this.current = this.locators[0]!;

@@ -22,7 +22,7 @@ const [OWN, OUT, TO_US, BY] = [6761, 6762, 6763, 6764];
 const MAIN = 'main';
 
 /**
- * What programs leave free of the MTU of the link: more than the 8 octets of a nonce. A kernel that forwards a
+ * What programs leave free of the MTU of the link: more than the 8 or 16 octets of a nonce. A kernel that forwards a
  * super-packet behind extension headers takes the octet where TCP has its header length from the wrong place
  * (Linux, skb_gso_transport_seglen after ip6_rcv_core) and may believe the header to have 60 octets. Segments that
  * fit even so are forwarded by every router; the price is 2 % of the payload.

@@ -13,7 +13,7 @@ import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import { flowOf } from './flows.ts';
 import type { Node } from './node.ts';
-import { checksumAt, giveHopBack, isPartial, NONCE_OCTETS, put } from './rewrite.ts';
+import { checksumAt, giveHopBack, isPartial, put } from './rewrite.ts';
 import { sameOctets } from './same-octets.ts';
 import * as judge from './validate.ts';
 import * as verdicts from './verdict.ts';
@@ -72,13 +72,14 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
     node.counters[COUNT_FALLBACKS]!++;
     return verdicts.TAKEN; // the program tries again by itself, and then without
   }
-  const isShorter = option > 0 && isOnlyOption(b, quote, end);
+  const octets = subject?.optionOctets ?? 0;
+  const isShorter = option > 0 && isOnlyOption(b, quote);
   if (b[at] === PACKET_TOO_BIG && option > 0) {
-    if (value < ipv6.MIN_MTU + NONCE_OCTETS) subject!.nonceOctetsMax = ipv6.MIN_MTU - NONCE_OCTETS;
-    value = Math.max(value - NONCE_OCTETS, ipv6.MIN_MTU);
+    if (value < ipv6.MIN_MTU + octets) subject!.nonceOctetsMax = ipv6.MIN_MTU - octets;
+    value = Math.max(value - octets, ipv6.MIN_MTU);
     put32(b, at + 4, value);
   } else if (b[at] === PARAMETER_PROBLEM && isShorter && value > ipv6.HEADER_LENGTH) {
-    put32(b, at + 4, Math.max(value - NONCE_OCTETS, ipv6.NEXT_HEADER));
+    put32(b, at + 4, Math.max(value - octets, ipv6.NEXT_HEADER));
   }
 
   // the quote as the program has sent it; a wrong sum in it stays wrong
@@ -91,9 +92,9 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
   let from = quote;
   if (isShorter) {
     b[quote + ipv6.NEXT_HEADER] = b[quote + ipv6.HEADER_LENGTH]!;
-    put16(b, quote + ipv6.PAYLOAD_LENGTH, Math.max(u16(b, quote + ipv6.PAYLOAD_LENGTH) - NONCE_OCTETS, 0));
-    b.copyWithin(quote + NONCE_OCTETS, quote, quote + ipv6.HEADER_LENGTH);
-    from += NONCE_OCTETS;
+    put16(b, quote + ipv6.PAYLOAD_LENGTH, Math.max(u16(b, quote + ipv6.PAYLOAD_LENGTH) - octets, 0));
+    b.copyWithin(quote + octets, quote, quote + ipv6.HEADER_LENGTH);
+    from += octets;
   }
 
   // the error around it, without extension headers
@@ -155,9 +156,10 @@ function quotedNonce(b: Uint8Array, quote: number, end: number): number {
   return nonceAt(b, at, Math.min(at + 8 * (b[at + 1]! + 1), end));
 }
 
-const isOnlyOption = (b: Uint8Array, quote: number, end: number): boolean => {
+/** True when nothing but the nonce, found there before, is in the header behind the IPv6 header of a quote. */
+const isOnlyOption = (b: Uint8Array, quote: number): boolean => {
   const at = quote + ipv6.HEADER_LENGTH;
-  return at + 8 <= end && b[at + 1] === 0 && b[at + 2] === OPTION_NONCE && b[at + 3] === 4;
+  return b[at + 2] === OPTION_NONCE && b[at + 3] === 8 * (b[at + 1]! + 1) - 4;
 };
 
 /** The transport checksum in a quote, as far as the quote has it. */

@@ -99,9 +99,15 @@ function nonceOf(b: Uint8Array, o: number, end: number): number {
   const next = b[o + ipv6.NEXT_HEADER]!;
   if (next === ipv6.TCP || next === ipv6.UDP || next === ipv6.ICMPV6) return NONCE_NONE;
   const at = o + ipv6.HEADER_LENGTH;
-  if (next === ipv6.DESTINATION_OPTIONS && at + 8 <= end && b[at + 1] === 0 && b[at + 2] === OPTION_NONCE) {
+  if (next === ipv6.DESTINATION_OPTIONS && at + 8 <= end && b[at + 2] === OPTION_NONCE) {
     const behind = b[at]!;
-    if (b[at + 3] === 4 && (behind === ipv6.TCP || behind === ipv6.UDP || behind === ipv6.ICMPV6)) return at + 2;
+    const octets = 8 * (b[at + 1]! + 1);
+    if (
+      b[at + 3] === octets - 4 &&
+      at + octets <= end &&
+      (behind === ipv6.TCP || behind === ipv6.UDP || behind === ipv6.ICMPV6)
+    )
+      return at + 2;
   }
   return findNonce(b, o, end);
 }
@@ -109,7 +115,7 @@ function nonceOf(b: Uint8Array, o: number, end: number): number {
 /** A NID that has sent a nonce first: an entry of its own, a stranger's until it is proved to hear us. */
 function learn(node: Node, nid0: number, nid1: number, from: Omit<Locator, 'sum'>, now: number): Correspondent {
   const locator = seenAt({ ...from, sum: sum64(from.l0, from.l1) }, now);
-  const options = { localNonce: node.random(4), locators: [locator], isConfigured: false };
+  const options = { localNonce: node.random(node.nonceOctets), locators: [locator], isConfigured: false };
   const c = new Correspondent(nid0, nid1, options);
   node.ilcc.add(c);
   node.counters[COUNT_LEARNED]!++;

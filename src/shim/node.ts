@@ -29,6 +29,8 @@ export interface NodeOptions {
   readonly counters?: Float64Array;
   /** 32 random bits for the store of flows. */
   readonly seed: number;
+  /** Octets of our nonces; 4 when absent. */
+  readonly nonceOctets?: 4 | 12;
   /** So many octets from a cryptographic generator (RFC 6744 section 2). */
   readonly random: (octets: number) => Uint8Array;
   /** What has to be sent besides: whole packets in network order, handed to the kernel like those of the path. */
@@ -44,6 +46,7 @@ export class Node {
   readonly mtu: number;
   readonly ilcc: Ilcc;
   readonly counters: Float64Array;
+  readonly nonceOctets: 4 | 12;
   readonly random: (octets: number) => Uint8Array;
   readonly emit: (packet: Uint8Array) => void;
   readonly lost: (correspondent: Correspondent) => void;
@@ -59,6 +62,7 @@ export class Node {
     this.mtu = options.mtu;
     this.ilcc = options.ilcc;
     this.counters = options.counters ?? new Float64Array(COUNTERS);
+    this.nonceOctets = options.nonceOctets ?? 4;
     this.random = options.random;
     this.emit = options.emit;
     this.lost = options.lost ?? (() => {});

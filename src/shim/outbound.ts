@@ -13,7 +13,7 @@ import * as vnet from '../wire/virtio-net.ts';
 import { flowOf } from './flows.ts';
 import { translateOwnQuote } from './icmp-error.ts';
 import type { Node } from './node.ts';
-import { adjustChecksum, giveHopBack, insertNonce, isPartial, NONCE_OCTETS, put, putLonger } from './rewrite.ts';
+import { adjustChecksum, giveHopBack, insertNonce, isPartial, put, putLonger } from './rewrite.ts';
 import * as verdicts from './verdict.ts';
 import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
 
@@ -65,7 +65,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
     c.challenge = (u32(b, at + TCP_SEQUENCE) + 1) >>> 0;
   c.sentAt = now;
   if (c.remoteNonce === null && c.askedAt === 0) c.askedAt = now;
-  const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - NONCE_OCTETS, c.nonceOctetsMax));
+  const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - c.optionOctets, c.nonceOctetsMax));
   node.counters[isSent ? COUNT_NONCES_OUT : COUNT_WITHOUT_NONCE]!++;
   return verdicts.ILNP;
 }
@@ -101,7 +101,7 @@ function putNonce(
   if (segmentOctets(batch, o, batch.length[i]!, upper, at) > longest) return false;
   if (chain.offsetOf(upper) === ipv6.HEADER_LENGTH) return insertNonce(batch, i, c.localNonce);
   const longer = options.insertNonce(batch.bytes.slice(o, o + batch.length[i]!), c.localNonce);
-  if (longer === null || longer.length !== batch.length[i]! + NONCE_OCTETS) return false;
+  if (longer === null) return false;
   putLonger(batch, i, longer);
   return true;
 }

@@ -10,8 +10,6 @@ import { OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 
-/** A Destination Options header of one nonce of 4 octets. */
-export const NONCE_OCTETS = 8;
 const LONGEST_PAYLOAD = 0xffff;
 
 /** Puts a Locator at word `w` of the packet; what a checksum over it grows by. */
@@ -64,18 +62,18 @@ export function giveHopBack(b: Uint8Array, o: number): void {
 }
 
 /**
- * Puts a Destination Options header with the nonce (4 octets) before the upper layer of a packet without extension
+ * Puts a Destination Options header with the nonce (4 or 12 octets) before the upper layer of a packet without extension
  * headers; false when it would get too long.
  */
 export function insertNonce(batch: PacketBatch, i: number, nonce: Uint8Array): boolean {
   const b = batch.bytes;
   const from = batch.offset[i]!;
-  const payload = ipv6.payloadLength(b, from) + NONCE_OCTETS;
-  if (payload > LONGEST_PAYLOAD) return false;
-  const o = shift(batch, i, ipv6.HEADER_LENGTH, -NONCE_OCTETS);
+  const octets = 4 + nonce.length;
+  if (ipv6.payloadLength(b, from) + octets > LONGEST_PAYLOAD) return false;
+  const o = shift(batch, i, ipv6.HEADER_LENGTH, -octets);
   const at = o + ipv6.HEADER_LENGTH;
   b[at] = b[o + ipv6.NEXT_HEADER]!;
-  b[at + 1] = 0;
+  b[at + 1] = octets / 8 - 1;
   b[at + 2] = OPTION_NONCE;
   b[at + 3] = nonce.length;
   for (let k = 0; k < nonce.length; k++) b[at + 4 + k] = nonce[k]!;
@@ -83,9 +81,9 @@ export function insertNonce(batch: PacketBatch, i: number, nonce: Uint8Array): b
   return true;
 }
 
-/** The same, with `longer`, the packet made elsewhere, which is 8 octets longer than the one that is there. */
+/** The same, with `longer`, the packet made elsewhere: a multiple of 8 octets longer than the one that is there. */
 export function putLonger(batch: PacketBatch, i: number, longer: Uint8Array): void {
-  const o = shift(batch, i, ipv6.HEADER_LENGTH, -NONCE_OCTETS);
+  const o = shift(batch, i, ipv6.HEADER_LENGTH, batch.length[i]! - longer.length);
   batch.bytes.set(longer, o);
 }
 

@@ -34,6 +34,7 @@ test('what is not said has a default', () => {
     tun: { name: 'ilnp0', io: 'auto', offload: true },
     interfaces: [{ interface: 'eth0', preference: 10 }],
     hosts: [],
+    nonce: 4,
     control: { socket: '/run/ilnp/a.sock' },
     limits: { correspondents: 65_536, strangers: 4096 },
     log: { level: 'info' },

@@ -1,7 +1,7 @@
 /** Two end systems and what is between them, in memory: packets go from one to the other octet for octet. */
 import { Correspondent, Ilcc, locatorOf } from '../../src/ilnp/ilcc.ts';
 import type { PacketBatch } from '../../src/packet/batch.ts';
-import { Node } from '../../src/shim/node.ts';
+import { Node, type NodeOptions } from '../../src/shim/node.ts';
 import { Shim } from '../../src/shim/shim.ts';
 import { VERDICTS } from '../../src/shim/verdict.ts';
 import { native32 } from '../../src/wire/bytes.ts';
@@ -26,7 +26,12 @@ export interface End {
 export const l64 = (text: string) => parseL64(text)!;
 
 /** A shim with stable address `stable` and these Locators, lower index preferred. */
-export function endSystem(stable: string, locators: readonly string[], limits = { strangers: 64, known: 64 }): End {
+export function endSystem(
+  stable: string,
+  locators: readonly string[],
+  limits = { strangers: 64, known: 64 },
+  more: Partial<NodeOptions> = {},
+): End {
   const ilv = parseIlv(stable)!;
   const sent: Uint8Array[] = [];
   const lost: Correspondent[] = [];
@@ -41,6 +46,7 @@ export function endSystem(stable: string, locators: readonly string[], limits = 
     random: (octets) => new Uint8Array(octets).fill(0xa0 + ((ilv.nid.lo + drawn++) & 0x5f)),
     emit: (packet) => void sent.push(packet),
     lost: (c) => void lost.push(c),
+    ...more,
   });
   const shim = new Shim(node);
   const end: End = {
@@ -70,7 +76,7 @@ export function know(end: End, address: string): Correspondent {
   const ilv = parseIlv(address)!;
   const { node } = end.shim;
   const c = new Correspondent(native32(ilv.nid.hi) | 0, native32(ilv.nid.lo) | 0, {
-    localNonce: node.random(4),
+    localNonce: node.random(node.nonceOctets),
     locators: [{ ...locatorOf(ilv.l64), preference: 10, expires: Number.POSITIVE_INFINITY }],
     isConfigured: true,
   });

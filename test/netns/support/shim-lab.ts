@@ -103,7 +103,10 @@ export class ShimLab {
   }
 
   /** Starts the shim of a host, which knows the others where they are now; resolves when it is ready. */
-  async start(host: HostName, options: { hosts?: string; interfaces?: readonly string[] } = {}): Promise<void> {
+  async start(
+    host: HostName,
+    options: { hosts?: string; interfaces?: readonly string[]; more?: readonly string[] } = {},
+  ): Promise<void> {
     const file = `${this.directory}/${host}.yaml`;
     writeFileSync(`${this.directory}/${host}.hosts`, options.hosts ?? '');
     writeFileSync(
@@ -115,6 +118,7 @@ export class ShimLab {
         `interfaces: [${(options.interfaces ?? ['eth0']).map((name) => `{ interface: ${name} }`).join(', ')}]`,
         `hosts: ${host}.hosts`,
         `control: { socket: ${host}.sock }`,
+        ...(options.more ?? []),
       ].join('\n'),
     );
     const log = `${this.directory}/${host}.log`;

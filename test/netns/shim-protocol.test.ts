@@ -1,0 +1,63 @@
+/** Two end systems that are configured otherwise than by default, judged by tshark and by the kernels of both ends. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { Capture } from './support/capture.ts';
+import { openSession } from './support/probe.ts';
+import { expectIntact, expectSameOctets } from './support/sessions.ts';
+import { at, shimLabForThisFile } from './support/shim-lab.ts';
+
+const lab = shimLabForThisFile();
+const KNOWS_B = '0+0+0+b1  bob  2001-db8-2-0\n';
+
+const counters = (host: 'a' | 'b') => lab.show<Record<string, number>>(host, 'counters');
+
+afterEach(async () => {
+  await lab.stop('a');
+  await lab.stop('b');
+  await lab.move('a', 1);
+  await lab.move('b', 2);
+});
+
+describe('nonces of 12 octets', () => {
+  // shows: W1, H8, H31
+  test('with a peer of 4: a session lives through a change of site, super-packets stay whole', async () => {
+    await lab.start('a', { hosts: KNOWS_B, more: ['nonce: 12'] });
+    await lab.start('b');
+    const capture = await Capture.start(lab, 'core', 'any', 'ip6');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await lab.move('a', 3);
+    await session.connector.receives(100);
+    expectIntact(await session.end());
+    await capture.stop();
+    const seen = await capture.fields('ipv6.opt.type == 0x8b', ['ipv6.src', 'ipv6.opt.length', 'ipv6.dstopts.len']);
+    await capture.remove();
+    const lengths = (from: string) => new Set(seen.filter(([src]) => src === from).map((row) => row.slice(1).join()));
+    expect(lengths(at('a', 1))).toEqual(new Set(['12,1']));
+    expect(lengths(at('a', 3))).toEqual(new Set(['12,1']));
+    expect(lengths(at('b', 2))).toEqual(new Set(['4,0']));
+
+    const before = await counters('a');
+    const size = ['--send', '30000001'];
+    const arguments_ = { listener: size, connector: size };
+    const bulk = await openSession(lab, 'bulk', { listener: 'b', connector: 'a', to: at('b', 2) }, arguments_);
+    expectSameOctets({ connector: await bulk.connector.result(60_000), listener: await bulk.listener.result(60_000) });
+    const after = await counters('a');
+    expect(30_000_001 / (after.packets_out! - before.packets_out!)).toBeGreaterThan(1400);
+    expect(after).toMatchObject({ ilnp_without_nonce: 0, quotes_translated: before.quotes_translated });
+  });
+
+  // shows: H31
+  test('on a path of 1400 octets a Packet Too Big reaches the program with room for the option', async () => {
+    await lab.ip('core', 'link set dev s2 mtu 1400');
+    await lab.ip('r2', 'link set dev up0 mtu 1400');
+    try {
+      await lab.start('a', { hosts: KNOWS_B, more: ['nonce: 12'] });
+      await lab.start('b', { more: ['nonce: 12'] });
+      const probe = 'test/netns/probes/dont_fragment.py';
+      expect(Number(await lab.exec('a', '/usr/bin/python3', probe, at('b', 2), '9', '1390'))).toBe(1384);
+    } finally {
+      await lab.ip('core', 'link set dev s2 mtu 1500');
+      await lab.ip('r2', 'link set dev up0 mtu 1500');
+    }
+  });
+});
