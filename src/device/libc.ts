@@ -42,6 +42,16 @@ export const poll = libc.func('int poll(void *fds, ulong count, int milliseconds
 ) => number;
 export const eventfd = libc.func('int eventfd(uint value, int flags)') as (value: number, flags: number) => number;
 export const ifNameToIndex = libc.func('uint if_nametoindex(const char *name)') as (name: string) => number;
+const ifIndexToNameInto = libc.func('void *if_indextoname(uint index, void *name)') as (
+  index: number,
+  name: Uint8Array,
+) => unknown;
+/** Name of an interface, empty when there is none. */
+export function ifIndexToName(index: number): string {
+  const name = new Uint8Array(16); // IF_NAMESIZE
+  ifIndexToNameInto(index, name);
+  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)));
+}
 export const socket = libc.func('int socket(int domain, int type, int protocol)') as (
   domain: number,
   type: number,
@@ -57,6 +67,9 @@ export const setsockopt = libc.func('int setsockopt(int fd, int level, int name,
 export const sendto = libc.func(
   'long sendto(int fd, void *data, ulong length, int flags, void *to, uint toLength)',
 ) as (fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number) => number;
+export const recvfrom = libc.func(
+  'long recvfrom(int fd, void *data, ulong length, int flags, void *from, void *fromLength)',
+) as (fd: number, data: Uint8Array, length: number, flags: number, from: Uint8Array, fromLength: Uint32Array) => number;
 export const bind = libc.func('int bind(int fd, void *address, uint length)') as (
   fd: number,
   address: Uint8Array,

@@ -8,18 +8,20 @@ import { ifNameToIndex } from '../device/libc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
 import { nidOfInterfaces } from '../network/eui64.ts';
 import { HostNetwork } from '../network/host-network.ts';
-import {
-  LocatorWatch,
-  type OwnLocator,
-  otherDestinations,
-  ownLocators,
-  sameLocators,
-} from '../network/own-locators.ts';
+import { LocatorWatch } from '../network/locator-watch.ts';
+import { RouteSocket } from '../network/netlink.ts';
+import { destinationsOf, type OwnLocator, sameLocators } from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { Answers, Question } from './messages.ts';
 import { Path } from './path.ts';
 import { shownPacket } from './shown-packet.ts';
+
+/**
+ * How long packets that are on their way to a Locator that is gone, or have it, are still let through: longer than the
+ * first repetitions of a Locator Update take.
+ */
+const DRAIN_MS = 10_000;
 
 export class EndSystem {
   readonly config: ShimConfig;
@@ -28,6 +30,8 @@ export class EndSystem {
   readonly #path: Path;
   readonly #network: HostNetwork;
   readonly #watch: LocatorWatch;
+  readonly #socket = new RouteSocket();
+  #drain: NodeJS.Timeout | undefined;
   #locators: readonly OwnLocator[] = [];
   #others = '';
   #stopping = false;
@@ -48,8 +52,12 @@ export class EndSystem {
     this.nid = nid;
     const identity = { nid, stable: config.stable, tun: config.tun.name };
     const interfaces = config.interfaces.map((i) => i.interface);
-    this.#network = new HostNetwork(options.runFolder, config.node, identity, interfaces);
-    this.#watch = new LocatorWatch(() => this.#look());
+    const journal = `${options.runFolder}/${config.node}.undo`;
+    this.#network = new HostNetwork(journal, this.#socket, identity, interfaces);
+    this.#watch = new LocatorWatch(this.#socket, config.interfaces, {
+      onEvent: () => this.#look(),
+      onFailure: (error) => this.#log.error({ error: String(error) }, 'changes are noticed every ten seconds only'),
+    });
   }
 
   /** How packets are read and written, for people. */
@@ -93,19 +101,21 @@ export class EndSystem {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#watch.stop();
+    clearTimeout(this.#drain);
+    await this.#watch.stop();
     this.#network.down();
     if (await this.#path.close()) this.#network.removeTun();
+    this.#socket.close();
   }
 
   /** Takes over what the kernel has now: first the kernel's side, so that an update told to others is true already. */
   #look(): void {
     if (this.#stopping) return;
     try {
-      const found = ownLocators(this.config.interfaces);
+      const { view, locators: found } = this.#watch.look();
       const next = found.filter(({ l64 }) => !this.#isStable(l64));
       const { interfaces, tun } = this.config;
-      const others = otherDestinations([...interfaces.map((i) => i.interface), tun.name]);
+      const others = destinationsOf(view.routes, [...interfaces.map((i) => i.interface), tun.name]);
       if (sameLocators(next, this.#locators) && others.join() === this.#others) return;
       this.#locators = next;
       this.#others = others.join();
@@ -113,11 +123,22 @@ export class EndSystem {
       this.#path.setLocators(
         next.map((l) => ({ ...locatorOf(l.l64), preference: l.preference, lifetime: l.lifetime })),
       );
+      clearTimeout(this.#drain);
+      this.#drain = setTimeout(() => this.#forget(), DRAIN_MS);
       const said = next.map((l) => `${formatL64(l.l64)} ${l.interface} ${l.preference}`);
       this.#log.info({ locators: said, commands }, 'the Locators of this node are these now');
       if (next.length < found.length) this.#log.error({}, 'the stable Locator is a real one here; it is not used');
     } catch (error) {
       this.#log.error({ error: String(error) }, 'the Locators of this node cannot be followed');
+    }
+  }
+
+  #forget(): void {
+    try {
+      const commands = this.#network.forget();
+      if (commands.length > 0) this.#log.info({ commands }, 'what only earlier Locators need is taken back');
+    } catch (error) {
+      this.#log.error({ error: String(error) }, 'what earlier Locators needed could not be taken back');
     }
   }
 

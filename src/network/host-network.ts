@@ -5,11 +5,16 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { IlnpError } from '../runtime/errors.ts';
-import { formatIlv } from '../wire/text.ts';
+import { formatIlv, formatL64 } from '../wire/text.ts';
 import { announce } from './announce.ts';
 import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, otherSteps } from './host-plan.ts';
 import { ipBatch } from './ip.ts';
+import { changeOf } from './ip-words.ts';
+import type { RouteSocket } from './netlink.ts';
 import type { Step } from './plan.ts';
+
+/** What the kernel says when there is nothing to do: it exists, or it (or its device) does not. */
+const NOTHING_TO_DO = [17, 2, 3, 6, 19];
 
 const FORWARDING = '/proc/sys/net/ipv6/conf/all/forwarding';
 
@@ -28,13 +33,22 @@ export class HostNetwork {
   readonly #journal: string;
   readonly #identity: HostIdentity;
   readonly #interfaces: readonly string[];
+  readonly #socket: RouteSocket;
+  /** Which Locator has which table; a place is free again when its Locator is forgotten. */
+  readonly #places: (string | null)[] = [];
   #settings: Setting[] = [];
   #fixed: Step[] = [];
   #moving: Step[] = [];
+  /** For the destinations of other interfaces. */
+  #aside: Step[] = [];
+  /** Of Locators that are gone, whose packets may still be on their way. */
+  #leaving: Step[] = [];
   #known = new Set<string>();
 
-  constructor(runFolder: string, node: string, identity: HostIdentity, interfaces: readonly string[]) {
-    this.#journal = `${runFolder}/${node}.undo`;
+  /** `journal`: a file for what is to be undone. */
+  constructor(journal: string, socket: RouteSocket, identity: HostIdentity, interfaces: readonly string[]) {
+    this.#journal = journal;
+    this.#socket = socket;
     this.#identity = identity;
     this.#interfaces = interfaces;
   }
@@ -80,26 +94,57 @@ export class HostNetwork {
     return [...wanted.map(({ path, value }) => `echo ${value} > ${path}`), ...this.#fixed.map((s) => text(s.run))];
   }
 
-  /** The Locators of the node are these now, and other interfaces lead to `others`; the commands run. */
+  /**
+   * The Locators of the node are these now, and other interfaces lead to `others`. What earlier ones need stays until
+   * `forget`. The commands run, with what the kernel had against them.
+   */
   setLocators(locators: readonly HostLocator[], others: readonly string[]): string[] {
-    const next = [...otherSteps(others), ...locatorSteps(this.#identity, locators, this.#interfaces)];
-    const wanted = new Set(next.map((s) => text(s.undo!)));
-    const gone = this.#moving.filter((s) => !wanted.has(text(s.undo!)));
-    this.#moving = [...next, ...gone];
-    this.#write();
-    // `add` of what is there says so, and that is all right
-    const run = [...next.map((s) => s.run), ...gone.map((s) => s.undo!)];
-    ipBatch(run, { force: true });
+    const placeOf = (l: HostLocator): number => this.#placeOf(keyOf(l));
+    const next = locatorSteps(this.#identity, locators, placeOf);
+    const aside = otherSteps(others);
+    const wanted = new Set([...next, ...aside].map((s) => text(s.run)));
+    const unwanted = (s: Step): boolean => s.undo !== null && !wanted.has(text(s.run));
+    const gone = this.#aside.filter(unwanted).map((s) => s.undo!);
+    this.#leaving = [...this.#aside, ...this.#leaving, ...this.#moving].filter(unwanted);
     this.#moving = next;
+    this.#aside = aside;
     this.#write();
-    const keys = new Set(locators.map((l) => `${formatIlv(l.l64, this.#identity.nid)} ${l.interface}`));
-    for (const key of keys) {
-      if (this.#known.has(key)) continue;
-      const [address, name] = key.split(' ');
-      announce(name!, address!); // who had it at another interface learns of it
+    const said = this.#run([...aside.map((s) => s.run), ...gone, ...next.map((s) => s.run)]);
+    const keys = new Set(locators.map(keyOf));
+    for (const { l64, interface: name } of locators) {
+      if (this.#known.has(keyOf({ l64, interface: name }))) continue;
+      announce(name, formatIlv(l64, this.#identity.nid)); // who had it at another interface learns of it
     }
     this.#known = keys;
-    return run.map(text);
+    return said;
+  }
+
+  /** Takes back what only earlier Locators need; the commands run. */
+  forget(): string[] {
+    const said = this.#run(this.#leaving.map((s) => s.undo!));
+    this.#leaving = [];
+    for (const [k, key] of this.#places.entries()) if (key !== null && !this.#known.has(key)) this.#places[k] = null;
+    this.#write();
+    return said;
+  }
+
+  #placeOf(key: string): number {
+    const known = this.#places.indexOf(key);
+    if (known >= 0) return known;
+    const free = this.#places.indexOf(null);
+    const place = free < 0 ? this.#places.length : free;
+    this.#places[place] = key;
+    return place;
+  }
+
+  /** Runs commands one after the other; what fails does not keep the others. */
+  #run(commands: readonly (readonly string[])[]): string[] {
+    return commands.map((words) => {
+      const change = changeOf(words);
+      if (change === null) ipBatch([words], { force: true });
+      const errno = change === null ? 0 : this.#socket.change(change);
+      return errno === 0 || NOTHING_TO_DO.includes(errno) ? text(words) : `${text(words)} (errno ${errno})`;
+    });
   }
 
   /** Undoes everything, whether or not it was done. */
@@ -109,6 +154,8 @@ export class HostNetwork {
     rmSync(this.#journal, { force: true });
     this.#fixed = [];
     this.#moving = [];
+    this.#aside = [];
+    this.#leaving = [];
     this.#settings = [];
   }
 
@@ -134,7 +181,7 @@ export class HostNetwork {
   }
 
   #content(): Journal {
-    const steps = [...this.#fixed, ...this.#moving];
+    const steps = [...this.#fixed, ...this.#leaving, ...this.#moving];
     return { undo: steps.flatMap((s) => (s.undo === null ? [] : [s.undo])).reverse(), settings: this.#settings };
   }
 
@@ -149,6 +196,8 @@ function undo(journal: Journal): void {
   ipBatch(journal.undo, { force: true });
   for (const { path, before } of [...journal.settings].reverse()) if (read(path) !== null) write(path, before);
 }
+
+const keyOf = ({ l64, interface: name }: Pick<HostLocator, 'l64' | 'interface'>): string => `${formatL64(l64)} ${name}`;
 
 const text = (words: readonly string[]): string => `ip -6 ${words.join(' ')}`;
 

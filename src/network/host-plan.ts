@@ -8,7 +8,7 @@
  *                                           other interfaces lead (`throw`)
  *   iif an interface              TO_US     what comes for a Locator of ours goes into the TUN, and nothing else is
  *                                           forwarded: this node is no router, though its kernel has to forward
- *   iif <tun>, from a Locator     BY + k    a packet leaves by the interface k whose Locator it has
+ *   iif <tun>, from a Locator     BY + k    a packet leaves by the router of the Locator it has
  *
  * Packets for <Locator>:NID are answered for by proxy neighbour discovery and routed into the TUN. What the TUN gives back
  * for programs is for the stable address, which is on the TUN: nothing loops.
@@ -80,26 +80,29 @@ export const otherSteps = (destinations: readonly string[]): Step[] =>
     return { run: ['route', 'replace', ...words], undo: ['route', 'del', ...words] };
   });
 
-/** For the Locators of now; `interfaces`: all that are configured, whose place in the list numbers their table. */
+/** For Locators; `placeOf`: a number of its own for each, which makes its table. */
 export function locatorSteps(
   { nid, tun }: HostIdentity,
   locators: readonly HostLocator[],
-  interfaces: readonly string[],
+  placeOf: (locator: HostLocator) => number,
 ): Step[] {
   const steps: Step[] = [];
   const both = (run: string, undo: string, object: string, words: readonly string[]): void => {
     steps.push({ run: [object, run, ...words], undo: [object, undo, ...words] });
   };
-  for (const { l64, interface: name, gateway } of locators) {
+  for (const locator of locators) {
+    const { l64, interface: name, gateway } = locator;
     const prefix = formatL64(l64);
     const address = formatIlv(l64, nid);
-    const table = String(BY + interfaces.indexOf(name));
+    const table = String(BY + placeOf(locator));
     const words = ['table', table, 'protocol', PROTOCOL];
     if (gateway !== null) both('replace', 'del', 'route', ['default', 'via', gateway, 'dev', name, ...words]);
+    // resolved before the first packet, that would have to wait for it
+    if (gateway !== null) steps.push({ run: ['neigh', 'add', gateway, 'dev', name, 'use'], undo: null });
     both('replace', 'del', 'route', [prefix, 'dev', name, ...words]);
     both('add', 'del', 'rule', [
       ...['iif', tun, 'from', prefix, 'lookup', table],
-      ...['priority', table, 'protocol', PROTOCOL],
+      ...['priority', String(BY), 'protocol', PROTOCOL],
     ]);
     both('add', 'del', 'rule', [
       ...['iif', 'lo', 'from', prefix, 'lookup', MAIN],
