@@ -22,6 +22,9 @@ import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { DataPlane } from './data-plane.ts';
 import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
 
+/** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
+const MAX_PAIRS = 65_536;
+
 export class Border {
   config: SiteConfig;
   readonly bindings: Bindings;
@@ -98,11 +101,12 @@ export class Border {
       const queues = this.#path.openTuns(config.tun);
       if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       this.#sessions = this.#openSessions();
-      const { bindings: bindingsLimit } = config.limits;
+      const { bindings: bindingsLimit, sessions: sessionsLimit } = config.limits;
       await this.#path.start(queues, {
         tun: config.tun,
         image: this.#compile(),
         bindingsLimit,
+        pairsLimit: Math.min(sessionsLimit, MAX_PAIRS),
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));

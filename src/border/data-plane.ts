@@ -10,6 +10,7 @@ import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
 import { tunNames } from '../device/tun-names.ts';
 import type { Binding } from '../ilnp/bindings.ts';
+import { Pairs } from '../ilnp/pairs.ts';
 import { asOurs, IlnpError } from '../runtime/errors.ts';
 import { COUNTERS, type FibImage } from '../sbr/fib.ts';
 import { native32 } from '../wire/bytes.ts';
@@ -38,6 +39,8 @@ export class DataPlane {
   readonly #fds: number[] = [];
   readonly #fences = new Map<number, { left: number; done: () => void }>();
   readonly #onFailure: (error: Error) => void;
+  /** Who speaks ILNP through this border; null before `start`. */
+  pairs: Pairs | null = null;
   #fence = 0;
   #stopping = false;
 
@@ -64,9 +67,18 @@ export class DataPlane {
   /** Starts one worker per queue; resolves when all are ready to forward. */
   async start(
     queues: readonly TunQueue[][],
-    options: { tun: TunConfig; image: FibImage; bindingsLimit: number; sessions: SessionFile | null },
+    options: {
+      tun: TunConfig;
+      image: FibImage;
+      bindingsLimit: number;
+      pairsLimit: number;
+      sessions: SessionFile | null;
+    },
   ): Promise<void> {
     const seed = () => randomInt(0, 2 ** 32);
+    const pairs = new SharedArrayBuffer(Pairs.octets(options.pairsLimit));
+    const pairsSeed = seed();
+    this.pairs = new Pairs(pairs, pairsSeed);
     const ready = queues.map((tuns) => {
       const counters = new SharedArrayBuffer(COUNTERS * 8);
       const wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
@@ -79,6 +91,8 @@ export class DataPlane {
         bindingsLimit: options.bindingsLimit,
         tableSeed: [seed(), seed()],
         sessions: options.sessions,
+        pairs,
+        pairsSeed,
         counters,
       };
       const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'path' });
@@ -117,6 +131,14 @@ export class DataPlane {
       this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
     }
     await this.#settled();
+  }
+
+  /** Writes packets of our own into the TUN of `port`, before what is told afterwards takes effect. */
+  emit(port: number, packets: readonly Uint8Array[]): void {
+    const [lane] = this.#lanes;
+    if (lane === undefined || this.#stopping) return;
+    lane.worker.postMessage({ kind: 'emit', port, packets } satisfies ToWorker);
+    writeSync(lane.wakeFd, ONE);
   }
 
   /** Sums of all workers' counters, by index (sbr/fib.ts). */

@@ -13,6 +13,9 @@ export interface WorkerStart {
   readonly tableSeed: readonly [number, number];
   /** The session store, or null when nothing needs to be remembered. */
   readonly sessions: { readonly fd: number; readonly octets: number } | null;
+  /** Who speaks ILNP (ilnp/pairs.ts): shared by all workers and the control plane, never on disk. */
+  readonly pairs: SharedArrayBuffer;
+  readonly pairsSeed: number;
   /** COUNTERS numbers of 64 bits, read by the control plane. */
   readonly counters: SharedArrayBuffer;
 }
@@ -22,6 +25,8 @@ export type ToWorker =
   | { readonly kind: 'image'; readonly image: FibImage }
   /** Rows of 4 words: NID (machine order), class index or -1 to delete, epoch. */
   | { readonly kind: 'bindings'; readonly rows: Int32Array }
+  /** Whole packets, to be written into the TUN of a port before anything that is received after this. */
+  | { readonly kind: 'emit'; readonly port: number; readonly packets: readonly Uint8Array[] }
   /** Answered when everything before it is in force. */
   | { readonly kind: 'fence'; readonly id: number }
   | { readonly kind: 'stop' };

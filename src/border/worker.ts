@@ -5,23 +5,30 @@
 import { writeSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Device } from '../device/device.ts';
-import { mapFile } from '../device/libc.ts';
+import { mapAnonymous, mapFile, writeFrom } from '../device/libc.ts';
 import { openDevice } from '../device/open-device.ts';
 import { LocatorTable } from '../ilnp/locator-table.ts';
+import { Pairs } from '../ilnp/pairs.ts';
 import { COUNT_WRITE_FAILED, Fib } from '../sbr/fib.ts';
 import { forward } from '../sbr/forward.ts';
+import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { sessionsOf } from './session-store.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** Most control messages (of up to 1,024 bindings, 0.2 ms) between two batches; the rest waits for the next gap. */
 const MESSAGES_PER_GAP = 1;
 
+/** Longest packet of our own: every Locator Update gets through wherever IPv6 does (RFC 8200 section 5), here and in headers. */
+const SCRATCH_OCTETS = 4096;
+
 const control = parentPort!;
 const start = workerData as WorkerStart;
 
 const sessions = start.sessions === null ? null : sessionsOf(mapFile(start.sessions.fd, start.sessions.octets).buffer);
 const table = new LocatorTable(start.bindingsLimit, start.tableSeed);
-const fib = new Fib(start.image, table, sessions, new Float64Array(start.counters));
+const pairs = new Pairs(start.pairs, start.pairsSeed);
+const fib = new Fib(start.image, table, sessions, new Float64Array(start.counters), pairs);
+const scratch = mapAnonymous(SCRATCH_OCTETS);
 const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
 say({ kind: 'ready', io: name });
 try {
@@ -51,6 +58,7 @@ function obey(): boolean {
     const message = received.message;
     if (message.kind === 'stop') return false;
     if (message.kind === 'fence') say({ kind: 'fence', id: message.id });
+    else if (message.kind === 'emit') emit(message.port, message.packets);
     else if (message.kind === 'image') fib.load(message.image);
     else apply(message.rows);
   }
@@ -62,6 +70,18 @@ function apply(rows: Int32Array): void {
   for (let k = 0; k < rows.length; k += 4) {
     if (rows[k + 2]! < 0) table.delete(rows[k]!, rows[k + 1]!);
     else table.put(rows[k]!, rows[k + 1]!, rows[k + 2]!, rows[k + 3]!);
+  }
+}
+
+/** Hands packets of our own to the kernel, as if they had come through the path. */
+function emit(port: number, packets: readonly Uint8Array[]): void {
+  const { fd, vnet } = start.tuns[port]!;
+  const before = vnet ? VNET_LENGTH : 0;
+  const octets = new Uint8Array(scratch.buffer);
+  for (const packet of packets) {
+    octets.fill(0, 0, before);
+    octets.set(packet, before);
+    if (writeFrom(fd, scratch.address, before + packet.length) < 0) fib.counters[COUNT_WRITE_FAILED]!++;
   }
 }
 

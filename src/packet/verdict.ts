@@ -24,6 +24,9 @@ export const DROP_ERROR_RATE = 15;
 export const DROP_ASTRAY = 16;
 export const DROP_INSIDE_LOCATOR = 17;
 export const DROP_UNKNOWN_SITE = 18;
+/** Not for whom it is addressed to: the border has sent what it answers. */
+export const TAKEN = 19;
+export const DROP_FORGED_UPDATE = 20;
 
 /** Name and meaning of every verdict, index = verdict. */
 export const VERDICTS: readonly { readonly name: string; readonly meaning: string }[] = [
@@ -53,11 +56,16 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
     meaning: 'would have been answered, but the error rate limit is reached (RFC 4443 2.4 f)',
   },
   { name: 'drop_astray', meaning: 'sent on between sites so often that it could not pay another time' },
-  { name: 'drop_inside_locator', meaning: 'Locator Update that tells the world a Locator that only exists inside' },
+  {
+    name: 'drop_inside_locator',
+    meaning: 'Locator Update with Locators that only exist inside and cannot be translated',
+  },
   {
     name: 'drop_unknown_site',
     meaning: 'the guest is at, or has its home at, a site that is not in the configuration any more',
   },
+  { name: 'taken', meaning: 'acknowledges a Locator Update that this border has sent for a guest' },
+  { name: 'drop_forged_update', meaning: 'Locator Update or acknowledgement without the nonce of its session' },
 ];
 
 /** True for the verdicts whose packet is sent. */

@@ -6,9 +6,11 @@ import {
   COUNT_OCTETS_OUT,
   COUNT_PACKETS_IN,
   COUNT_PACKETS_OUT,
+  COUNT_PAIRS_REFUSED,
   COUNT_QUOTES,
   COUNT_SESSIONS_REFUSED,
   COUNT_STRAGGLERS,
+  COUNT_UPDATES_TRANSLATED,
   COUNT_WRITE_FAILED,
 } from './fib.ts';
 
@@ -27,6 +29,8 @@ export function namedCounters(sums: Float64Array): Record<string, number> {
   named.stragglers = sums[COUNT_STRAGGLERS]!;
   named.quotes_translated = sums[COUNT_QUOTES]!;
   named.sessions_refused = sums[COUNT_SESSIONS_REFUSED]!;
+  named.pairs_refused = sums[COUNT_PAIRS_REFUSED]!;
+  named.updates_translated = sums[COUNT_UPDATES_TRANSLATED]!;
   named.write_failed = sums[COUNT_WRITE_FAILED]!;
   return named;
 }

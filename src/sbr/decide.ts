@@ -17,7 +17,6 @@ import {
   DROP_BAD_ADDRESS,
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
-  DROP_INSIDE_LOCATOR,
   DROP_NO_UPLINK,
   DROP_NOT_HERE,
   DROP_SPOOFED_SOURCE,
@@ -26,6 +25,7 @@ import {
   DROP_UNKNOWN_SITE,
   DROP_UNKNOWN_SOURCE,
   DROP_VERSION,
+  FORWARD,
 } from '../packet/verdict.ts';
 import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -48,11 +48,12 @@ import {
   UPLINK,
 } from './fib.ts';
 import { forwardError } from './icmp-error.ts';
-import { tellsInside } from './inside-update.ts';
+import { fromCorrespondent, heardCorrespondent, heardGuest, pairUplink, visitorUplink } from './pair.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
-import { insideRow, sessionRow, subnetInbound } from './subnet.ts';
+import { insideRow, outsideRow, subnetInbound } from './subnet.ts';
+import { translate } from './translate.ts';
 import { unreachable } from './unreachable.ts';
-import { flowOf, learnUplink, uplinkOf } from './uplink.ts';
+import { flowOf, learnUplink } from './uplink.ts';
 
 const SYN = 2; // flag of a TCP segment that begins a session, octet 13 (RFC 9293 section 3.1)
 
@@ -74,6 +75,8 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   let fragment = false;
   fib.routed = false;
   fib.begun = false;
+  fib.nonce = 0;
+  fib.pair = -1;
   if (protocol !== ipv6.TCP && protocol !== ipv6.UDP && protocol !== ipv6.ICMPV6) {
     const upper = chain.upperLayer(b, o, end);
     protocol = chain.protocolOf(upper);
@@ -81,6 +84,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
     nonce = chain.hasNonce(upper);
     fragment = chain.isFragment(upper);
     fib.routed = chain.isRouted(upper);
+    if (nonce) fib.nonce = chain.firstNonce(b, o, end);
   }
   // An error speaks of another packet, whose Locators tell where it belongs.
   if (protocol === ipv6.ICMPV6 && transport + 8 <= end && b[transport]! < 128)
@@ -113,10 +117,15 @@ function fromOutside(
   if (ipv6.isUnforwardable(batch.bytes, (w << 2) + ipv6.SRC)) return DROP_BAD_ADDRESS;
   const role = fib.role(word[w + 6]!, word[w + 7]!);
   if ((role & ANY_OUTSIDE) === 0) return DROP_INSIDE_DESTINATION;
+  const heard = fromCorrespondent(batch, i, fib, protocol, transport, now);
+  if (heard !== FORWARD) return heard;
 
   const slot = (role & UPLINK) === 0 ? -1 : fib.table.find(word[w + 8]!, word[w + 9]!);
   const c = slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
   if (c < 0 || (fib.classes[c + C_FLAGS]! & HOME) === 0) {
+    // a visitor, or one that was: its correspondent was told that it is here
+    if (c >= 0 && fib.knowsUs(word, w))
+      return rewrite(batch, i, fib, protocol, transport, 0, towards(batch, i, fib, c));
     if ((role & SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
     return unreachable(batch, i, fib, OUTSIDE, now);
   }
@@ -144,15 +153,23 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
       return towardsInside(batch, i, fib, protocol, transport, role, tag, now);
     }
     if ((own & SUBNET_INSIDE) === 0) return DROP_UNKNOWN_SOURCE;
-    const row = sessionRow(batch, i, fib, now);
-    if (row === 0) return DROP_NO_UPLINK;
-    return fromGlobal(batch, i, fib, protocol, transport, role, row, now);
+    if (role === 0) heardGuest(batch, i, fib, now);
+    const uplink = pairUplink(fib, word, w, -1, now);
+    if (uplink < 0) return DROP_NO_UPLINK;
+    const row = outsideRow(fib, word, w + 2, uplink);
+    return fromGlobal(batch, i, fib, protocol, transport, role, uplink, row, now);
   }
   const flags = classes[c + C_FLAGS]!;
   if ((flags & HERE) === 0) return DROP_NOT_HERE;
   if ((role & ANY_INSIDE) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, fib.image.siteRow, now);
 
+  if (role === 0) heardGuest(batch, i, fib, now);
   if ((flags & HOME) === 0) {
+    const uplink = visitorUplink(fib);
+    if (uplink >= 0) {
+      const row = fib.image.uplinkRows[uplink]!;
+      return fromGlobal(batch, i, fib, protocol, transport, role, uplink, row, now);
+    }
     batch.egress[i] = SITE; // its answers leave where its global Locator belongs
     const homeRow = classes[c + C_HOME]!;
     if (homeRow === 0) return DROP_UNKNOWN_SITE;
@@ -179,6 +196,7 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
     const row = towards(batch, i, fib, c);
     if (row < 0) return DROP_UNKNOWN_SITE;
     if (batch.egress[i] === SITE && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
+    if (fib.nonce > 0) heardCorrespondent(batch, i, fib, now);
     return rewrite(batch, i, fib, protocol, transport, guestSource(batch, i, fib, sourceRole), row);
   }
   // A guest homed here that is elsewhere: its far border tagged it with this site's own Locator.
@@ -186,6 +204,7 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
   if (slot >= 0) {
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     if ((fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_FOREIGN_SOURCE;
+    if (role === 0) heardGuest(batch, i, fib, now);
     if ((role & SUBNET_INSIDE) === 0) return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
     batch.egress[i] = INSIDE; // a host of its home, which knows it as it knows itself
     return rewrite(batch, i, fib, protocol, transport, fib.classes[c + C_GUEST]!, 0);
@@ -207,12 +226,12 @@ function withGlobalSource(
   c: number,
   now: number,
 ): number {
-  const uplink = uplinkOf(fib, batch.word, batch.offset[i]! >>> 2, fib.classes[c + fibs.C_UPLINK]!, now);
+  const uplink = pairUplink(fib, batch.word, batch.offset[i]! >>> 2, fib.classes[c + fibs.C_UPLINK]!, now);
   if (uplink < 0) return DROP_NO_UPLINK;
-  return fromGlobal(batch, i, fib, protocol, transport, role, fib.image.uplinkRows[uplink]!, now);
+  return fromGlobal(batch, i, fib, protocol, transport, role, uplink, fib.image.uplinkRows[uplink]!, now);
 }
 
-/** Under the global Locator of `sourceRow` to the world or, towards an own global Locator, back. */
+/** Under the global Locator of `sourceRow`, that of `uplink`, to the world or, towards an own global Locator, back. */
 function fromGlobal(
   batch: PacketBatch,
   i: number,
@@ -220,6 +239,7 @@ function fromGlobal(
   protocol: number,
   transport: number,
   role: number,
+  uplink: number,
   sourceRow: number,
   now: number,
 ): number {
@@ -227,7 +247,8 @@ function fromGlobal(
   const destination = batch.offset[i]! + ipv6.DST;
   if (ipv6.isUnforwardable(batch.bytes, destination)) return DROP_BAD_ADDRESS; // a far border may have missed it
   if (ipv6.isUniqueLocal(batch.bytes, destination)) return DROP_NO_UPLINK; // not of the world
-  if (protocol === ipv6.ICMPV6 && tellsInside(batch, i, fib, transport)) return DROP_INSIDE_LOCATOR;
+  const told = protocol === ipv6.ICMPV6 ? translate(batch, i, fib, transport, uplink) : FORWARD;
+  if (told !== FORWARD) return told;
   batch.egress[i] = OUTSIDE;
   return rewrite(batch, i, fib, protocol, transport, sourceRow, 0);
 }

@@ -6,6 +6,7 @@
  *   L64 ──roles──► what this Locator is to us
  */
 import type { LocatorTable } from '../ilnp/locator-table.ts';
+import type { Pairs } from '../ilnp/pairs.ts';
 import type { Sessions } from '../ilnp/sessions.ts';
 import { VERDICTS } from '../packet/verdict.ts';
 
@@ -25,10 +26,11 @@ export const HOME = 2;
 /** Words of a Locator row: two of Locator (machine order) and the one's complement sum of its four 16-bit words. */
 export const L_SUM = 2;
 
-/** Rows of `locators` for Locators computed per packet (sbr/subnet.ts); row 0 means "none". */
+/** Rows of `locators` for Locators computed per packet (sbr/subnet.ts, translate.ts); row 0 means "none". */
 export const SCRATCH_SOURCE = 4;
 export const SCRATCH_DESTINATION = 8;
-export const FIRST_ROW = 12;
+export const SCRATCH_LISTED = 12;
+export const FIRST_ROW = 16;
 
 /** Roles of a Locator, bits; index of the uplink in bits 8..15, of the subnet map in bits 16..30. */
 export const UPLINK = 1;
@@ -90,6 +92,8 @@ export const COUNT_STRAGGLERS = 44;
 export const COUNT_SESSIONS_REFUSED = 45;
 export const COUNT_QUOTES = 46;
 export const COUNT_WRITE_FAILED = 47;
+export const COUNT_PAIRS_REFUSED = 48;
+export const COUNT_UPDATES_TRANSLATED = 49;
 export const COUNTERS = 64;
 
 if (VERDICTS.length > COUNT_PACKETS_IN) throw new RangeError('verdicts and counters overlap');
@@ -98,6 +102,8 @@ export class Fib {
   table: LocatorTable;
   image: FibImage;
   sessions: Sessions | null;
+  /** Who speaks ILNP; null: nobody looks. */
+  readonly pairs: Pairs | null;
   readonly counters: Float64Array;
   locators!: Int32Array;
   classes!: Int32Array;
@@ -115,6 +121,10 @@ export class Fib {
   flow = 0;
   /** It belongs to a TCP session that has begun already. */
   begun = false;
+  /** Offset of its first Nonce option, 0 for none. */
+  nonce = 0;
+  /** Its pair of guest and correspondent, as far as it was looked up; -1 for none. */
+  pair = -1;
   /** The packet being decided has segments left in its Routing header (wire/extension-headers.ts). */
   routed = false;
   /** Where the path leaves what it only computed to load memory early. */
@@ -124,9 +134,16 @@ export class Fib {
   #errorTime = 0;
 
   /** `counters`: COUNTERS numbers, possibly shared with the thread that shows them. */
-  constructor(image: FibImage, table: LocatorTable, sessions: Sessions | null, counters: Float64Array) {
+  constructor(
+    image: FibImage,
+    table: LocatorTable,
+    sessions: Sessions | null,
+    counters: Float64Array,
+    pairs: Pairs | null = null,
+  ) {
     this.table = table;
     this.sessions = sessions;
+    this.pairs = pairs;
     this.counters = counters;
     this.image = image;
     this.#errorTokens = image.errorBurst;
@@ -162,6 +179,14 @@ export class Fib {
       if (roles[k] === l0 && roles[k + 1] === l1) return role;
       i = (i + 1) & this.roleMask;
     }
+  }
+
+  /** True when the correspondent that sent the packet at word `w` was told Locators of this site. */
+  knowsUs(word: Int32Array, w: number): boolean {
+    const pairs = this.pairs;
+    if (pairs === null) return false;
+    const pair = pairs.find(word[w + 8]!, word[w + 9]!, word[w + 4]!, word[w + 5]!);
+    return pair >= 0 && pairs.knowsUs(pair);
   }
 
   /** True when one more ICMPv6 error may be originated now (token bucket, RFC 4443 section 2.4 f). */

@@ -18,7 +18,7 @@ import {
   SUBNET_WORDS,
 } from './fib.ts';
 import { rewrite } from './rewrite.ts';
-import { learnUplink, uplinkOf } from './uplink.ts';
+import { learnUplink } from './uplink.ts';
 
 /** Destination external -> internal. `role`: of the destination Locator. */
 export function subnetInbound(
@@ -36,29 +36,32 @@ export function subnetInbound(
   return rewrite(batch, i, fib, protocol, transport, 0, insideRow(fib, batch.word, w + 6, role));
 }
 
-/** Scratch row with the external Locator of packet `i`'s source, through the uplink of its session; 0: no uplink. */
-export function sessionRow(batch: PacketBatch, i: number, fib: Fib, now: number): number {
-  const w = batch.offset[i]! >>> 2;
-  const uplink = uplinkOf(fib, batch.word, w, -1, now);
-  return uplink < 0 ? 0 : outsideRow(fib, batch.word, w + 2, uplink);
-}
-
 /** Scratch row with the internal Locator for the external one at word `w`, whose `role` names the map. */
 export function insideRow(fib: Fib, word: Int32Array, w: number, role: number): number {
   return exchange(fib, word, w, (role >>> 16) * SUBNET_WORDS, M_INSIDE, SCRATCH_DESTINATION);
 }
 
-/** Scratch row with the external Locator, through `uplink` if it has a map, for the internal one at word `w`; or 0. */
-export function outsideRow(fib: Fib, word: Int32Array, w: number, uplink: number): number {
+/**
+ * Scratch row `row` with the external Locator, through `uplink` if it has a map (`only`: or not at all), for the internal one
+ * at word `w`; or 0.
+ */
+export function outsideRow(
+  fib: Fib,
+  word: Int32Array,
+  w: number,
+  uplink: number,
+  row = SCRATCH_SOURCE,
+  only = false,
+): number {
   const m = fib.image.subnets;
   let found = -1;
   for (let k = 0; k < m.length; k += SUBNET_WORDS) {
     const differs =
       ((word[w]! ^ m[k + M_INSIDE]!) & m[k + M_MASK]!) | ((word[w + 1]! ^ m[k + M_INSIDE + 1]!) & m[k + M_MASK + 1]!);
     if (differs !== 0) continue;
-    if (found < 0 || m[k + M_UPLINK] === uplink) found = k;
+    if ((found < 0 && !only) || m[k + M_UPLINK] === uplink) found = k;
   }
-  return found < 0 ? 0 : exchange(fib, word, w, found, M_OUTSIDE, SCRATCH_SOURCE);
+  return found < 0 ? 0 : exchange(fib, word, w, found, M_OUTSIDE, row);
 }
 
 /** Writes the Locator at word `w`, its masked part replaced by that of the map's side `to`, into row `row`. */

@@ -5,6 +5,7 @@
 import type { SiteConfig } from '../config/site-config.ts';
 import { Bindings } from '../ilnp/bindings.ts';
 import { LocatorTable } from '../ilnp/locator-table.ts';
+import { Pairs } from '../ilnp/pairs.ts';
 import { Sessions } from '../ilnp/sessions.ts';
 import { native32 } from '../wire/bytes.ts';
 import { compile } from './compile.ts';
@@ -34,5 +35,6 @@ export function tablesOf(config: SiteConfig, options: TableOptions): Tables {
   }
   const image = compile(config, bindings, { ...options, uplinkUp: config.uplinks.map(() => true) });
   const sessions = new Sessions(new Int32Array(Sessions.words(config.limits.sessions)), a ^ d);
-  return { fib: new Fib(image, table, sessions, new Float64Array(COUNTERS)), bindings };
+  const pairs = new Pairs(new ArrayBuffer(Pairs.octets(config.limits.sessions)), b ^ c);
+  return { fib: new Fib(image, table, sessions, new Float64Array(COUNTERS), pairs), bindings };
 }

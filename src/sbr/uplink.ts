@@ -5,6 +5,7 @@
  * A session is a pair of nodes and a flow, because one correspondent may use two global Locators of a guest at once
  * (RFC 8305 does). Fragments, of which only the first shows its flow, and other protocols go with the pair.
  */
+import { SESSION_ILNP } from '../ilnp/sessions.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { COUNT_SESSIONS_REFUSED, type Fib } from './fib.ts';
@@ -56,7 +57,7 @@ export function uplinkOf(fib: Fib, word: Int32Array, w: number, pinned: number, 
   const known = indexOf(fib, sessions.uplink(entry));
   if (known >= 0) {
     sessions.heard(entry, seconds);
-    return known;
+    return sessions.has(entry, SESSION_ILNP) ? asPair(fib, n0, n1, c0, c1, known) : known;
   }
   // sessions are not remembered while a site has only one uplink
   const chosen = fib.begun && pinned < 0 ? fib.image.oldestUplink : newUplink(fib, pinned);
@@ -91,9 +92,39 @@ function learn(fib: Fib, word: Int32Array, w: number, flow: number, uplink: numb
   else if (known < 0 || sessions.idle(entry, seconds) >= TAKEN_SECONDS) sessions.setUplink(entry, id, seconds);
 }
 
+/** Packets of the flow at word `w` have a nonce: those of them that have none go with their pair (a fragment has no room). */
+export function markFlow(fib: Fib, word: Int32Array, w: number, flag: number, now: number): void {
+  const sessions = fib.sessions;
+  if (sessions === null) return;
+  const seconds = (now / 1e6) | 0;
+  for (let flow = fib.flow; ; flow = 0) {
+    const entry = sessions.open(
+      word[w + 4]!,
+      word[w + 5]!,
+      word[w + 6]!,
+      word[w + 7]!,
+      word[w + 8]!,
+      word[w + 9]!,
+      flow,
+      seconds,
+      true,
+    );
+    if (entry >= 0) sessions.set(entry, flag, seconds);
+    if (flow === 0) return;
+  }
+}
+
+/** Index of the uplink that the pair uses, or else `known`. */
+export function asPair(fib: Fib, g0: number, g1: number, c0: number, c1: number, known: number): number {
+  const pair = fib.pairs === null ? -1 : fib.pairs.find(g0, g1, c0, c1);
+  const used = pair < 0 ? -1 : indexOf(fib, fib.pairs!.uplink(pair));
+  return used >= 0 && fib.image.uplinkUsable[used] === 1 ? used : known;
+}
+
 /** Index of the uplink that sessions know by `id`, or -1: none, or no longer in the configuration. */
 export const indexOf = (fib: Fib, id: number): number => (id < 0 ? -1 : fib.image.uplinkIds.indexOf(id));
 
-function newUplink(fib: Fib, pinned: number): number {
+/** Index of the uplink for what begins now, or -1. */
+export function newUplink(fib: Fib, pinned: number): number {
   return pinned >= 0 && fib.image.uplinkUsable[pinned] === 1 ? pinned : fib.image.preferredUplink;
 }

@@ -76,6 +76,25 @@ export const isFragment = (upper: number): boolean => (upper & IS_FRAGMENT) !== 
  */
 export const isRouted = (upper: number): boolean => (upper & IS_ROUTED) !== 0;
 
+/** Offset of the first Nonce option of the packet whose IPv6 header is at `base`, or 0; not behind the first fragment. */
+export function firstNonce(b: Bytes, base: number, end: number): number {
+  let protocol = b[base + 6]!;
+  for (let o = base + 40; o + 8 <= end; ) {
+    let length = 8 + 8 * b[o + 1]!;
+    if (protocol === DESTINATION_OPTIONS) {
+      const found = nonceAt(b, o, Math.min(o + length, end));
+      if (found > 0) return found;
+    } else if (protocol === FRAGMENT) {
+      if (b[o + 2]! !== 0 || (b[o + 3]! & 0xf8) !== 0) return 0;
+      length = 8;
+    } else if (protocol === AUTHENTICATION) length = (b[o + 1]! + 2) * 4;
+    else if (protocol !== HOP_BY_HOP && protocol !== ROUTING) return 0;
+    protocol = b[o]!;
+    o += length;
+  }
+  return 0;
+}
+
 /** Offset of the first Nonce option in the Destination Options header at `o`, or 0. `end`: first octet behind it. */
 export function nonceAt(b: Bytes, o: number, end: number): number {
   let k = o + 2;

@@ -13,6 +13,7 @@ import * as fibs from '../../src/sbr/fib.ts';
 import { forward } from '../../src/sbr/forward.ts';
 import * as chain from '../../src/wire/extension-headers.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
+import { readLocatorUpdate } from '../../src/wire/locator-update.ts';
 import { NEEDS_CSUM, VNET_LENGTH } from '../../src/wire/virtio-net.ts';
 import type { Border } from './borders.ts';
 import { Finding, oneLine } from './finding.ts';
@@ -79,6 +80,7 @@ export class BorderCheck {
   readonly #input: Buffer;
   readonly #fibs: readonly [Fib, Fib];
   readonly #sessions: readonly [Buffer, Buffer];
+  readonly #pairs: readonly [Buffer, Buffer];
   /** What the counters of the first border have to be. */
   readonly #expected = new Float64Array(fibs.COUNTERS);
   readonly #head: number;
@@ -95,6 +97,7 @@ export class BorderCheck {
     const made = [border.fib(), border.fib()] as const;
     this.#fibs = [made[0].fib, made[1].fib];
     this.#sessions = [bufferOf(made[0].sessions), bufferOf(made[1].sessions)];
+    this.#pairs = [bufferOf(made[0].pairs), bufferOf(made[1].pairs)];
     if (way !== 'again') this.#fibs[1].straight = false;
     this.#head = vnet ? VNET_LENGTH : 0;
     this.#lengths = new Uint32Array(stores.slots);
@@ -152,6 +155,7 @@ export class BorderCheck {
     }
     this.#isCounted();
     if (!this.#sessions[0].equals(this.#sessions[1])) throw new Finding('sessions depend on octets outside of packets');
+    if (!this.#pairs[0].equals(this.#pairs[1])) throw new Finding('pairs depend on octets outside of packets');
   }
 
   /** After the last batch: what belongs to the control plane is as it was. Throws a Finding. */
@@ -212,7 +216,8 @@ export class BorderCheck {
     const o = batch.offset[i]!;
     const answered = batch.verdict[i] === v.ANSWERED;
     const error = ERROR_GROWTH + Math.min(this.#lengths[i]!, QUOTE_MAX);
-    const behind = o + (answered ? Math.max(error, this.#lengths[i]!) : this.#lengths[i]!);
+    const longest = this.#isTranslated(i) ? Math.max(batch.length[i]!, this.#lengths[i]!) : this.#lengths[i]!;
+    const behind = o + (answered ? Math.max(error, this.#lengths[i]!) : longest);
     const start = i * slotOctets;
     const end = start + slotOctets;
     const store = this.#stores[b]!;
@@ -229,6 +234,10 @@ export class BorderCheck {
     const verdict = batch.verdict[i]!;
     if (verdict === v.ANSWERED) {
       if (batch.length[i]! > ipv6.MIN_MTU) throw this.#found(i, `was answered with ${batch.length[i]} octets`);
+      return;
+    }
+    if (this.#isTranslated(i)) {
+      this.#isRightUpdate(i);
       return;
     }
     const o = batch.offset[i]!;
@@ -256,6 +265,48 @@ export class BorderCheck {
     const most = this.#isError(o, end) ? 2 * CHECKSUM + LOCATORS_OF_QUOTE + partial : CHECKSUM;
     if (changed > most)
       throw this.#found(i, `${changed} octets behind the IPv6 header have changed, at most ${most} may`);
+  }
+
+  /** A Locator Update whose list is another one than before. */
+  #isTranslated(i: number): boolean {
+    const batch = this.#batches[0];
+    const o = batch.offset[i]!;
+    const end = o + this.#lengths[i]!;
+    const { input } = this;
+    if (batch.verdict[i] !== v.FORWARD || end - o < 56 || input[o + ipv6.NEXT_HEADER] !== ipv6.DESTINATION_OPTIONS)
+      return false;
+    if (this.#head > 0 && (input[o - this.#head]! & NEEDS_CSUM) !== 0) return false;
+    const at = o + 48 + 8 * input[o + 41]!;
+    if (input[o + 40] !== ipv6.ICMPV6 || at + 8 > end || input[at] !== 156) return false;
+    const behind = Math.min(end, batch.offset[i]! + batch.length[i]!);
+    return this.#stores[0].compare(this.#input, at + 4, behind, at + 4, behind) !== 0;
+  }
+
+  /** Up to its list it is as it was but for Locators, hop, length and checksum, and the list is one of the world. */
+  #isRightUpdate(i: number): void {
+    const batch = this.#batches[0];
+    const { input } = this;
+    const b = batch.bytes;
+    const o = batch.offset[i]!;
+    const at = o + 48 + 8 * input[o + 41]!;
+    const length = batch.length[i]!;
+    if (length > ipv6.MIN_MTU || length !== ipv6.HEADER_LENGTH + ipv6.payloadLength(b, o))
+      throw this.#found(i, `became an update of ${length} octets`);
+    for (let k = o - this.#head; k < at + 8; k++) {
+      const p = k - o;
+      const may = p === 4 || p === 5 || p === 7 || (p >= 8 && p < 16) || (p >= 24 && p < 32);
+      if (b[k] !== input[k] && !may && k !== at + 2 && k !== at + 3 && k !== at + 4)
+        throw this.#found(i, `octet ${p} of an update is ${b[k]}, was ${input[k]}`);
+    }
+    const read = readLocatorUpdate(b, o, at, o + length - at);
+    if (typeof read === 'string') throw this.#found(i, `became an update that is not right: ${read}`);
+    if (batch.egress[i] !== OUTSIDE) return;
+    for (let k = at + 8; k < o + length; k += 12)
+      if (
+        ipv6.isUniqueLocal(b, k) ||
+        (this.#fibs[0].role(batch.word[k >>> 2]!, batch.word[(k >>> 2) + 1]!) & fibs.ANY_INSIDE) !== 0
+      )
+        throw this.#found(i, 'tells the world an inside Locator');
   }
 
   #isError(o: number, end: number): boolean {

@@ -133,8 +133,8 @@ describe('a path is found out that', () => {
     ],
     [
       'changes a Locator of the tables',
-      spoilt((_batch, _i, fib) => fib.locators[12]!++),
-      /word 12 of the Locators has changed/,
+      spoilt((_batch, _i, fib) => fib.locators[16]!++),
+      /word 16 of the Locators has changed/,
     ],
     [
       'sends to outside what is of inside',

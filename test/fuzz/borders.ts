@@ -2,6 +2,7 @@
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import { Bindings } from '../../src/ilnp/bindings.ts';
 import { LocatorTable } from '../../src/ilnp/locator-table.ts';
+import { Pairs, printOf } from '../../src/ilnp/pairs.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
 import { compile } from '../../src/sbr/compile.ts';
 import { COUNTERS, Fib, type FibImage } from '../../src/sbr/fib.ts';
@@ -44,7 +45,7 @@ export interface Border {
   readonly config: SiteConfig;
   readonly table: LocatorTable;
   readonly image: FibImage;
-  fib(): { readonly fib: Fib; readonly sessions: Int32Array };
+  fib(): { readonly fib: Fib; readonly sessions: Int32Array; readonly pairs: Uint8Array };
 }
 
 interface Kind {
@@ -108,9 +109,28 @@ function build(name: string, { config, up, silent = false, more = 0 }: Kind): Bo
     fib: () => {
       const sessions = new Int32Array(Sessions.words(config.limits.sessions));
       const own = { ...image, locators: image.locators.slice() }; // the path computes Locators in rows of it
-      return { fib: new Fib(own, table, new Sessions(sessions, SESSIONS_SEED), new Float64Array(COUNTERS)), sessions };
+      const pairs = new ArrayBuffer(Pairs.octets(config.limits.sessions));
+      const speakers = new Pairs(pairs, SESSIONS_SEED);
+      speak(config, speakers);
+      const counters = new Float64Array(COUNTERS);
+      const fib = new Fib(own, table, new Sessions(sessions, SESSIONS_SEED), counters, speakers);
+      return { fib, sessions, pairs: new Uint8Array(pairs) };
     },
   };
+}
+
+/** Guests that speak ILNP with the correspondent; it was told what `locator-update.hex` acknowledges. */
+function speak(config: SiteConfig, pairs: Pairs): void {
+  const [out, back] = [Uint8Array.of(0xa1, 0xb2, 0xc3, 0xd4), Uint8Array.of(0x5e, 0x6f, 0x70, 0x81)];
+  const told = Uint8Array.of(...octetsOf('2001:db8:11::').slice(0, 8), 0, 10, 1, 44);
+  const cn = new Int32Array(octetsOf('2001:db8:c::c0').buffer);
+  for (const { nid } of config.bindings.slice(0, 6)) {
+    const pair = pairs.open(native32(nid.hi) | 0, native32(nid.lo) | 0, cn[2]!, cn[3]!, 0);
+    if (pair < 0) continue;
+    pairs.heardGuest(pair, out, 0, 4, cn[0]!, cn[1]!, 0, 0, 0);
+    pairs.heardCorrespondent(pair, back, 0, 4, cn[0]!, cn[1]!, 0);
+    pairs.tell(pair, printOf(told, 0, told.length), config.uplinks.length - 1);
+  }
 }
 
 /** Locators that mean something to some border, and some that mean nothing to any. */

@@ -71,6 +71,7 @@ class World {
       tun: world.config.tun,
       image: world.image(),
       bindingsLimit: 2 * CHANGES,
+      pairsLimit: 8,
       sessions: null,
     });
     await world.put(...world.bindings.all());
@@ -293,6 +294,7 @@ describe.skipIf(!isRoot)('a worker that fails', () => {
       tun: { ...world.config.tun, io: 'poll' },
       image: world.image(),
       bindingsLimit: 10,
+      pairsLimit: 8,
       sessions: null,
     });
 

@@ -2,6 +2,7 @@
 import type { BindingConfig, SiteConfig, SubnetConfig } from '../../src/config/site-config.ts';
 import { Bindings } from '../../src/ilnp/bindings.ts';
 import { LocatorTable } from '../../src/ilnp/locator-table.ts';
+import { Pairs } from '../../src/ilnp/pairs.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
 import type { PacketBatch } from '../../src/packet/batch.ts';
 import { compile } from '../../src/sbr/compile.ts';
@@ -61,7 +62,7 @@ export const bound = (id: string, guest: string, home: number, at: number, uplin
 });
 
 /** The tables of one site. */
-export function fibOf(config: SiteConfig): Fib {
+export function fibOf(config: SiteConfig, uplinkUp = config.uplinks.map(() => true)): Fib {
   const bindings = new Bindings(config.limits.bindings, [1, 2]);
   const table = new LocatorTable(config.limits.bindings, [3, 4]);
   for (const b of config.bindings) {
@@ -69,12 +70,13 @@ export function fibOf(config: SiteConfig): Fib {
     table.put(native32(b.nid.hi), native32(b.nid.lo), index, 0);
   }
   const image = compile(config, bindings, {
-    uplinkUp: config.uplinks.map(() => true),
+    uplinkUp,
     outsideAddress: octetsOf('2001:db8:f1::2'),
     insideAddress: octetsOf('fd00:1::1'),
   });
   const sessions = new Sessions(new Int32Array(Sessions.words(config.limits.sessions)), 5);
-  return new Fib(image, table, sessions, new Float64Array(COUNTERS));
+  const pairs = new Pairs(new SharedArrayBuffer(Pairs.octets(config.limits.sessions)), 6);
+  return new Fib(image, table, sessions, new Float64Array(COUNTERS), pairs);
 }
 
 /** What one packet became. */
