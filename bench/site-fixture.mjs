@@ -37,7 +37,7 @@ export function site(bindings) {
     site: 'site1',
     checksum: 'full',
     uplinks: [{ name: 'isp1', interface: 'gc', l64: L64.global, preference: 10 }],
-    inside: [{ interface: 'gv', l64: L64.guest, guests: [] }],
+    inside: [{ interface: 'gv', l64: L64.guest, guests: [], arrivals: false }],
     peers: [],
     subnets: [],
     icmp: { rate: 10, burst: 10 },

@@ -23,10 +23,11 @@ const MAY: Record<string, string> = {
   network: 'wire ilnp device runtime config',
   registry: 'wire ilnp runtime',
   sites: 'wire ilnp runtime config',
+  arrivals: 'wire ilnp device runtime config network sites',
   hypervisor: 'runtime',
   border: 'wire ilnp sbr device network config runtime',
   host: 'wire ilnp shim device network config runtime',
-  cli: 'wire sites hypervisor config runtime border host native-free',
+  cli: 'wire sites arrivals hypervisor config runtime border host native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

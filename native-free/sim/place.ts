@@ -46,7 +46,7 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
       via: undefined,
       onLink: false,
     })),
-    inside: [{ interface: 'lan0', l64: siteL64(k + 1), gateway: 'fe80::1', guests: [] }],
+    inside: [{ interface: 'lan0', l64: siteL64(k + 1), gateway: 'fe80::1', guests: [], arrivals: false }],
     peers: scenario.sites
       .filter((other) => other !== site)
       .map((other) => ({

@@ -3,6 +3,7 @@
  * together. The only place that does.
  */
 import type { Logger } from 'pino';
+import { ArrivalWatch } from '../arrivals/watch.ts';
 import { Border } from '../border/border.ts';
 import { loadSiteConfig } from '../config/load.ts';
 import type { SiteConfig } from '../config/site-config.ts';
@@ -21,6 +22,7 @@ import {
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { lockState } from '../runtime/state-lock.ts';
+import type { Reply, Request } from '../sites/messages.ts';
 import { MoveRecord } from '../sites/move-record.ts';
 import { Moves } from '../sites/moves.ts';
 import { PeerChannel } from '../sites/peer-channel.ts';
@@ -70,18 +72,19 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
         key,
         listen: config.control.listen,
         peers: config.peers,
-        answer: (from, request) => moves.handle(from, request),
+        answer: (from, request) => (request.kind === 'seen' ? arrivals.answer(request) : moves.handle(from, request)),
         onConnected: (site) => moves.connected(site),
         log,
       });
+    const send = (site: string, request: Request, timeoutMs?: number): Promise<Reply> =>
+      channel?.send(site, request, timeoutMs) ??
+      Promise.reject(new PeerError('control.keyFile is not in the configuration', false));
     const moves = new Moves({
       site: config.site,
       bindings: border.bindings,
       apply: (moved) => border.applyMoves(moved),
       record,
-      send: (site, request, timeoutMs) =>
-        channel?.send(site, request, timeoutMs) ??
-        Promise.reject(new PeerError('control.keyFile is not in the configuration', false)),
+      send,
       peers: () => border.config.peers.map((p) => p.site),
       clock: {
         now: () => performance.now() * 1000,
@@ -91,6 +94,14 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
         },
       },
       octets: () => channel?.asked ?? 0,
+      log,
+    });
+
+    const arrivals = new ArrivalWatch({
+      config: () => border.config,
+      bindings: border.bindings,
+      send: (site, request) => send(site, request),
+      move: (nid) => moves.move(nid, config.site),
       log,
     });
 
@@ -143,10 +154,12 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
     if (channel) undo.push(() => channel.close());
     moves.start(loaded.open.values());
     undo.push(() => moves.close());
+    undo.push(() => arrivals.stop());
+    await arrivals.listen();
 
     if (config.network === 'manual') process.stdout.write(`${commands.join('\n')}\n`);
     else log.info({ commands }, 'set up the gateway');
-    const reload = (): void => void reread(path, border, moves, channel, log);
+    const reload = (): void => void reread(path, { border, moves, arrivals, channel, log });
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
     log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
@@ -161,11 +174,9 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
 
 async function reread(
   path: string,
-  border: Border,
-  moves: Moves,
-  channel: PeerChannel | null,
-  log: Logger,
+  parts: { border: Border; moves: Moves; arrivals: ArrivalWatch; channel: PeerChannel | null; log: Logger },
 ): Promise<void> {
+  const { border, moves, arrivals, channel, log } = parts;
   try {
     const next = loadSiteConfig(path);
     if (channel === null && next.control.keyFile !== undefined)
@@ -174,6 +185,7 @@ async function reread(
     const changed = await border.reload(next);
     channel?.setPeers(next.peers, key);
     moves.rescan();
+    await arrivals.listen();
     log.level = next.log.level;
     log.info({ changed }, 'took the configuration over');
   } catch (error) {

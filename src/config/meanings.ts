@@ -25,6 +25,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'inside[].gateway':
     'Address of the gateway that guests are configured with, the same at every site; put on the interface.',
   'inside[].guests': 'Further guest Locators that may be on the link, besides those of bindings.',
+  'inside[].arrivals':
+    'A guest that shows itself here (neighbour discovery, the reverse ARP of its hypervisor) is moved here, when its old site has lost it.',
   peers: 'The borders of the other sites.',
   'peers[].site': 'Name of that site.',
   'peers[].l64': 'Its own Locator.',

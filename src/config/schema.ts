@@ -120,6 +120,7 @@ export const siteSchema = z.strictObject(
             l64,
             gateway: nextHop.optional(),
             guests: z.array(l64, LIST).prefault([]),
+            arrivals: yesOrNo.default(false),
           },
           MAPPING,
         ),

@@ -31,6 +31,8 @@ interface InsideConfig {
   readonly gateway: string | undefined;
   /** Guest Locators allowed on this link besides `l64`. */
   readonly guests: readonly L64[];
+  /** Guests that show themselves here are moved here, when their old site has lost them. */
+  readonly arrivals: boolean;
 }
 
 /** Another site's border router. */

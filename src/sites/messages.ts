@@ -6,6 +6,8 @@
  *   ready   will you take part in a move of this one (from its home)  -> ready
  *   set     these are where and since which epoch (from their home)   -> have: what the receiver holds instead
  *   report  I was told these about Node Identifiers of yours          -> ready
+ *   seen    a machine with this link-layer address is here; which of these Node Identifiers
+ *           (with none: of those you knew at that address) have you lost              -> gone
  *
  * Any of them may be answered by `error`. A change is a tuple [nid high, nid low, at, epoch], 15 octets and a name.
  */
@@ -22,6 +24,8 @@ export interface Change {
 
 /** Most changes in one message. */
 export const MAX_CHANGES = 4096;
+/** Most Node Identifiers behind one link-layer address. */
+const MAX_SEEN = 64;
 /** Greatest epoch. Reason: the tables keep it in 32 signed bits; enough for a move a second during 60 years. */
 export const MAX_EPOCH = 2 ** 31 - 1;
 /** Longest site name in octets; the configuration allows no longer one. */
@@ -35,6 +39,7 @@ const site = z.string().min(1).max(MAX_SITE_NAME);
 const epoch = z.int().min(0).max(MAX_EPOCH);
 const code = z.enum(Object.keys(ERROR_CODES) as [ErrorCode, ...ErrorCode[]]);
 const nid = z.tuple([half, half]);
+const mac = z.string().regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/);
 const changes = z.array(z.tuple([half, half, site, epoch])).max(MAX_CHANGES);
 
 const request = z.discriminatedUnion('kind', [
@@ -42,6 +47,7 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
   z.strictObject({ kind: z.literal('set'), changes }),
   z.strictObject({ kind: z.literal('report'), changes }),
+  z.strictObject({ kind: z.literal('seen'), mac, nids: z.array(nid).max(MAX_SEEN) }),
 ]);
 
 const count = z.int().min(0);
@@ -51,6 +57,7 @@ const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
 const reply = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('moved'), from: site, to: site, epoch, octets: count, microseconds: count }),
   z.strictObject({ kind: z.literal('ready') }),
+  z.strictObject({ kind: z.literal('gone'), nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({
     kind: z.literal('have'),
     newer: changes,

@@ -117,6 +117,8 @@ export class Moves {
         case 'report':
           await this.#home.adopt(request.changes.map(fromWire).filter((change) => this.#isSite(change.at)));
           return { kind: 'ready' };
+        case 'seen':
+          throw new IlnpError('E_PROTOCOL', 'guests are not looked for here'); // src/arrivals answers where they are
       }
     } catch (error) {
       return errorReply(error);

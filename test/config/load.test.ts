@@ -18,7 +18,7 @@ describe('a right configuration', () => {
       network: 'auto',
       checksum: 'full',
       uplinks: [{ name: 'isp1', interface: 'up0', l64: LOCATOR, preference: 10, via: undefined, onLink: false }],
-      inside: [{ interface: 'lan0', l64: { hi: 0xfd00_0001, lo: 0 }, gateway: undefined, guests: [] }],
+      inside: [{ interface: 'lan0', l64: { hi: 0xfd00_0001, lo: 0 }, gateway: undefined, guests: [], arrivals: false }],
       peers: [],
       bindings: [],
       subnets: [],

@@ -3,11 +3,11 @@
  * but `ilnp follow` tells the borders.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { global, guest } from './support/addresses.ts';
 import { labForThisFile } from './support/lab.ts';
 import { Machine, makeGuest } from './support/machine.ts';
@@ -60,12 +60,8 @@ const placeOf = async (site: 1 | 2): Promise<string | undefined> => {
   return bindings.find(({ nid }) => nid === '0:0:0:a1')?.at;
 };
 
-test('a guest that QEMU migrates to another site keeps its sessions', async () => {
-  const source = await machine('host1', 'a', false);
-  await source.booted();
-  const destination = await machine('host2', 'b', true);
-  const atSource = await followed(source, 1);
-  const atDestination = await followed(destination, 2);
+/** Sessions from outside that live while `journey` brings the guest to site 2. */
+async function liveThrough(journey: () => Promise<unknown>): Promise<void> {
   const records = startProbe(
     lab,
     'cn',
@@ -83,8 +79,7 @@ test('a guest that QEMU migrates to another site keeps its sessions', async () =
   await records.receives(50);
   await pings.receives(300);
 
-  await source.migrate(destination, folder);
-  await until('ilnp to have moved the guest', () => atDestination.some(({ news }) => news === 'arrived'));
+  await journey();
   await records.receives(50);
   await pings.receives(300);
 
@@ -93,6 +88,57 @@ test('a guest that QEMU migrates to another site keeps its sessions', async () =
   expect(await records.result()).toMatchObject({ reset: null, corrupt: 0 });
   expect({ doubled, overtaken }).toEqual({ doubled: 0, overtaken: 0 });
   expect(lost).toBeLessThan(1000);
+}
+
+test('a guest that QEMU migrates to another site keeps its sessions', async () => {
+  const source = await machine('host1', 'a', false);
+  await source.booted();
+  const destination = await machine('host2', 'b', true);
+  const atSource = await followed(source, 1);
+  const atDestination = await followed(destination, 2);
+
+  await liveThrough(async () => {
+    await source.migrate(destination, folder);
+    await until('ilnp to have moved the guest', () => atDestination.some(({ news }) => news === 'arrived'));
+  });
+
   expect(atSource.map(({ news }) => news)).toEqual(['following', 'migrating', 'stopped']);
   expect(await placeOf(1)).toBe('site2');
+});
+
+describe('where arrivals are taken from the link', () => {
+  beforeEach(async () => {
+    const { code, stderr } = await lab.ilnp('move', '0:0:0:a1', '--to', 'site1', '--socket', lab.socket(1));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    if (/arrivals/.test(readFileSync(lab.configFile(2), 'utf8'))) return;
+    lab.editConfig(2, (text) => text.replace('interface: lan0,', 'interface: lan0, arrivals: true,'));
+    await lab.reload(2);
+    await until('the border to have taken it over', async () => (await lab.log(2)).includes('took the configuration'));
+  });
+
+  test('a guest that nobody follows is found by what it and its hypervisor say on the link', async () => {
+    const source = await machine('host1', 'a', false);
+    await source.booted();
+    const destination = await machine('host2', 'b', true);
+
+    await liveThrough(async () => {
+      await source.migrate(destination, folder);
+      await until('the borders to have noticed', async () => (await placeOf(1)) === 'site2');
+    });
+
+    expect(await lab.log(2)).toContain('a guest has shown itself here, its old site has lost it');
+  });
+
+  test('another machine with the address of a guest that answers changes nothing', async () => {
+    const source = await machine('host1', 'a', false);
+    await source.booted();
+    await lab.exec('vm-b1', 'ip', 'addr', 'add', `${guest('a1')}/128`, 'dev', 'eth0');
+    await lab.exec('vm-b1', 'ip', '-6', 'neigh', 'flush', 'dev', 'eth0');
+    await lab.run('vm-b1', 'ping', '-c', '2', '-W', '1', '-I', guest('a1'), 'fe80::1%eth0');
+    await lab.exec('vm-b1', 'ip', 'addr', 'del', `${guest('a1')}/128`, 'dev', 'eth0');
+
+    await until('the old site to object', async () => /sees this guest too, but/.test(await lab.log(1)));
+    expect(await placeOf(1)).toBe('site1');
+    expect(await placeOf(2)).toBe('site1');
+  });
 });

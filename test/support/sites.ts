@@ -34,7 +34,7 @@ export function siteConfig(
     network: 'auto',
     checksum: 'full',
     uplinks,
-    inside: [{ interface: 'lan0', l64: l64(`fd00:${n}::/64`), gateway: 'fe80::1', guests: [] }],
+    inside: [{ interface: 'lan0', l64: l64(`fd00:${n}::/64`), gateway: 'fe80::1', guests: [], arrivals: false }],
     peers: others.map((k) => ({
       site: `site${k}`,
       l64: l64(`fd00:${k}::/64`),

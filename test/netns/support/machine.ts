@@ -37,13 +37,23 @@ export class Machine {
   readonly events: QmpEvent[];
   readonly #child: ChildProcess;
   readonly #console: string;
+  /** Takes its network card away. */
+  readonly #unplug: () => Promise<unknown>;
 
-  private constructor(parts: { qmp: Qmp; monitor: string; events: QmpEvent[]; child: ChildProcess; console: string }) {
+  private constructor(parts: {
+    qmp: Qmp;
+    monitor: string;
+    events: QmpEvent[];
+    child: ChildProcess;
+    console: string;
+    unplug: () => Promise<unknown>;
+  }) {
     this.qmp = parts.qmp;
     this.monitor = parts.monitor;
     this.events = parts.events;
     this.#child = parts.child;
     this.#console = parts.console;
+    this.#unplug = parts.unplug;
   }
 
   /** Plugs a TAP into the bridge of the lab's `host` and starts QEMU there; resolves when its monitor answers. */
@@ -55,6 +65,8 @@ export class Machine {
       await succeed('ip', ['-n', namespace, 'tuntap', 'add', tap, 'mode', 'tap']);
       await succeed('ip', ['-n', namespace, 'link', 'set', tap, 'master', 'br0', 'up']);
     }
+    const unplug = async (): Promise<unknown> =>
+      address !== undefined && succeed('ip', ['-n', namespace, 'link', 'del', tap]);
     const socket = (use: string): string => `${folder}/${name}-${use}.sock`;
     const log = `${folder}/${name}.console`;
     const monitor = (use: string): string[] => ['-qmp', `unix:${socket(use)},server=on,wait=off`];
@@ -81,7 +93,7 @@ export class Machine {
       if (child.exitCode !== null) throw new Error(`QEMU ended: ${said}`);
       return connect();
     });
-    return new Machine({ qmp, monitor: socket('ilnp'), events, child, console: log });
+    return new Machine({ qmp, monitor: socket('ilnp'), events, child, console: log, unplug });
   }
 
   /** Resolves when the guest has started all it has. */
@@ -113,6 +125,7 @@ export class Machine {
     this.qmp.close();
     this.#child.kill('SIGKILL');
     await until('QEMU to end', () => this.#child.exitCode !== null || this.#child.signalCode !== null);
+    await this.#unplug();
   }
 }
 
