@@ -68,6 +68,7 @@ const shownConfig = (system: EndSystem) => {
     ...config,
     nid: formatNid(system.nid),
     stable: formatL64(config.stable),
+    peers: config.peers.map((peer) => ({ ...peer, nid: formatNid(peer.nid) })),
     hosts: config.hosts.map((h) => ({
       nid: formatNid(h.nid),
       names: h.names,

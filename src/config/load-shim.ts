@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Nid } from '../wire/text.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
 import { type IlnpHost, readHosts } from './hosts-file.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import { shimSchema } from './shim-schema.ts';
@@ -36,6 +36,12 @@ export function loadShimConfig(path: string): ShimConfig {
       hosts = read.hosts;
       found.push(...read.problems);
     } else found.push(problemAt(path, ['hosts'], 'a file that can be read', source.valueAt(['hosts'])));
+  }
+  const nids = (draft.peers ?? []).map((peer) => peer?.nid && formatNid(peer.nid));
+  for (const [k, nid] of nids.entries()) {
+    if (nid === undefined || nids.indexOf(nid) === k) continue;
+    const place = ['peers', k, 'nid'];
+    found.push(problemAt(path, place, 'a Node Identifier that is not in the list already', source.valueAt(place)));
   }
   if (found.length > 0 || value === null) throw new ConfigError(found);
   const { socket } = value.control;

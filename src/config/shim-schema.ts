@@ -4,6 +4,7 @@ import { filePath, LIST, l64, MAPPING, name, networkInterface, nid, oneOf, whole
 
 const IO = ['auto', 'uring', 'uring-single', 'poll'] as const;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const convention = oneOf('full', 'zeroed', 'auto');
 const MAX_CORRESPONDENTS = 1 << 20;
 
 export const shimSchema = z.strictObject(
@@ -27,6 +28,10 @@ export const shimSchema = z.strictObject(
       .min(1, { error: 'a list with at least one interface' }),
     hosts: filePath.optional(),
     /** Octets of the nonces this node sends (RFC 6744 section 2). */
+    /** What TCP and UDP sum over on the wire; `zeroed`: not over Locators (RFC 6741 section 4.2). */
+    checksum: convention.default('full'),
+    /** What is agreed with single nodes. */
+    peers: z.array(z.strictObject({ nid, checksum: convention.optional() }, MAPPING), LIST).default([]),
     nonce: z.literal([4, 12], { error: '4 or 12' }).default(4),
     control: z.strictObject({ socket: filePath.optional() }, MAPPING).prefault({}),
     limits: z

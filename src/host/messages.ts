@@ -10,6 +10,15 @@ export interface KnownHost {
   readonly locators: readonly { readonly l0: number; readonly l1: number; readonly preference: number }[];
 }
 
+export type Convention = 'full' | 'zeroed' | 'auto';
+
+/** What is configured of a node, whether it is known or comes by itself. */
+export interface PeerSettings {
+  readonly nid0: number;
+  readonly nid1: number;
+  readonly checksum: Convention;
+}
+
 export interface WorkerStart {
   readonly tun: { readonly fd: number; readonly vnet: boolean; readonly uso: boolean };
   /** Non-blocking eventfd that ends the worker's wait. */
@@ -21,6 +30,8 @@ export interface WorkerStart {
   /** The smallest of the links. */
   readonly mtu: number;
   readonly nonceOctets: 4 | 12;
+  readonly checksum: Convention;
+  readonly peers: readonly PeerSettings[];
   readonly limits: { readonly strangers: number; readonly known: number };
   readonly seed: readonly [number, number];
   readonly hosts: readonly KnownHost[];

@@ -46,7 +46,9 @@ export class Path {
 
   /** Makes the TUN, down; it vanishes with `close`. */
   open(config: ShimConfig): void {
-    this.#tun = openTun(config.tun.name, { queues: 1, offload: config.tun.offload });
+    // a card that cuts super-packets, or fills in a sum, takes whole addresses
+    const isFull = [config, ...config.peers].every(({ checksum }) => (checksum ?? 'full') === 'full');
+    this.#tun = openTun(config.tun.name, { queues: 1, offload: config.tun.offload && isFull });
     this.#wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
   }
 
@@ -57,16 +59,16 @@ export class Path {
       tun: this.#tun!,
       wakeFd: this.#wakeFd,
       io: config.tun.io,
-      nid0: native32(nid.hi) | 0,
-      nid1: native32(nid.lo) | 0,
+      ...words(nid),
       stable: locatorOf(config.stable),
       mtu,
       nonceOctets: config.nonce,
+      checksum: config.checksum,
+      peers: config.peers.map(({ nid: of, checksum = config.checksum }) => ({ ...words(of), checksum })),
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
       seed: [seed(), seed()],
       hosts: config.hosts.map(({ nid, locators }) => ({
-        nid0: native32(nid.hi) | 0,
-        nid1: native32(nid.lo) | 0,
+        ...words(nid),
         locators: locators.map(({ l64, preference }) => {
           const { l0, l1 } = locatorOf(l64);
           return { l0, l1, preference };
@@ -158,3 +160,6 @@ export class Path {
     writeSync(this.#wakeFd, ONE);
   }
 }
+
+/** A NID in the machine's order. */
+const words = ({ hi, lo }: Nid) => ({ nid0: native32(hi) | 0, nid1: native32(lo) | 0 });

@@ -13,6 +13,7 @@ import { Trace } from '../shim/trace.ts';
 import { COUNT_WRITE_FAILED, VERDICTS } from '../shim/verdict.ts';
 import { sum64 } from '../wire/checksum.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
+import { admission } from './admission.ts';
 import type { Answers, FromWorker, KnownHost, Question, ToWorker, WorkerStart } from './messages.ts';
 import { sessionReply, updateReply } from './replies.ts';
 
@@ -33,7 +34,7 @@ const node = new Node({
   nid1: start.nid1,
   stable: start.stable,
   mtu: start.mtu,
-  ilcc: new Ilcc(start.limits, start.seed),
+  ilcc: new Ilcc(start.limits, start.seed, admission(start.peers, start.checksum)),
   counters: new Float64Array(start.counters),
   seed: start.seed[0],
   nonceOctets: start.nonceOctets,

@@ -61,6 +61,10 @@ export class Correspondent {
   remoteNonce: Uint8Array | null = null;
   /** Named by the operator or a resolver, not by a packet: it may be spoken to with a nonce before it has sent one. */
   readonly isConfigured: boolean;
+  /** Whether its TCP and UDP sum over Locators (`full`) or not (RFC 6741 section 4.2), or as each packet shows. */
+  checksum: 'full' | 'zeroed' | 'auto' = 'full';
+  /** It does not, as far as is known. */
+  zeroed = false;
   /** It has shown that it hears us. Never undone. */
   proved = false;
   /** Valid Locators, preferred first; never empty. */
@@ -181,10 +185,12 @@ export class Ilcc {
   /** In the order they came. */
   readonly #strangers = new Set<Correspondent>();
   readonly #known = new Set<Correspondent>();
+  readonly #admit: (entry: Correspondent) => void;
 
-  /** `seed`: 64 random bits; identifiers are chosen by strangers. */
-  constructor(limits: IlccLimits, seed: readonly [number, number]) {
+  /** `seed`: 64 random bits; identifiers are chosen by strangers. `admit`: gives who enters what is configured of it. */
+  constructor(limits: IlccLimits, seed: readonly [number, number], admit: (entry: Correspondent) => void = () => {}) {
     this.#limits = limits;
+    this.#admit = admit;
     this.#table = new LocatorTable(limits.strangers + limits.known, seed);
   }
 
@@ -199,6 +205,7 @@ export class Ilcc {
 
   /** Enters a correspondent whose NID is not there yet; the oldest stranger, or who was silent longest, makes room. */
   add(entry: Correspondent): void {
+    this.#admit(entry);
     const set = entry.isConfigured ? this.#known : this.#strangers;
     this.#makeRoom(set, entry.isConfigured ? this.#limits.known : this.#limits.strangers);
     const index = this.#free.pop() ?? this.#entries.length;

@@ -6,11 +6,12 @@
 import type { Correspondent } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { put16, put32, u16, u32 } from '../wire/bytes.ts';
-import { segmentChecksum, segmentSum, update } from '../wire/checksum.ts';
+import { fold, segmentChecksum, segmentSum, sum64, update } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
 import { nonceAt, OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
+import { mayBeZeroed, without } from './convention.ts';
 import { flowOf } from './flows.ts';
 import type { Node } from './node.ts';
 import { checksumAt, giveHopBack, isPartial, put } from './rewrite.ts';
@@ -83,12 +84,13 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
   }
 
   // the quote as the program has sent it; a wrong sum in it stays wrong
+  const sums = fold(sumAt(word, q + ipv6.W_SRC_L64) + sumAt(word, q + ipv6.W_DST_L64));
   let delta = put(word, q + ipv6.W_SRC_L64, node.stable);
   if (isAbout) {
     const view = viewOfQuote(batch, node, quote, end, subject!);
     if (view !== undefined) delta += put(word, q + ipv6.W_DST_L64, view);
   }
-  fixQuotedChecksum(batch, quote, end, delta);
+  fixQuotedChecksum(batch, quote, end, delta, isAbout && subject!.zeroed ? sums : 0);
   let from = quote;
   if (isShorter) {
     b[quote + ipv6.NEXT_HEADER] = b[quote + ipv6.HEADER_LENGTH]!;
@@ -131,9 +133,11 @@ export function translateOwnQuote(batch: PacketBatch, i: number, node: Node, at:
   if (word[q + ipv6.W_DST_NID] !== node.nid0 || word[q + ipv6.W_DST_NID + 1] !== node.nid1) return;
   let delta = put(word, q + ipv6.W_DST_L64, node.locators[0]!);
   const c = node.ilcc.find(word[q + ipv6.W_SRC_NID]!, word[q + ipv6.W_SRC_NID + 1]!);
-  if (c?.isAt(word[q + ipv6.W_SRC_L64]!, word[q + ipv6.W_SRC_L64 + 1]!) && c.remoteNonce !== null)
-    delta += put(word, q + ipv6.W_SRC_L64, c.current);
-  fixQuotedChecksum(batch, quote, end, delta);
+  const isAbout =
+    c !== null && c.remoteNonce !== null && c.isAt(word[q + ipv6.W_SRC_L64]!, word[q + ipv6.W_SRC_L64 + 1]!);
+  if (isAbout) delta += put(word, q + ipv6.W_SRC_L64, c.current);
+  const gone = isAbout && c.zeroed ? without(c.current.sum, node.locators[0]!.sum) : 0;
+  fixQuotedChecksum(batch, quote, end, delta, gone);
   put16(b, at + 2, 0);
   put16(b, at + 2, segmentChecksum(b, o, at, end - at, ICMP)); // the outer addresses change after this, and its sum with them
   node.counters[COUNT_QUOTES]!++;
@@ -162,12 +166,18 @@ const isOnlyOption = (b: Uint8Array, quote: number): boolean => {
   return b[at + 2] === OPTION_NONCE && b[at + 3] === 8 * (b[at + 1]! + 1) - 4;
 };
 
-/** The transport checksum in a quote, as far as the quote has it. */
-function fixQuotedChecksum(batch: PacketBatch, quote: number, end: number, delta: number): void {
+const sumAt = (word: Int32Array, w: number): number => sum64(word[w]!, word[w + 1]!);
+
+/**
+ * The transport checksum in a quote, as far as the quote has it. `zeroed`: what it grows by besides because one side of
+ * this node sums without Locators.
+ */
+function fixQuotedChecksum(batch: PacketBatch, quote: number, end: number, delta: number, zeroed: number): void {
   const upper = chain.upperLayer(batch.bytes, quote, end);
-  const field = checksumAt(chain.protocolOf(upper), quote + chain.offsetOf(upper));
+  const protocol = chain.protocolOf(upper);
+  const field = checksumAt(protocol, quote + chain.offsetOf(upper));
   if (field < 0 || field + 2 > end) return;
   const old = batch.half[field >>> 1]!;
-  if (old === 0 && chain.protocolOf(upper) === ipv6.UDP) return;
-  batch.half[field >>> 1] = update(old, (delta & 0xffff) + (delta >>> 16));
+  if (old === 0 && protocol === ipv6.UDP) return;
+  batch.half[field >>> 1] = update(old, fold(delta + (mayBeZeroed(protocol, upper) ? zeroed : 0)));
 }

@@ -11,6 +11,7 @@ import { OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { LOCATOR_UPDATE } from '../wire/locator-update.ts';
 import { findNonce, NONCE_NONE, NONCE_SEVERAL } from '../wire/nonce-option.ts';
+import { isZeroed } from './convention.ts';
 import { flowOf } from './flows.ts';
 import { takeError } from './icmp-error.ts';
 import type { Node } from './node.ts';
@@ -83,9 +84,12 @@ export function inbound(batch: PacketBatch, i: number, node: Node, updates: Upda
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);
   let view = c?.views[0];
   if (isSession && c!.views.length > 1) view = node.flows.viewOf(word, w, flow, c!);
+  const zeroed = isSession && c!.checksum !== 'full' && isZeroed(batch, i, c!, upper, nonce !== null);
+  const locators = zeroed ? fold(sum64(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!) + sum64(s0, s1)) : 0;
   let delta = put(word, w + ipv6.W_DST_L64, node.stable);
   if (chain.isRouted(upper)) delta = 0;
   if (isSession) delta = fold(delta + put(word, w + ipv6.W_SRC_L64, view!));
+  delta = fold(delta + locators);
   if (!adjustChecksum(batch, i, protocol, at, delta)) {
     return isPartial(batch, o) ? verdicts.DROP_OFFLOAD_HEADER : verdicts.DROP_TRANSPORT_TRUNCATED;
   }

@@ -10,6 +10,7 @@ import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as options from '../wire/nonce-option.ts';
 import * as vnet from '../wire/virtio-net.ts';
+import { mayBeZeroed, without } from './convention.ts';
 import { flowOf } from './flows.ts';
 import { translateOwnQuote } from './icmp-error.ts';
 import type { Node } from './node.ts';
@@ -50,10 +51,12 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   }
   if (protocol === ipv6.ICMPV6 && at < end && b[at]! < 128) translateOwnQuote(batch, i, node, at);
 
+  const zeroed = c?.zeroed === true && mayBeZeroed(protocol, upper);
   let delta = put(word, w + ipv6.W_SRC_L64, source);
   if (destination !== null) {
     const grown = put(word, w + ipv6.W_DST_L64, destination);
     if (!chain.isRouted(upper)) delta = fold(delta + grown);
+    if (zeroed) delta = fold(delta + without(source.sum, destination.sum));
   }
   if (!adjustChecksum(batch, i, protocol, at, delta)) {
     return isPartial(batch, o) ? verdicts.DROP_OFFLOAD_HEADER : verdicts.DROP_TRANSPORT_TRUNCATED;

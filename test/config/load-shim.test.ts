@@ -35,6 +35,8 @@ test('what is not said has a default', () => {
     interfaces: [{ interface: 'eth0', preference: 10 }],
     hosts: [],
     nonce: 4,
+    checksum: 'full',
+    peers: [],
     control: { socket: '/run/ilnp/a.sock' },
     limits: { correspondents: 65_536, strangers: 4096 },
     log: { level: 'info' },
@@ -64,4 +66,16 @@ test('all mistakes come at once, each with its place, those of the hosts file to
 test('files that cannot be read are named', () => {
   expect(said(join(folder, 'none.yaml'))).toContain('none.yaml');
   expect(said(write('a.yaml', `${RIGHT}hosts: none\n`))).toContain('a file that can be read');
+});
+
+test('what is agreed with single nodes; a node in the list twice is a mistake', () => {
+  const peer = '{ nid: "0:0:0:b1", checksum: zeroed }';
+  expect(loadShimConfig(write('a.yaml', `${RIGHT}peers: [${peer}]\nchecksum: auto\nnonce: 12\n`))).toMatchObject({
+    nonce: 12,
+    checksum: 'auto',
+    peers: [{ nid: { hi: 0, lo: 0xb1 }, checksum: 'zeroed' }],
+  });
+  const text = said(write('b.yaml', `${RIGHT}peers: [${peer}, { nid: "::b1" }]\nnonce: 8\n`));
+  expect(text).toContain('peers[1].nid: expected a Node Identifier that is not in the list already');
+  expect(text).toContain('nonce: expected 4 or 12');
 });

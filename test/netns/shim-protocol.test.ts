@@ -4,6 +4,7 @@ import { Capture } from './support/capture.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact, expectSameOctets } from './support/sessions.ts';
 import { at, shimLabForThisFile } from './support/shim-lab.ts';
+import { until } from './support/wait.ts';
 
 const lab = shimLabForThisFile();
 const KNOWS_B = '0+0+0+b1  bob  2001-db8-2-0\n';
@@ -59,5 +60,45 @@ describe('nonces of 12 octets', () => {
       await lab.ip('core', 'link set dev s2 mtu 1500');
       await lab.ip('r2', 'link set dev up0 mtu 1500');
     }
+  });
+});
+
+describe('checksums', () => {
+  const VERIFY = ['-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE'];
+  const BAD = 'tcp.checksum.status == 0 && tcp.checksum != 0xffff';
+  const GOOD = 'tcp.checksum.status == 1';
+  const csumErrors = async (): Promise<number> =>
+    Number(/Udp6InCsumErrors\s+(\d+)/.exec(await lab.exec('a', 'cat', '/proc/net/snmp6'))?.[1]);
+
+  // shows: W15, W16
+  test.each([
+    ['full', 'full', true],
+    ['zeroed', 'zeroed', false],
+    ['zeroed', 'auto', false],
+    ['full', 'auto', true],
+  ])('%s to %s: programs are unmodified, tshark finds them right: %s', async (ofA, ofB, isRight) => {
+    await lab.start('a', { hosts: KNOWS_B, more: [`checksum: ${ofA}`] });
+    await lab.start('b', { more: [`checksum: ${ofB}`] });
+    for (const host of ['a', 'b']) await lab.exec(host, 'ethtool', '-K', 'eth0', 'tx', 'off');
+    const capture = await Capture.start(lab, 'core', 's1', 'ip6 and not icmp6');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(100);
+    await session.listener.receives(100);
+    const before = await csumErrors();
+    const wrong = `IPv6(src="${at('b', 2)}", dst="${at('a', 1)}")/UDP(sport=5, dport=6, chksum=0x1234)/b"wrong"`;
+    await lab.exec('cn', '/usr/bin/python3', 'test/netns/probes/send.py', wrong);
+    await until('the kernel of a to drop it', async () => (await csumErrors()) === before + 1);
+    expectIntact(await session.end());
+    await capture.stop();
+    const [good, bad] = [
+      await capture.fields(GOOD, ['frame.number'], VERIFY),
+      await capture.fields(BAD, ['frame.number'], VERIFY),
+    ];
+    await capture.remove();
+    for (const host of ['a', 'b']) await lab.exec(host, 'ethtool', '-K', 'eth0', 'tx', 'on');
+
+    const [most, none] = isRight ? [good, bad] : [bad, good];
+    expect(most.length).toBeGreaterThan(200);
+    expect(none).toEqual([]);
   });
 });
