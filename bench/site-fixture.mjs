@@ -40,6 +40,7 @@ export function site(bindings) {
     inside: [{ interface: 'gv', l64: L64.guest, guests: [], arrivals: false }],
     peers: [],
     subnets: [],
+    policy: [],
     icmp: { rate: 10, burst: 10 },
   };
   const classes = new Bindings(1, SEED);

@@ -217,6 +217,7 @@ export class SimBorder {
       send: (site, request, timeoutMs) =>
         self().channels.get(site)?.request(request, timeoutMs) ??
         Promise.reject(new PeerError(`${site} is not configured`, false)),
+      policy: () => this.config.policy,
       peers: () => this.config.peers.map((peer) => peer.site),
       clock: {
         now: () => engine.now,

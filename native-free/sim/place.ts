@@ -58,6 +58,7 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
       })),
     bindings,
     subnets: [],
+    policy: [],
     control: { socket: `/run/ilnp/${site.name}.sock`, listen: undefined, keyFile: undefined },
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },

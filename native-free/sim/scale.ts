@@ -97,6 +97,7 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
     },
     record: { append: () => disk.write() },
     send,
+    policy: () => [],
     peers: () => sites.slice(1),
     clock: { now: () => engine.now, after: (ms, run) => engine.after(ms * 1000, () => settle(run)) },
     octets: () => octets,

@@ -85,6 +85,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
       apply: (moved) => border.applyMoves(moved),
       record,
       send,
+      policy: () => border.config.policy,
       peers: () => border.config.peers.map((p) => p.site),
       clock: {
         now: () => performance.now() * 1000,

@@ -28,6 +28,14 @@ export function checkSite(site: SiteDraft, report: Report): void {
 
   const uplinkNames = uplinks.map((uplink, i) => ({ value: uplink?.name, path: ['uplinks', i, 'name'] }));
   const peerSites = peers.map((peer, i) => ({ value: peer?.site, path: ['peers', i, 'site'] }));
+  const known = [site.site, ...peers.map((peer) => peer?.site)];
+  (site.policy ?? []).forEach((rule, i) => {
+    for (const key of ['sites', 'movers'] as const)
+      (rule?.[key] ?? []).forEach((name, j) => {
+        if (name !== undefined && !known.includes(name))
+          report(['policy', i, key, j], `this site or one of peers (${known.filter(Boolean).join(', ')})`);
+      });
+  });
   eachOnce(uplinkNames, report);
   eachOnce(peerSites, report);
   checkInterfaces(site, report);

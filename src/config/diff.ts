@@ -91,6 +91,7 @@ function settingsOf({ bindings: _, ...rest }: SiteConfig): Record<string, unknow
     inside: byName(rest.inside, NAMES.inside),
     peers: byName(rest.peers, NAMES.peers),
     subnets: byName(rest.subnets, NAMES.subnets),
+    policy: JSON.stringify(rest.policy),
   };
 }
 

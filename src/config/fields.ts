@@ -4,8 +4,8 @@
  */
 import { isIPv4 } from 'node:net';
 import { formatGroups, type Groups, parseGroups } from '../wire/ipv6-text.ts';
-import { type L64, type Nid, type Prefix, prefixesOverlap } from '../wire/text.ts';
-import type { Endpoint } from './site-config.ts';
+import { type L64, type Nid, type Prefix, parseNid, prefixesOverlap } from '../wire/text.ts';
+import type { Endpoint, NidRange } from './site-config.ts';
 
 /** RFC 4291 section 2.4 with the IANA allocation: global unicast, then unique local (RFC 4193). */
 const UNICAST: readonly Prefix[] = [
@@ -42,6 +42,15 @@ export const isUnicastL64 = (l64: L64): boolean => isUnicastPrefix({ ...l64, len
 /** True for identifiers that no node may have: the subnet-router anycast address and the anycast range of RFC 2526. */
 export function isReservedNid(nid: Nid): boolean {
   return (nid.hi === 0 && nid.lo === 0) || (nid.hi === ANYCAST_HI && nid.lo >= ANYCAST_LO);
+}
+
+/** Reads one Node Identifier, or the first and the last of a range with a hyphen and spaces between them. */
+export function parseNidRange(text: string): NidRange | null {
+  const [first = '', last = first, ...more] = text.split(/ +- +/);
+  const from = parseNid(first);
+  const to = parseNid(last);
+  if (from === null || to === null || more.length > 0) return null;
+  return from.hi < to.hi || (from.hi === to.hi && from.lo <= to.lo) ? { from, to } : null;
 }
 
 /** Reads the address of a neighbour, unicast or link-local, and gives it in RFC 5952 form. */

@@ -80,6 +80,7 @@ function complete(value: z.output<typeof siteSchema>, base: string, more: SiteCo
     inside: value.inside.map((link) => ({ ...link, gateway: link.gateway })),
     peers: value.peers.map((peer) => ({ ...peer, control: peer.control })),
     bindings: [...value.bindings.map((binding) => ({ ...binding, uplink: binding.uplink })), ...more],
+    policy: value.policy.map((rule) => ({ ...rule, sites: rule.sites, movers: rule.movers })),
     control: {
       socket: socketPath(base, value.site, control.socket),
       listen: control.listen,

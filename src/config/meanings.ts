@@ -44,6 +44,11 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'subnets[].inside': 'Prefix of the hosts.',
   'subnets[].outside': 'Prefix of the same length under which the world knows them.',
   'subnets[].uplink': 'Uplink that the outside prefix belongs to.',
+  policy:
+    'Where guests may be and who may move them; the first rule that names a Node Identifier holds, without one everything is allowed. Its home and the site it would go to look into theirs.',
+  'policy[].nids': 'One Node Identifier, or the first and the last of a range: "0:0:0:a0 - 0:0:0:af".',
+  'policy[].sites': 'Sites where they may be; without it anywhere.',
+  'policy[].movers': 'Sites whose borders may ask for a move; without it all.',
   control: 'How this border is spoken to.',
   'control.socket': 'Unix socket for ilnp move and ilnp show; without it /run/ilnp/SITE.sock.',
   'control.listen': 'Where it listens for the other borders: an address of the inter-site network.',

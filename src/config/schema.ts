@@ -12,6 +12,7 @@ import {
   isUnicastPrefix,
   parseListen,
   parseNextHop,
+  parseNidRange,
   parsePeerControl,
 } from './fields.ts';
 import { describeKeys } from './meanings.ts';
@@ -69,6 +70,7 @@ export const nid = parsed('a Node Identifier such as "0:0:0:a1"', parseNid).refi
 const prefix = parsed('a prefix of at most 64 bits such as "2001:db8:1::/48"', parsePrefix).refine(isUnicastPrefix, {
   error: 'a global unicast or unique local prefix (in 2000::/3 or fc00::/7)',
 });
+const nidRange = parsed('a Node Identifier or a range such as "0:0:0:a0 - 0:0:0:af"', parseNidRange);
 const nextHop = parsed('a unicast or link-local IPv6 address', parseNextHop);
 const listen = parsed('an address and a port such as "[fd00:12::1]:6740"', parseListen);
 const peerControl = parsed('the address and the port of a peer such as "[fd00:12::2]:6740"', parsePeerControl);
@@ -139,6 +141,15 @@ export const siteSchema = z.strictObject(
     bindings: z.array(bindingSchema, LIST).prefault([]),
     bindingsFile: filePath.optional(),
     subnets: z.array(z.strictObject({ inside: prefix, outside: prefix, uplink: name }, MAPPING), LIST).prefault([]),
+    policy: z
+      .array(
+        z.strictObject(
+          { nids: nidRange, sites: z.array(name, LIST).optional(), movers: z.array(name, LIST).optional() },
+          MAPPING,
+        ),
+        LIST,
+      )
+      .prefault([]),
     control: z
       .strictObject({ socket: filePath.optional(), listen: listen.optional(), keyFile: filePath.optional() }, MAPPING)
       .prefault({}),

@@ -61,6 +61,21 @@ export interface SubnetConfig {
   readonly uplink: string;
 }
 
+/** Both ends belong to it. */
+export interface NidRange {
+  readonly from: Nid;
+  readonly to: Nid;
+}
+
+/** What holds for the moves of some Node Identifiers. */
+export interface PolicyRule {
+  readonly nids: NidRange;
+  /** Where they may be; absent: anywhere. */
+  readonly sites: readonly string[] | undefined;
+  /** Sites whose borders may ask for a move; absent: all. */
+  readonly movers: readonly string[] | undefined;
+}
+
 export interface TunConfig {
   readonly name: string;
   readonly queues: number;
@@ -88,6 +103,8 @@ export interface SiteConfig {
   /** Those of the file and those of `bindingsFile`. */
   readonly bindings: readonly BindingConfig[];
   readonly subnets: readonly SubnetConfig[];
+  /** The first rule that a Node Identifier is in holds. */
+  readonly policy: readonly PolicyRule[];
   readonly control: ControlConfig;
   readonly state: string;
   readonly icmp: { readonly rate: number; readonly burst: number };

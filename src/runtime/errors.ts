@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   E_UNKNOWN_NID: 'no binding for this Node Identifier',
   E_UNKNOWN_SITE: 'no such site in the configuration',
   E_PEER_UNREACHABLE: 'a site that must agree does not answer',
+  E_POLICY: 'the policy of a site forbids it',
   E_STALE_EPOCH: 'a newer move of the same Node Identifier won',
   E_FULL: 'a table is full',
   E_HYPERVISOR: 'the monitor of a virtual machine is not reachable, or refuses',

@@ -1,4 +1,5 @@
 /** Everything the move machine needs of the world, so that the same machine runs over TLS, in memory, in a simulator. */
+import type { PolicyRule } from '../config/site-config.ts';
 import type { Binding, Bindings } from '../ilnp/bindings.ts';
 import type { Recorder } from './binding-writer.ts';
 import type { Reply, Request } from './messages.ts';
@@ -30,6 +31,8 @@ export interface MovesWorld {
   readonly apply: ApplyBindings;
   readonly record: Recorder;
   readonly send: SendRequest;
+  /** Where guests may be and who may move them, as configured now. */
+  readonly policy: () => readonly PolicyRule[];
   /** Names of the other sites as configured now. */
   readonly peers: () => Iterable<string>;
   readonly clock: MovesClock;

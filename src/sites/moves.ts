@@ -24,6 +24,7 @@ import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { PeerFeed } from './peer-feed.ts';
+import { refusal } from './policy.ts';
 
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
 const FORWARDED_MOVE_MS = 10_000;
@@ -84,15 +85,21 @@ export class Moves {
 
   /**
    * Moves `nid` to site `to`, wherever its home is. Rejects with E_UNKNOWN_NID, E_UNKNOWN_SITE, E_PEER_UNREACHABLE,
-   * E_STATE; the message says where the identifier is then. `force`: sites that do not answer are dead.
+   * E_STATE, E_POLICY; the message says where the identifier is then. `force`: sites that do not answer are dead.
+   * `mover`: the site whose border asks; absent: this one.
    */
-  async move(nid: Nid, to: string, options: { readonly force?: boolean } = {}): Promise<MoveResult> {
+  async move(
+    nid: Nid,
+    to: string,
+    options: { readonly force?: boolean; readonly mover?: string } = {},
+  ): Promise<MoveResult> {
     const { clock, octets, site } = this.#world;
     const force = options.force ?? false;
     const started = clock.now();
     const before = octets();
     const { home } = this.#binding(nid);
     this.#checkSite(to);
+    if (home === site) this.#checkPolicy(nid, to, options.mover ?? site);
     const moved = await (home === site ? this.#home.move(nid, to, force) : this.#askHome(home, nid, to, force));
     return {
       nid,
@@ -109,7 +116,7 @@ export class Moves {
     try {
       switch (request.kind) {
         case 'move':
-          return await this.#handleMove(request);
+          return await this.#handleMove(from, request);
         case 'ready':
           return await this.#handleReady(from, request);
         case 'set':
@@ -150,13 +157,16 @@ export class Moves {
     throw new IlnpError('E_PROTOCOL', `${home} answered ${reply.kind} to move`);
   }
 
-  async #handleMove(request: { readonly nid: WireNid; readonly to: string; readonly force: boolean }): Promise<Reply> {
+  async #handleMove(
+    mover: string,
+    request: { readonly nid: WireNid; readonly to: string; readonly force: boolean },
+  ): Promise<Reply> {
     const nid = nidOf(request.nid);
     const { home } = this.#binding(nid);
     if (home !== this.#world.site) {
       throw new IlnpError('E_UNKNOWN_NID', `${formatNid(nid)} has its home at ${home} as ${this.#world.site} knows it`);
     }
-    const { from, to, epoch, octets, microseconds } = await this.move(nid, request.to, { force: request.force });
+    const { from, to, epoch, octets, microseconds } = await this.move(nid, request.to, { force: request.force, mover });
     return { kind: 'moved', from, to, epoch, octets, microseconds };
   }
 
@@ -166,6 +176,7 @@ export class Moves {
     if (home !== from)
       throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
     this.#checkSite(request.to);
+    if (request.to === this.#world.site) this.#checkPolicy(nid, request.to, null); // home has looked at who asks
     await this.#world.record.append([]); // a site that cannot record the move must say so before anybody lets go
     return { kind: 'ready' };
   }
@@ -238,6 +249,12 @@ export class Moves {
     if (this.#isSite(site)) return;
     const known = [this.#world.site, ...this.#world.peers()].join(', ');
     throw new IlnpError('E_UNKNOWN_SITE', `${this.#world.site} knows no site "${site}"; it knows ${known}`);
+  }
+
+  #checkPolicy(nid: Nid, to: string, mover: string | null): void {
+    const { policy, site } = this.#world;
+    const why = refusal(policy(), { nid, to, mover, site });
+    if (why !== null) throw new IlnpError('E_POLICY', why);
   }
 
   #isSite(site: string): boolean {

@@ -22,6 +22,7 @@ describe('a right configuration', () => {
       peers: [],
       bindings: [],
       subnets: [],
+      policy: [],
       control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
       state: '/var/lib/ilnp',
       icmp: { rate: 10, burst: 10 },

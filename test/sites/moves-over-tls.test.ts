@@ -55,6 +55,7 @@ async function start(site: string, count = 100): Promise<void> {
       for (const binding of changed) bindings.put(binding);
     },
     send: (to, request, timeoutMs) => channel.send(to, request, timeoutMs),
+    policy: () => [],
     peers: () => others,
     clock: {
       now: () => performance.now() * 1000,

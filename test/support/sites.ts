@@ -44,6 +44,7 @@ export function siteConfig(
     })),
     bindings,
     subnets: [],
+    policy: [],
     control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },

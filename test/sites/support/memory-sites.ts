@@ -3,6 +3,7 @@
  * sometimes refuse. All from one seed. After every switch it is checked that no identifier is active at two sites.
  */
 import { expect } from 'vitest';
+import type { PolicyRule } from '../../../src/config/site-config.ts';
 import type { Binding } from '../../../src/ilnp/bindings.ts';
 import { IlnpError } from '../../../src/runtime/errors.ts';
 import { type Change, parseReply, parseRequest, type Reply, type Request } from '../../../src/sites/messages.ts';
@@ -81,6 +82,7 @@ class Site {
   moved = new Map<string, Change>();
   open = new Map<string, OpenDecision>();
   running: Running | undefined;
+  policy: readonly PolicyRule[] = [];
 
   constructor(name: string) {
     this.name = name;
@@ -197,6 +199,7 @@ export class MemorySites {
       record: { append: (entries) => this.#append(site, entries, self()) },
       apply: (bindings) => this.#apply(site, bindings, self()),
       send: (to, request, timeoutMs = 2000) => this.#send(site.name, to, request, { timeoutMs, sender: self() }),
+      policy: () => site.policy,
       peers: () => [...this.sites.keys()].filter((name) => name !== site.name),
       clock: {
         now: () => this.time.now * 1000,

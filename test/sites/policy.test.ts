@@ -1,0 +1,101 @@
+/** Where guests may be and who may move them: the rule itself, and borders that hold to it. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { parseNidRange } from '../../src/config/fields.ts';
+import type { PolicyRule } from '../../src/config/site-config.ts';
+import { refusal } from '../../src/sites/policy.ts';
+import { parseNid } from '../../src/wire/text.ts';
+import { MemorySites, randomOf } from './support/memory-sites.ts';
+
+const rule = (nids: string, sites?: string[], movers?: string[]): PolicyRule => ({
+  nids: parseNidRange(nids)!,
+  sites,
+  movers,
+});
+const asked = (policy: PolicyRule[], nid: string, to: string, mover: string | null): string | null =>
+  refusal(policy, { nid: parseNid(nid)!, to, mover, site: 'site1' });
+
+describe('a rule', () => {
+  test.each([
+    ['its first', '0:0:0:a0', false],
+    ['its last', '0:0:0:af', false],
+    ['one before', '0:0:0:9f', true],
+    ['one behind', '0:0:0:b0', true],
+    ['another upper half', '0:1:0:a5', true],
+  ])('holds for the range it names: %s', (_, nid, isFree) => {
+    const policy = [rule('0:0:0:a0 - 0:0:0:af', ['site1'])];
+
+    expect(asked(policy, nid, 'site2', 'site1') === null).toBe(isFree);
+    expect(asked(policy, nid, 'site1', 'site1')).toBeNull();
+  });
+
+  test('the first that names the identifier counts', () => {
+    const policy = [rule('0:0:0:a1', undefined, ['site3']), rule('0:0:0:0 - ffff:ffff:ffff:ffff', [])];
+
+    expect(asked(policy, '0:0:0:a1', 'site2', 'site3')).toBeNull();
+    expect(asked(policy, '0:0:0:a1', 'site2', 'site1')).toBe('the policy of site1 lets site3 move 0:0:0:a1, not site1');
+    expect(asked(policy, '0:0:0:a2', 'site2', 'site3')).toBe(
+      'the policy of site1 allows 0:0:0:a2 at nobody, not at site2',
+    );
+  });
+
+  test('about who asks says nothing where nobody in particular does', () => {
+    expect(asked([rule('0:0:0:a1', undefined, [])], '0:0:0:a1', 'site2', null)).toBeNull();
+  });
+
+  test.each(['', '0:0:0:b0 - 0:0:0:a0', '0:0:0:a0-0:0:0:af', '0:0:0:a0 - ', '0:0:0:1 - 0:0:0:2 - 0:0:0:3', 'a - b'])(
+    'of the range "%s" is none',
+    (text) => {
+      expect(parseNidRange(text)).toBeNull();
+    },
+  );
+});
+
+describe('borders', () => {
+  const A1 = { hi: 0, lo: 0xa1 };
+  let sites: MemorySites;
+  beforeEach(() => {
+    const guest = { hi: 0xfd000009, lo: 0 };
+    const binding = { nid: A1, guest, home: 'site1', uplink: undefined, at: 'site1', epoch: 0 };
+    sites = new MemorySites(['site1', 'site2', 'site3'], [binding], randomOf(1));
+  });
+
+  async function moved(by: string, to: string): Promise<string> {
+    const move = sites
+      .moves(by)
+      .move(A1, to)
+      .then(
+        () => 'moved',
+        (error) => String(error.code),
+      );
+    let said = '';
+    void move.then((text) => {
+      said = text;
+    });
+    while (said === '') await sites.time.runUntil(sites.time.now + 1);
+    return said;
+  }
+  const places = () => ['site1', 'site2', 'site3'].map((name) => sites.binding(name, A1)?.at);
+
+  test('home refuses a site that its policy does not allow', async () => {
+    sites.sites.get('site1')!.policy = [rule('0:0:0:a1', ['site1', 'site3'])];
+
+    expect(await moved('site1', 'site2')).toBe('E_POLICY');
+    expect(await moved('site2', 'site2')).toBe('E_POLICY');
+    expect(places()).toEqual(['site1', 'site1', 'site1']);
+    expect(await moved('site1', 'site3')).toBe('moved');
+  });
+
+  test('home refuses a border that may not ask, whoever that asks for', async () => {
+    sites.sites.get('site1')!.policy = [rule('0:0:0:a1', undefined, ['site1', 'site3'])];
+
+    expect(await moved('site2', 'site2')).toBe('E_POLICY');
+    expect(await moved('site3', 'site2')).toBe('moved');
+  });
+
+  test('the site it would go to refuses too, and nothing has changed', async () => {
+    sites.sites.get('site2')!.policy = [rule('0:0:0:a1', ['site1'])];
+
+    expect(await moved('site1', 'site2')).toBe('E_POLICY');
+    expect(places()).toEqual(['site1', 'site1', 'site1']);
+  });
+});
