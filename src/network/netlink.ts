@@ -5,8 +5,7 @@
 import * as libc from '../device/libc.ts';
 import { IlnpError } from '../runtime/errors.ts';
 
-export const [RTM_NEWLINK, RTM_GETLINK] = [16, 18];
-export const [RTM_NEWADDR, RTM_GETADDR] = [20, 22];
+export const [RTM_GETLINK, RTM_GETADDR] = [18, 22];
 export const [RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE] = [24, 25, 26];
 export const [RTM_NEWNEIGH, RTM_DELNEIGH] = [28, 29];
 export const [RTM_NEWRULE, RTM_DELRULE] = [32, 33];
@@ -15,7 +14,7 @@ export const [REPLACE, EXCLUSIVE, CREATE] = [0x100, 0x200, 0x400];
 const [REQUEST, ACKNOWLEDGE, DUMP] = [1, 4, 0x300];
 const [ERROR, DONE] = [2, 3];
 
-export const HEADER = 16;
+const HEADER = 16;
 export const AF_INET6 = 10;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000;

@@ -96,6 +96,12 @@ export class ShimLab {
     await this.configure(host, to);
   }
 
+  /** Commands of `ip -6` in a namespace in one process, one right after the other. */
+  async batch(node: string, ...commands: string[]): Promise<void> {
+    const lines = commands.map((line) => `${line}\\n`).join('');
+    await this.exec(node, 'sh', '-c', `printf '${lines}' | ip -6 -batch -`);
+  }
+
   /** A cable of the host to a site. */
   async plug(host: HostName, to: SiteNumber, name: 'eth0' | 'eth1'): Promise<void> {
     await this.#cable(`${host}:${name}`, `air:${name}-${host}`);
