@@ -26,8 +26,9 @@ const MAY: Record<string, string> = {
   arrivals: 'wire ilnp device runtime config network sites',
   hypervisor: 'runtime',
   border: 'wire ilnp sbr device network config runtime',
-  host: 'wire ilnp shim device network config runtime',
-  cli: 'wire sites arrivals hypervisor config runtime border host native-free',
+  names: 'wire config runtime',
+  host: 'wire ilnp shim device network names config runtime',
+  cli: 'wire sites arrivals hypervisor config runtime border host names native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

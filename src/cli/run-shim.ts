@@ -38,6 +38,7 @@ export async function runShim(config: ShimConfig, options: { runFolder: string; 
       },
       traced: (params) => system.ask({ what: 'traced', ...readParams(tracedParams, params) }),
       counters: asked(() => system.counters()),
+      names: asked(() => system.names()),
       locators: asked(() => shownLocators(system)),
       config: asked(() => shownConfig(system)),
     });

@@ -1,6 +1,7 @@
-/** `ilnp show bindings|counters|config|peers|sessions|locators|updates`: what a running border, or end system, knows. */
+/** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
 import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
+import type { NamesReply } from '../names/names.ts';
 import { ControlClient } from '../runtime/control-client.ts';
 import type { BindingReply, BindingsPage, CountersReply, PeerReply } from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
@@ -18,6 +19,7 @@ const SHOW = {
   sessions: showSessions,
   locators: showLocators,
   updates: showUpdates,
+  names: showNames,
 } as const;
 
 /** Adds the sub-command to the program. */
@@ -135,4 +137,22 @@ async function showUpdates(client: ControlClient, out: Output, json: boolean): P
     u.locators.map((l) => `${l.locator},${l.preference} ${l.lifetime} s`).join('; '),
   ]);
   await out.write(columns(['NID', 'WAY', 'STATE', 'TRIES', 'BEGAN MS AGO', 'SINCE MS', 'LOCATORS'], rows));
+}
+
+async function showNames(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const names = (await client.call('names')) as NamesReply | null;
+  if (json) return out.write(`${JSON.stringify(names)}\n`);
+  if (names === null) return out.write('no resolver is configured (names)\n');
+  const { answers, kept, update } = names;
+  const counts: (string | number)[][] = [...Object.entries(answers), ['kept', kept]];
+  await out.write(columns(['ANSWERS', 'NUMBER'], counts));
+  await out.write(
+    columns(
+      ['NID', 'NAME', 'LOCATORS'],
+      names.names.map((n) => [n.nid, n.name, n.locators.join('; ')]),
+    ),
+  );
+  if (update === null) return;
+  const state = update.isCurrent ? 'current' : (update.problem ?? 'under way');
+  await out.write(columns(['PUBLISHED', 'STATE'], [[update.published?.join('; ') ?? '-', state]]));
 }

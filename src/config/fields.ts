@@ -3,6 +3,7 @@
  * all. Pure; null or false for what is not acceptable. Address families beyond IPv6 appear only in the control channel.
  */
 import { isIPv4 } from 'node:net';
+import { writeName } from '../wire/dns-name.ts';
 import { formatGroups, type Groups, parseGroups } from '../wire/ipv6-text.ts';
 import { type L64, type Nid, type Prefix, parseNid, prefixesOverlap } from '../wire/text.ts';
 import type { Endpoint, NidRange } from './site-config.ts';
@@ -20,6 +21,7 @@ const ANYCAST_LO = 0xffff_ff80;
 /** IFNAMSIZ of Linux less the final zero. */
 const INTERFACE_NAME_MAX = 15;
 const INTERFACE_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.+@-]*$/;
+const DNS_PORT = 53;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
 const ENDPOINT = /^(?:\[([^\]%]+)(?:%([^\]]+))?\]|([0-9.]+)):([1-9]\d{0,4})$/;
 
@@ -80,6 +82,15 @@ export function parsePeerControl(text: string): Endpoint | null {
   const endpoint = parseListen(text);
   return endpoint === null || endpoint.host === '::' || endpoint.host === '0.0.0.0' ? null : endpoint;
 }
+
+/** Reads the address of a DNS server: as a peer, or without a port, which is 53 then. */
+export function parseDnsServer(text: string): Endpoint | null {
+  const bare = text.includes(':') ? `[${text}]:${DNS_PORT}` : `${text}:${DNS_PORT}`;
+  return parsePeerControl(text) ?? parsePeerControl(bare);
+}
+
+/** Accepts a domain name other than the root, with or without its last dot. */
+export const isDomainName = (text: string): boolean => text !== '.' && writeName(text) !== null;
 
 const isLinkLocal = (groups: Groups): boolean => (groups[0] & 0xffc0) === 0xfe80;
 

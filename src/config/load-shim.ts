@@ -9,12 +9,16 @@ import { shimSchema } from './shim-schema.ts';
 import { problemAt, validate } from './validate.ts';
 import { readYaml } from './yaml-source.ts';
 
-export interface ShimConfig extends Omit<z.output<typeof shimSchema>, 'nid' | 'hosts' | 'control'> {
+export interface ShimConfig extends Omit<z.output<typeof shimSchema>, 'nid' | 'hosts' | 'control' | 'names'> {
   /** undefined: that of the first interface. */
   readonly nid: Nid | undefined;
   readonly hosts: readonly IlnpHost[];
   readonly control: { readonly socket: string };
+  readonly names: NamesConfig | undefined;
 }
+
+/** The resolver, and where this node publishes its own records. */
+export type NamesConfig = NonNullable<z.output<typeof shimSchema>['names']>;
 
 /** Throws ConfigError (E_CONFIG). Relative paths in the file start at its folder. */
 export function loadShimConfig(path: string): ShimConfig {
@@ -49,8 +53,14 @@ export function loadShimConfig(path: string): ShimConfig {
     ...value,
     nid: value.nid,
     hosts,
+    names: namesFrom(value.names, base),
     control: { socket: socket === undefined ? `/run/ilnp/${value.node}.sock` : resolve(base, socket) },
   };
+}
+
+function namesFrom(names: NamesConfig | undefined, base: string): NamesConfig | undefined {
+  if (names?.update === undefined) return names;
+  return { ...names, update: { ...names.update, keyFile: resolve(base, names.update.keyFile) } };
 }
 
 function readText(path: string): string | NodeJS.ErrnoException {

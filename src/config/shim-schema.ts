@@ -1,11 +1,55 @@
 /** The form of the configuration of an end system (`ilnp shim`), of the same leaves as that of a border. */
 import { z } from 'zod';
-import { filePath, LIST, l64, MAPPING, name, networkInterface, nid, oneOf, whole, yesOrNo } from './schema.ts';
+import { sameName } from '../wire/dns-name.ts';
+import {
+  dnsServer,
+  domainName,
+  filePath,
+  LIST,
+  l64,
+  listen,
+  MAPPING,
+  name,
+  networkInterface,
+  nid,
+  oneOf,
+  whole,
+  yesOrNo,
+} from './schema.ts';
 
 const IO = ['auto', 'uring', 'uring-single', 'poll'] as const;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const convention = oneOf('full', 'zeroed', 'auto');
 const MAX_CORRESPONDENTS = 1 << 20;
+
+/** Absent: names are left to whatever resolver this machine has. */
+const names = z.strictObject(
+  {
+    listen: listen.prefault('[::1]:53'),
+    upstream: z.array(dnsServer, LIST).min(1, { error: 'a list with at least one server' }),
+    /** Absent: somebody else publishes where this node is, or nobody. */
+    update: z
+      .strictObject(
+        {
+          server: dnsServer,
+          zone: domainName,
+          name: domainName,
+          subnet: domainName.optional(),
+          keyFile: filePath,
+          nid: yesOrNo.default(true),
+          aaaa: yesOrNo.default(true),
+          ttl: whole(0, 86_400).default(30),
+        },
+        MAPPING,
+      )
+      .refine((update) => update.subnet === undefined || !sameName(update.subnet, update.name), {
+        path: ['subnet'],
+        error: 'another name than the node has (RFC 6742 section 2.4.1.2)',
+      })
+      .optional(),
+  },
+  MAPPING,
+);
 
 export const shimSchema = z.strictObject(
   {
@@ -27,6 +71,7 @@ export const shimSchema = z.strictObject(
       .array(z.strictObject({ interface: networkInterface, preference: whole(0, 9999).default(10) }, MAPPING), LIST)
       .min(1, { error: 'a list with at least one interface' }),
     hosts: filePath.optional(),
+    names: names.optional(),
     /** Octets of the nonces this node sends (RFC 6744 section 2). */
     /** What TCP and UDP sum over on the wire; `zeroed`: not over Locators (RFC 6741 section 4.2). */
     checksum: convention.default('full'),

@@ -6,6 +6,7 @@ import type { ShimConfig } from '../config/load-shim.ts';
 import { readMtu } from '../device/interface-settings.ts';
 import { ifNameToIndex } from '../device/libc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
+import { Names, type NamesReply } from '../names/names.ts';
 import { nidOfInterfaces } from '../network/eui64.ts';
 import { HostNetwork } from '../network/host-network.ts';
 import { LocatorWatch } from '../network/locator-watch.ts';
@@ -14,7 +15,7 @@ import { destinationsOf, type OwnLocator, sameLocators } from '../network/own-lo
 import { IlnpError } from '../runtime/errors.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { Answers, Question } from './messages.ts';
-import { Path } from './path.ts';
+import { namedHost, Path } from './path.ts';
 import { shownPacket } from './shown-packet.ts';
 
 /**
@@ -32,6 +33,7 @@ export class EndSystem {
   readonly #watch: LocatorWatch;
   readonly #socket = new RouteSocket();
   #drain: NodeJS.Timeout | undefined;
+  readonly #names: Names | null;
   #locators: readonly OwnLocator[] = [];
   #others = '';
   #stopping = false;
@@ -45,11 +47,24 @@ export class EndSystem {
       onDrops: (drops) => {
         for (const { verdict, packet } of drops) this.#log.warn({ drop: verdict, ...shownPacket(packet) }, 'dropped');
       },
-      onLost: (lost) => this.#log.warn({ nid: formatNid(lost) }, 'a correspondent answers on no path'),
+      onLost: (lost) => {
+        this.#log.warn({ nid: formatNid(lost) }, 'a correspondent answers on no path');
+        void this.#names?.lost(lost);
+      },
     });
     const nid = config.nid ?? nidOfInterfaces(config.interfaces.map((i) => i.interface));
     if (nid === null) throw new IlnpError('E_NETWORK', 'expected `nid`, or an interface with a link-layer address');
     this.nid = nid;
+    this.#names =
+      config.names === undefined
+        ? null
+        : new Names({
+            config: config.names,
+            self: { nid, stable: config.stable },
+            hosts: config.hosts,
+            log: options.log,
+            teach: (found) => this.#path.ask({ what: 'teach', host: namedHost(found.nid, found.locators) }),
+          });
     const identity = { nid, stable: config.stable, tun: config.tun.name };
     const interfaces = config.interfaces.map((i) => i.interface);
     const journal = `${options.runFolder}/${config.node}.undo`;
@@ -75,6 +90,11 @@ export class EndSystem {
     return this.#path.ask(question);
   }
 
+  /** null: no resolver is configured. */
+  names(): NamesReply | null {
+    return this.#names?.show() ?? null;
+  }
+
   counters(): Record<string, number> {
     return this.#path.counters();
   }
@@ -92,6 +112,8 @@ export class EndSystem {
       const commands = this.#network.up(mtu);
       this.#look();
       this.#watch.start();
+      await this.#names?.start();
+      this.#names?.publish(this.#locators);
       return commands;
     } catch (error) {
       await this.stop();
@@ -103,6 +125,7 @@ export class EndSystem {
     this.#stopping = true;
     clearTimeout(this.#drain);
     await this.#watch.stop();
+    await this.#names?.stop(); // while there is a path to the server
     this.#network.down();
     if (await this.#path.close()) this.#network.removeTun();
     this.#socket.close();
@@ -125,6 +148,7 @@ export class EndSystem {
       );
       clearTimeout(this.#drain);
       this.#drain = setTimeout(() => this.#forget(), DRAIN_MS);
+      this.#names?.publish(next);
       const said = next.map((l) => `${formatL64(l.l64)} ${l.interface} ${l.preference}`);
       this.#log.info({ locators: said, commands }, 'the Locators of this node are these now');
       if (next.length < found.length) this.#log.error({}, 'the stable Locator is a real one here; it is not used');

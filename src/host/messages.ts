@@ -1,14 +1,8 @@
 /** What the control plane of an end system and the worker of its path say to each other. */
 import type { LocalLocator } from '../shim/node.ts';
+import type { NamedHost } from '../shim/teach.ts';
 import type { TracedDecision } from '../shim/trace.ts';
 import type { UpdateState } from '../shim/update-log.ts';
-
-/** A node that speaks ILNP; all words in the machine's order. */
-export interface KnownHost {
-  readonly nid0: number;
-  readonly nid1: number;
-  readonly locators: readonly { readonly l0: number; readonly l1: number; readonly preference: number }[];
-}
 
 export type Convention = 'full' | 'zeroed' | 'auto';
 
@@ -34,7 +28,7 @@ export interface WorkerStart {
   readonly peers: readonly PeerSettings[];
   readonly limits: { readonly strangers: number; readonly known: number };
   readonly seed: readonly [number, number];
-  readonly hosts: readonly KnownHost[];
+  readonly hosts: readonly NamedHost[];
   /** COUNTERS numbers of 64 bits, read by the control plane. */
   readonly counters: SharedArrayBuffer;
 }
@@ -54,13 +48,16 @@ export type Question =
   /** Begins to show the next `count` packets, in place of a trace that is under way; the answer is its number. */
   | { readonly what: 'trace'; readonly count: number }
   /** What trace `trace` has shown since the last question. */
-  | { readonly what: 'traced'; readonly trace: number };
+  | { readonly what: 'traced'; readonly trace: number }
+  /** Names say this of a node; answered when the path goes by it. */
+  | { readonly what: 'teach'; readonly host: NamedHost };
 
 export interface Answers {
   readonly sessions: readonly SessionReply[];
   readonly updates: readonly UpdateReply[];
   readonly trace: number;
   readonly traced: TraceReply;
+  readonly teach: null;
 }
 
 export interface SessionReply {

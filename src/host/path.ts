@@ -8,9 +8,10 @@ import { openTun, type TunQueue } from '../device/tun.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
 import { asOurs, IlnpError } from '../runtime/errors.ts';
 import type { LocalLocator } from '../shim/node.ts';
+import type { NamedHost } from '../shim/teach.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
-import type { Nid } from '../wire/text.ts';
+import type { L64, Nid } from '../wire/text.ts';
 import type { Answers, Drop, FromWorker, Question, ToWorker, WorkerStart } from './messages.ts';
 
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
@@ -67,13 +68,12 @@ export class Path {
       peers: config.peers.map(({ nid: of, checksum = config.checksum }) => ({ ...words(of), checksum })),
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
       seed: [seed(), seed()],
-      hosts: config.hosts.map(({ nid, locators }) => ({
-        ...words(nid),
-        locators: locators.map(({ l64, preference }) => {
-          const { l0, l1 } = locatorOf(l64);
-          return { l0, l1, preference };
-        }),
-      })),
+      hosts: config.hosts.map(({ nid, locators }) =>
+        namedHost(
+          nid,
+          locators.map((l) => ({ ...l, lifetime: Number.POSITIVE_INFINITY })),
+        ),
+      ),
       counters: this.#counters,
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'shim' });
@@ -163,3 +163,15 @@ export class Path {
 
 /** A NID in the machine's order. */
 const words = ({ hi, lo }: Nid) => ({ nid0: native32(hi) | 0, nid1: native32(lo) | 0 });
+
+/** `lifetime`: seconds. */
+export function namedHost(
+  nid: Nid,
+  locators: readonly { readonly l64: L64; readonly preference: number; readonly lifetime: number }[],
+): NamedHost {
+  const place = ({ l64, preference, lifetime }: (typeof locators)[number]): NamedHost['locators'][number] => {
+    const { l0, l1 } = locatorOf(l64);
+    return { l0, l1, preference, lifetime };
+  };
+  return { ...words(nid), locators: locators.map(place) };
+}

@@ -6,15 +6,15 @@ import { randomBytes } from 'node:crypto';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { mapAnonymous, writeFrom } from '../device/libc.ts';
 import { openDevice } from '../device/open-device.ts';
-import { Correspondent, Ilcc } from '../ilnp/ilcc.ts';
+import { Ilcc } from '../ilnp/ilcc.ts';
 import { Node } from '../shim/node.ts';
 import { Shim } from '../shim/shim.ts';
+import { teach } from '../shim/teach.ts';
 import { Trace } from '../shim/trace.ts';
 import { COUNT_WRITE_FAILED, VERDICTS } from '../shim/verdict.ts';
-import { sum64 } from '../wire/checksum.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { admission } from './admission.ts';
-import type { Answers, FromWorker, KnownHost, Question, ToWorker, WorkerStart } from './messages.ts';
+import type { Answers, FromWorker, Question, ToWorker, WorkerStart } from './messages.ts';
 import { sessionReply, updateReply } from './replies.ts';
 
 /** Longest packet of our own: an acknowledgement of 255 Locators. */
@@ -43,7 +43,7 @@ const node = new Node({
   lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),
 });
 const shim = new Shim(node);
-for (const host of start.hosts) node.ilcc.add(correspondentOf(host));
+for (const host of start.hosts) teach(node, shim.updates, host, 0);
 let due = Number.POSITIVE_INFINITY;
 let toldAt = Number.NEGATIVE_INFINITY;
 let trace = new Trace(0);
@@ -105,6 +105,9 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
       trace = new Trace(question.count);
       shim.trace = trace;
       return ++traces;
+    case 'teach':
+      teach(node, shim.updates, question.host, now);
+      return null;
     case 'traced':
       return question.trace === traces ? { packets: trace.take(), left: trace.left } : { packets: [], left: 0 };
   }
@@ -125,14 +128,6 @@ function emit(packet: Uint8Array): void {
   octets.fill(0, 0, before);
   octets.set(packet, before);
   if (writeFrom(start.tun.fd, scratch.address, before + packet.length) < 0) node.counters[COUNT_WRITE_FAILED]!++;
-}
-
-function correspondentOf({ nid0, nid1, locators }: KnownHost): Correspondent {
-  return new Correspondent(nid0, nid1, {
-    localNonce: randomBytes(start.nonceOctets),
-    locators: locators.map((l) => ({ ...l, sum: sum64(l.l0, l.l1), expires: Number.POSITIVE_INFINITY })),
-    isConfigured: true,
-  });
 }
 
 function microseconds(): number {

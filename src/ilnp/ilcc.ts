@@ -60,7 +60,10 @@ export class Correspondent {
   /** From it to us; null: it has not sent any. */
   remoteNonce: Uint8Array | null = null;
   /** Named by the operator or a resolver, not by a packet: it may be spoken to with a nonce before it has sent one. */
-  readonly isConfigured: boolean;
+  isConfigured: boolean;
+  /** What names said last, and when; programs may use any of these Locators for it. */
+  named: readonly RemoteLocator[] = [];
+  namedAt = 0;
   /** Whether its TCP and UDP sum over Locators (`full`) or not (RFC 6741 section 4.2), or as each packet shows. */
   checksum: 'full' | 'zeroed' | 'auto' = 'full';
   /** It does not, as far as is known. */
@@ -87,6 +90,8 @@ export class Correspondent {
   plainUntil = 0;
   /** Longest packet that still takes a nonce: a path with the smallest MTU has no room for it in the largest packet. */
   nonceOctetsMax = Number.POSITIVE_INFINITY;
+  /** `heardAt` when it was found to answer nowhere; it is lost as long as it was not heard since. */
+  #lostAt = -1;
   #provisionalUntil = 0;
 
   constructor(
@@ -118,6 +123,7 @@ export class Correspondent {
     for (const view of this.views) if (view.l0 === l0 && view.l1 === l1) return true;
     if (this.holds(l0, l1)) return true;
     for (const locator of this.aged) if (locator.l0 === l0 && locator.l1 === l1) return true;
+    for (const locator of this.named) if (locator.l0 === l0 && locator.l1 === l1) return true;
     return this.current.l0 === l0 && this.current.l1 === l1;
   }
 
@@ -155,6 +161,25 @@ export class Correspondent {
   heard(now: number): void {
     this.heardAt = now;
     if (this.credit < MOST_CREDIT) this.credit++;
+  }
+
+  /** It answers nowhere: it is lost until it is heard again. */
+  lose(): void {
+    this.#lostAt = this.heardAt;
+  }
+
+  get isLost(): boolean {
+    return this.#lostAt === this.heardAt;
+  }
+
+  /** What is known from elsewhere too is valid for as long as is said there. */
+  renew(locators: readonly RemoteLocator[]): void {
+    const later = (old: RemoteLocator): RemoteLocator => {
+      const found = locators.find((l) => sameLocator(l, old));
+      return found === undefined ? old : { ...old, expires: Math.max(old.expires, found.expires) };
+    };
+    this.locators = this.locators.map(later);
+    if (this.#provisionalUntil === 0) this.current = later(this.current);
   }
 
   stateOf(locator: RemoteLocator, now: number): LocatorState {
@@ -217,14 +242,24 @@ export class Ilcc {
   /** It hears us: no stranger any more. */
   prove(entry: Correspondent): void {
     entry.proved = true;
-    if (!this.#strangers.delete(entry)) return;
-    this.#makeRoom(this.#known, this.#limits.known);
-    this.#known.add(entry);
+    this.#leaveStrangers(entry);
+  }
+
+  /** A resolver has named it: no stranger any more, though nothing shows yet that it hears us. */
+  name(entry: Correspondent): void {
+    entry.isConfigured = true;
+    this.#leaveStrangers(entry);
   }
 
   *all(): IterableIterator<Correspondent> {
     yield* this.#known;
     yield* this.#strangers;
+  }
+
+  #leaveStrangers(entry: Correspondent): void {
+    if (!this.#strangers.delete(entry)) return;
+    this.#makeRoom(this.#known, this.#limits.known);
+    this.#known.add(entry);
   }
 
   #makeRoom(set: Set<Correspondent>, limit: number): void {
@@ -252,7 +287,7 @@ export class Ilcc {
   }
 }
 
-const lastUse = (c: Correspondent): number => Math.max(c.heardAt, c.sentAt);
+const lastUse = (c: Correspondent): number => Math.max(c.heardAt, c.sentAt, c.namedAt);
 
 const byPreference = (locators: readonly RemoteLocator[]): RemoteLocator[] =>
   [...locators].sort((a, b) => a.preference - b.preference);

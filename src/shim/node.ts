@@ -65,7 +65,10 @@ export class Node {
     this.nonceOctets = options.nonceOctets ?? 4;
     this.random = options.random;
     this.emit = options.emit;
-    this.lost = options.lost ?? (() => {});
+    this.lost = (correspondent) => {
+      correspondent.lose();
+      options.lost?.(correspondent);
+    };
     this.flows = new Flows(options.seed);
   }
 

@@ -39,13 +39,14 @@ export function takeUpdate(
   const update = readLocatorUpdate(batch.bytes, o, at, end - at);
   if (typeof update === 'string') return DROP_BAD_UPDATE;
   if (update.operation === ACKNOWLEDGEMENT) {
+    c.heard(now);
     updates.acknowledged(c, update.locators, now);
     return TAKEN;
   }
   const usable = update.locators.filter(isUsable).map((entry) => remoteOf(entry, now));
   if (usable.length === 0) return DROP_BAD_UPDATE; // the old set is better than none
   c.replace(usable, now);
-  c.heardAt = now;
+  c.heard(now);
   node.counters[COUNT_UPDATES_TAKEN]!++;
   updates.log.received(c.nid, update.locators, now);
   const answer = acknowledgementOf(batch.bytes.slice(o, end), c.localNonce);

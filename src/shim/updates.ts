@@ -15,7 +15,9 @@ import { COUNT_UPDATES_ACKNOWLEDGED, COUNT_UPDATES_GIVEN_UP, COUNT_UPDATES_SENT 
 const FIRST_WAIT_US = 1e6;
 const ATTEMPTS = 7;
 /** Who was silent for longer is no correspondent of an active session (RFC 6743 section 2); it finds us by name. */
-const ACTIVE_US = 600e6;
+export const ACTIVE_US = 600e6;
+/** So many attempts that one does not answer are enough to ask names where it is. */
+const ATTEMPTS_ALONE = 2;
 /** Updates per call of `run`: many correspondents are told one after the other. */
 const BURST = 64;
 const BURST_GAP_US = 10_000;
@@ -56,17 +58,16 @@ export class Updates {
     if (this.#set.length === 0) return; // nobody can be told
     for (const c of this.#node.ilcc.all()) {
       if (c.remoteNonce === null || now - c.heardAt > ACTIVE_US) continue;
-      const entry: UpdateEntry = {
-        way: 'sent',
-        nid: c.nid,
-        locators: this.#set,
-        beganAt: now,
-        tries: 0,
-        state: 'waiting',
-        changedAt: now,
-      };
-      this.#outstanding.set(c, { attempts: 0, due: now, entry });
+      this.#outstanding.set(c, { attempts: 0, due: now, entry: this.#entry(c, now) });
     }
+    this.run(now);
+  }
+
+  /** This correspondent is somewhere else than we thought: it hears of our Locators there, at once. */
+  tell(c: Correspondent, now: number): void {
+    if (this.#set.length === 0) return;
+    const entry = this.#outstanding.get(c)?.entry ?? this.#entry(c, now);
+    this.#outstanding.set(c, { attempts: 0, due: now, entry });
     this.run(now);
   }
 
@@ -92,6 +93,7 @@ export class Updates {
         this.#node.lost(c);
         continue;
       }
+      if (state.attempts >= ATTEMPTS_ALONE && c.heardAt <= state.entry.beganAt) this.#node.lost(c);
       this.#send(c, now);
       state.entry.tries++;
       state.entry.changedAt = now;
@@ -115,6 +117,18 @@ export class Updates {
     this.#outstanding.delete(c);
     this.log.end(state.entry, 'acknowledged', now);
     this.#node.counters[COUNT_UPDATES_ACKNOWLEDGED]!++;
+  }
+
+  #entry(c: Correspondent, now: number): UpdateEntry {
+    return {
+      way: 'sent',
+      nid: c.nid,
+      locators: this.#set,
+      beganAt: now,
+      tries: 0,
+      state: 'waiting',
+      changedAt: now,
+    };
   }
 
   #send(c: Correspondent, now: number): void {

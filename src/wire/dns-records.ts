@@ -97,3 +97,10 @@ export function formatRdata(record: IlnpRecord): string {
 }
 
 const fourDigits = (group: number): string => group.toString(16).padStart(4, '0');
+
+/** The RDATA of an AAAA record: the I-LV of these two. */
+export function addressOctets(l64: L64, nid: Nid): Uint8Array {
+  const octets = new Uint8Array(16);
+  for (const [k, half] of [l64.hi, l64.lo, nid.hi, nid.lo].entries()) put32(octets, 4 * k, half);
+  return octets;
+}

@@ -1,0 +1,141 @@
+/**
+ * Keeps a zone true about this node: whenever its Locators change, one signed update after the other, the newest last,
+ * what lies between them left out; repeated at growing intervals until the server has taken it.
+ */
+import { randomInt } from 'node:crypto';
+import type { Logger } from 'pino';
+import { u16 } from '../wire/bytes.ts';
+import { NOERROR, rcodeName, rcodeOf } from '../wire/dns-message.ts';
+import { formatL64 } from '../wire/text.ts';
+import { type Exchange, exchange, type Server } from './exchange.ts';
+import { BADTIME, sign, type TsigKey, verify } from './tsig.ts';
+import { type Publication, type Published, updateOctets } from './update.ts';
+
+const TRIES: readonly Exchange[] = [
+  { over: 'udp', limitMs: 1000 },
+  { over: 'udp', limitMs: 2000 },
+  { over: 'tcp', limitMs: 4000 },
+];
+const FIRST_WAIT_MS = 1000;
+const LONGEST_WAIT_MS = 300_000;
+
+export interface PublisherOptions {
+  readonly server: Server;
+  readonly to: Publication;
+  readonly key: TsigKey;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+  readonly send?: typeof exchange;
+  readonly firstWaitMs?: number;
+}
+
+/** What operators see. */
+export interface PublisherState {
+  /** What the server has taken last; null: nothing yet. */
+  readonly published: readonly string[] | null;
+  readonly isCurrent: boolean;
+  readonly problem: string | null;
+}
+
+export class Publisher {
+  readonly #options: Required<PublisherOptions>;
+  #wanted: readonly Published[] = [];
+  #published: readonly Published[] | null = null;
+  #problem: string | null = null;
+  /** Of the server's clock before ours, seconds. */
+  #offset = 0;
+  #running: Promise<void> | null = null;
+  #isStopping = false;
+  #wake: () => void = () => {};
+
+  constructor(options: PublisherOptions) {
+    this.#options = { clock: Date.now, send: exchange, firstWaitMs: FIRST_WAIT_MS, ...options };
+  }
+
+  get state(): PublisherState {
+    return {
+      published: this.#published?.map(({ l64, preference }) => `${formatL64(l64)} ${preference}`) ?? null,
+      isCurrent: this.#published === this.#wanted,
+      problem: this.#problem,
+    };
+  }
+
+  /** The Locators are these now. Returns at once; without any nobody can be told. */
+  publish(locators: readonly Published[]): void {
+    if (locators.length === 0 || this.#isStopping) return;
+    this.#wanted = locators;
+    this.#wake();
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
+  /** Takes everything of ours out of the zone, if the server answers at once; nothing is published after that. */
+  async withdraw(): Promise<void> {
+    this.#isStopping = true;
+    this.#wake();
+    await this.#running;
+    if (this.#published === null) return;
+    const problem = await this.#update([], TRIES.slice(0, 1));
+    if (problem !== null) this.#options.log.warn({ problem }, 'the records of this node stay in the zone');
+    else this.#published = null;
+  }
+
+  async #run(): Promise<void> {
+    const { log, to } = this.#options;
+    let waitMs = this.#options.firstWaitMs;
+    while (this.#published !== this.#wanted && !this.#isStopping) {
+      const wanted = this.#wanted;
+      const problem = await this.#update(wanted, TRIES);
+      if (problem === null) {
+        this.#published = wanted;
+        waitMs = this.#options.firstWaitMs;
+        log.info({ name: to.subnet ?? to.name, locators: this.state.published }, 'the zone says where this node is');
+      } else if (this.#wanted === wanted) {
+        if (problem !== this.#problem) log.error({ zone: to.zone, problem }, 'the zone was not updated; tried again');
+        this.#problem = problem;
+        await this.#wait(waitMs);
+        waitMs = this.#wanted === wanted ? Math.min(2 * waitMs, LONGEST_WAIT_MS) : this.#options.firstWaitMs;
+        continue;
+      }
+      this.#problem = problem;
+    }
+  }
+
+  /** Resolves after so long, or when there is something new. */
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** null: done. Whoever has another clock is believed once, because it says so with our key. */
+  async #update(locators: readonly Published[], tries: readonly Exchange[]): Promise<string | null> {
+    const { server, key, to, clock, send, log } = this.#options;
+    let problem = 'no answer';
+    let isClockSet = false;
+    for (let k = 0; k < tries.length; k++) {
+      const seconds = (): number => Math.floor(clock() / 1000) + this.#offset;
+      const { octets, mac } = sign(updateOctets(randomInt(0, 0x10000), to, locators), key, seconds());
+      const reply = await send(octets, server, tries[k]!);
+      if (reply === null) continue;
+      const { isVerified, error, serverTime, reason } = verify(reply, key, mac, seconds());
+      const flags = u16(reply, 2);
+      if (isVerified && error === 0)
+        return rcodeOf(flags) === NOERROR ? null : `the server answers ${rcodeName(rcodeOf(flags))}`;
+      problem = rcodeOf(flags) === NOERROR ? reason : `the server answers ${rcodeName(rcodeOf(flags))}: ${reason}`;
+      if (isVerified && error === BADTIME && serverTime !== null && !isClockSet) {
+        isClockSet = true;
+        this.#offset += serverTime - seconds();
+        log.warn({ offsetSeconds: this.#offset }, 'the clock of the DNS server is another one; its time is used');
+        k--;
+      }
+    }
+    return problem;
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * What names say of a correspondent, taken into the cache. Its own word is better, as long as it is heard: Locators of a
+ * live session stay, whatever the DNS says, until the correspondent is lost or was silent for so long that it would not
+ * have told us of a change. Then the DNS has the word, and a lost correspondent is told at once where we are.
+ */
+import { Correspondent, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
+import { sum64 } from '../wire/checksum.ts';
+import type { Node } from './node.ts';
+import { ACTIVE_US, type Updates } from './updates.ts';
+
+/** A node that speaks ILNP, by its name; words in the machine's order. */
+export interface NamedHost {
+  readonly nid0: number;
+  readonly nid1: number;
+  /** `lifetime`: seconds; Infinity: until something better is known. */
+  readonly locators: readonly {
+    readonly l0: number;
+    readonly l1: number;
+    readonly preference: number;
+    readonly lifetime: number;
+  }[];
+}
+
+/** `now`: microseconds. */
+export function teach(node: Node, updates: Updates, host: NamedHost, now: number): void {
+  const { nid0, nid1 } = host;
+  if ((nid0 === node.nid0 && nid1 === node.nid1) || host.locators.length === 0) return;
+  const locators = host.locators.map(
+    ({ l0, l1, preference, lifetime }): RemoteLocator => ({
+      l0,
+      l1,
+      sum: sum64(l0, l1),
+      preference,
+      expires: now + lifetime * 1e6,
+    }),
+  );
+  const namedAt = Number.isFinite(locators[0]!.expires) ? now : Number.POSITIVE_INFINITY; // the operator's stay
+  const c = node.ilcc.find(nid0, nid1);
+  if (c === null) {
+    const entry = new Correspondent(nid0, nid1, {
+      localNonce: node.random(node.nonceOctets),
+      locators,
+      isConfigured: true,
+    });
+    entry.named = locators;
+    entry.namedAt = namedAt;
+    node.ilcc.add(entry);
+    return;
+  }
+  c.named = locators; // programs get these, whatever is used
+  c.namedAt = Math.max(c.namedAt, namedAt);
+  node.ilcc.name(c);
+  const wasLost = c.isLost;
+  if (isLive(c, now)) {
+    c.renew(locators);
+    return;
+  }
+  const isNew = locators.some((l) => !c.locators.some((old) => sameLocator(old, l)));
+  c.replace(locators, now);
+  if (wasLost && isNew) updates.tell(c, now);
+}
+
+/** It hears us, is heard, and tells us where it goes. */
+function isLive(c: Correspondent, now: number): boolean {
+  return c.proved && c.remoteNonce !== null && !c.isLost && now - c.heardAt <= ACTIVE_US;
+}

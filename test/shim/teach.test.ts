@@ -1,0 +1,157 @@
+/** When the DNS has the word about a correspondent, and when the correspondent itself. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type Correspondent, l64Of, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { teach } from '../../src/shim/teach.ts';
+import { native32 } from '../../src/wire/bytes.ts';
+import { ADVERTISEMENT, locatorUpdatePacket, readLocatorUpdate } from '../../src/wire/locator-update.ts';
+import { insertNonce } from '../../src/wire/nonce-option.ts';
+import { formatL64 } from '../../src/wire/text.ts';
+import { addressesOf, full, octetsOf, udp6 } from '../support/packets.ts';
+import { type End, endSystem, l64, move, STABLE_A } from './support.ts';
+
+const A = '2001:db8:1::a1';
+const NONCE = Uint8Array.of(1, 2, 3, 4);
+const SECOND = 1e6;
+const NID_B = { nid0: 0, nid1: native32(0xb1) | 0 };
+
+/** Names say that B is there; index = preference. */
+function named(a: End, locators: readonly string[], { lifetime = 30, now = SECOND } = {}): void {
+  const all = locators.map((text, k) => {
+    const { l0, l1 } = locatorOf(l64(text));
+    return { l0, l1, preference: k, lifetime };
+  });
+  teach(a.shim.node, a.shim.updates, { ...NID_B, locators: all }, now);
+}
+
+const b = (a: End): Correspondent => a.shim.node.ilcc.find(NID_B.nid0, NID_B.nid1)!;
+const where = (a: End): string[] => b(a).locators.map((l) => formatL64(l64Of(l)));
+const out = (a: End, to: string, now: number) => a.pass(udp6({ src: STABLE_A, dst: to }), now) as Uint8Array;
+const heard = (a: End, from: string, now: number) => a.pass(insertNonce(udp6({ src: from, dst: A }), NONCE)!, now);
+
+let a: End;
+beforeEach(() => {
+  a = endSystem(STABLE_A, ['2001:db8:1::']);
+});
+
+test('a name makes a correspondent that is spoken to with a nonce, where the name says', () => {
+  named(a, ['2001:db8:2::', '2001:db8:3::']);
+  const packet = out(a, '2001:db8:2::b1', 2 * SECOND);
+
+  expect(addressesOf(packet)).toEqual({ src: full(A), dst: full('2001:db8:2::b1') });
+  expect(packet[6]).toBe(60);
+  expect(where(a)).toEqual(['2001:db8:2::/64', '2001:db8:3::/64']);
+});
+
+// shows: D9, H27
+test('with a TTL of 0 it can be used, and is stale', () => {
+  named(a, ['2001:db8:2::'], { lifetime: 0 });
+  expect(addressesOf(out(a, '2001:db8:2::b1', 2 * SECOND)).dst).toBe(full('2001:db8:2::b1'));
+  expect(b(a).stateOf(b(a).current, 2 * SECOND)).toBe('expired');
+});
+
+test('our own name is nobody', () => {
+  const { l0, l1 } = locatorOf(l64('2001:db8:2::'));
+  const { nid0, nid1 } = a.shim.node;
+  const locators = [{ l0, l1, preference: 1, lifetime: 1 }];
+  teach(a.shim.node, a.shim.updates, { nid0, nid1, locators }, 1);
+  expect(a.shim.node.ilcc.size).toBe(0);
+});
+
+test('what names say replaces what they said before', () => {
+  named(a, ['2001:db8:2::']);
+  named(a, ['2001:db8:3::']);
+  expect(where(a)).toEqual(['2001:db8:3::/64']);
+});
+
+test('a stranger who only claims to be B does not keep packets for B', () => {
+  heard(a, '2001:db8:bad::b1', SECOND);
+  expect(where(a)).toEqual(['2001:db8:bad::/64']);
+  named(a, ['2001:db8:2::'], { now: 2 * SECOND });
+  expect(where(a)).toEqual(['2001:db8:2::/64']);
+  expect(addressesOf(out(a, '2001:db8:2::b1', 3 * SECOND)).dst).toBe(full('2001:db8:2::b1'));
+  expect(b(a).isConfigured).toBe(true);
+});
+
+test('a flood of strangers does not push out who was named', () => {
+  named(a, ['2001:db8:2::']);
+  for (let k = 0; k < 300; k++) heard(a, `2001:db8:bad::${(0x1000 + k).toString(16)}`, 2 * SECOND);
+  expect(where(a)).toEqual(['2001:db8:2::/64']);
+});
+
+describe('a session that lives', () => {
+  beforeEach(() => {
+    named(a, ['2001:db8:2::']);
+    out(a, '2001:db8:2::b1', 2 * SECOND);
+    heard(a, '2001:db8:2::b1', 3 * SECOND);
+    heard(a, '2001:db8:2::b1', 4 * SECOND); // proved: it has heard us
+    expect(b(a).proved).toBe(true);
+    const update = {
+      operation: ADVERTISEMENT,
+      locators: [{ locator: l64('2001:db8:5::'), preference: 1, lifetime: 60 }],
+    } as const;
+    const envelope = { source: octetsOf('2001:db8:5::b1'), destination: octetsOf(A), nonce: NONCE };
+    expect(a.pass(locatorUpdatePacket(update, envelope)!, 5 * SECOND)).toBe('taken');
+  });
+
+  test('goes where its Locator Update says, whatever the DNS still says; a program may use what the DNS says', () => {
+    named(a, ['2001:db8:2::', '2001:db8:4::'], { now: 6 * SECOND });
+    expect(where(a)).toEqual(['2001:db8:5::/64']);
+    for (const address of ['2001:db8:2::b1', '2001:db8:4::b1'])
+      expect(addressesOf(out(a, address, 7 * SECOND)).dst).toBe(full('2001:db8:5::b1'));
+  });
+
+  test('the DNS says the same: it is valid for as long as either says', () => {
+    named(a, ['2001:db8:5::'], { now: 50 * SECOND, lifetime: 1000 });
+    expect(b(a).locators[0]!.expires).toBe(1050 * SECOND);
+    named(a, ['2001:db8:5::'], { now: 51 * SECOND, lifetime: 1 });
+    expect(b(a).locators[0]!.expires).toBe(1050 * SECOND);
+  });
+
+  test('that was silent for ten minutes would not tell us any more: the DNS has the word', () => {
+    named(a, ['2001:db8:4::'], { now: 604 * SECOND });
+    expect(where(a)).toEqual(['2001:db8:5::/64']);
+    named(a, ['2001:db8:4::'], { now: 606 * SECOND });
+    expect(where(a)).toEqual(['2001:db8:4::/64']);
+  });
+
+  test('both have moved: after two updates that are not answered it is lost, names find it, and it is told there', () => {
+    move(a, ['2001:db8:9::'], 10 * SECOND);
+    a.shim.updates.run(11 * SECOND);
+    expect(a.lost).toEqual([]);
+    a.shim.updates.run(13 * SECOND);
+    expect(a.lost).toEqual([b(a)]);
+    a.sent.length = 0;
+
+    named(a, ['2001:db8:7::'], { now: 13.1 * SECOND });
+    expect(where(a)).toEqual(['2001:db8:7::/64']);
+    expect(a.sent.map((packet) => addressesOf(packet))).toEqual([
+      { src: full('2001:db8:9::a1'), dst: full('2001:db8:7::b1') },
+    ]);
+    expect(readLocatorUpdate(a.sent[0]!, 0, 48, a.sent[0]!.length - 48)).toMatchObject({
+      operation: ADVERTISEMENT,
+      locators: [{ locator: l64('2001:db8:9::') }],
+    });
+    // a program on this node still knows it under the address it began with
+    expect(addressesOf(out(a, '2001:db8:2::b1', 14 * SECOND)).dst).toBe(full('2001:db8:7::b1'));
+  });
+
+  test('names know nothing new: the updates go on as they were', () => {
+    move(a, ['2001:db8:9::'], 10 * SECOND);
+    a.shim.updates.run(11 * SECOND);
+    a.shim.updates.run(13 * SECOND);
+    a.sent.length = 0;
+    named(a, ['2001:db8:5::'], { now: 13.1 * SECOND });
+    expect(a.sent).toEqual([]);
+    expect(a.shim.updates.next(13.1 * SECOND)).toBe(17 * SECOND);
+  });
+
+  test('once it is heard again the DNS has not the word any more', () => {
+    move(a, ['2001:db8:9::', '2001:db8:1::'], 10 * SECOND);
+    a.shim.updates.run(11 * SECOND);
+    a.shim.updates.run(13 * SECOND);
+    expect(a.lost).toHaveLength(1);
+    heard(a, '2001:db8:5::b1', 14 * SECOND);
+    named(a, ['2001:db8:7::'], { now: 15 * SECOND });
+    expect(where(a)).toEqual(['2001:db8:5::/64']);
+  });
+});
