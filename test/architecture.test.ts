@@ -25,7 +25,7 @@ const MAY: Record<string, string> = {
   sites: 'wire ilnp runtime config',
   arrivals: 'wire ilnp device runtime config network sites',
   hypervisor: 'runtime',
-  border: 'wire ilnp sbr device network config runtime',
+  border: 'packet wire ilnp sbr device network config runtime',
   names: 'wire config runtime',
   host: 'wire ilnp shim device network names config runtime',
   cli: 'wire sites arrivals hypervisor config runtime border host names native-free',

@@ -14,16 +14,20 @@ import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces }
 import { claimGateway } from '../network/gateway-claim.ts';
 import { LinkWatch } from '../network/link-watch.ts';
 import { MAX_NEIGHBOURS, Neighbours } from '../network/neighbours.ts';
+import { OUTSIDE } from '../packet/batch.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { compile } from '../sbr/compile.ts';
 import { namedCounters } from '../sbr/counters.ts';
 import type { FibImage } from '../sbr/fib.ts';
+import { GuestUpdates } from '../sbr/updates.ts';
 import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { DataPlane } from './data-plane.ts';
+import { reachOf, type Uplinks } from './reach.ts';
 import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
 
 /** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
-const MAX_PAIRS = 65_536;
+const MAX_PAIRS = 16_384;
+const VISITORS_MS = 1000;
 
 export class Border {
   config: SiteConfig;
@@ -42,6 +46,11 @@ export class Border {
   /** What takes back those shown at the start. */
   #manualUndo: string[] = [];
   #compiledClasses = 0;
+  #updates: GuestUpdates | null = null;
+  /** Uplinks that correspondents are told of: those that are up and whose routes are there. */
+  #uplinks: Uplinks = { ids: new Uint8Array(0), usable: [] };
+  #tick: NodeJS.Timeout | undefined;
+  #visits: NodeJS.Timeout | undefined;
   #stopping = false;
   #changes: Promise<unknown> = Promise.resolve();
 
@@ -110,6 +119,13 @@ export class Border {
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
+      this.#updates = new GuestUpdates({
+        pairs: this.#path.pairs!,
+        reach: (nid, inside) => reachOf(this.config, this.bindings.get(nid), inside, this.#uplinks),
+        emit: (packets) => this.#path.emit(OUTSIDE, packets),
+        seconds,
+      });
+      this.#visits = setInterval(() => this.#lookForVisitors(), VISITORS_MS).unref();
       this.#links.start();
       if (config.network === 'manual') {
         await this.#neighbours.sync(config, this.bindings.all());
@@ -129,6 +145,8 @@ export class Border {
   /** Takes the gateway set-up back, then stops the path. */
   async stop(): Promise<void> {
     this.#links.stop();
+    clearTimeout(this.#tick);
+    clearInterval(this.#visits);
     this.#stopping = true;
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
@@ -173,7 +191,9 @@ export class Border {
       const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) => this.#place(b));
       for (const binding of put) this.bindings.put(binding);
       this.#links.watch(interfacesOf(next));
-      await this.#path.setImage(this.#compile());
+      const image = this.#compile();
+      await this.#tell(this.#links.up(next.uplinks), { choose: true });
+      await this.#path.setImage(image);
       await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
       await this.#path.put(put, (b) => this.bindings.classOf(b));
       await this.#neighbours.sync(next, this.bindings.all());
@@ -185,7 +205,8 @@ export class Border {
   }
 
   counters(): Record<string, number> {
-    return namedCounters(this.#path.counters());
+    const { sent = 0, givenUp = 0 } = this.#updates ?? {};
+    return { ...namedCounters(this.#path.counters()), updates_sent: sent, updates_given_up: givenUp };
   }
 
   async #put(moved: readonly Binding[]): Promise<void> {
@@ -211,9 +232,39 @@ export class Border {
     await this.#path.setImage(this.#compile());
   }
 
+  /** Tells the correspondents of guests what has changed; resolves when every worker sends what follows after that. */
+  async #tell(usable: readonly boolean[], options?: { readonly choose: boolean }): Promise<void> {
+    this.#uplinks = { ids: this.#uplinks.ids, usable };
+    this.#updates?.begin(microseconds(), options);
+    this.#untilDue();
+    await this.#path.settled();
+  }
+
+  #untilDue(): void {
+    clearTimeout(this.#tick);
+    const now = microseconds();
+    const next = this.#stopping ? null : (this.#updates?.next(now) ?? null);
+    if (next === null) return;
+    this.#tick = setTimeout(
+      () => {
+        this.#updates?.run(microseconds());
+        this.#untilDue();
+      },
+      Math.ceil((next - now) / 1000),
+    ).unref();
+  }
+
+  /** Guests of other sites begin sessions here without anything else that changes. */
+  #lookForVisitors(): void {
+    const { site } = this.config;
+    if (!this.bindings.classes.some((c) => c.at === site && c.home !== site)) return;
+    this.#updates?.begin(microseconds());
+    this.#untilDue();
+  }
+
   #compile(): FibImage {
     this.#compiledClasses = this.bindings.classes.length;
-    return compile(this.config, this.bindings, {
+    const image = compile(this.config, this.bindings, {
       uplinkUp: this.#links.up(this.config.uplinks),
       ...(this.#sessions
         ? {
@@ -226,6 +277,8 @@ export class Border {
       outsideAddress: ownAddress(this.config.uplinks),
       insideAddress: ownAddress(this.config.inside) ?? ownAddress(this.config.peers) ?? ownAddress(this.config.uplinks),
     });
+    this.#uplinks = { ids: image.uplinkIds, usable: [...image.uplinkUsable].map((up) => up === 1) };
+    return image;
   }
 
   /** Takes a binding away, but keeps in mind where it had gone. */
@@ -238,11 +291,18 @@ export class Border {
   /** A link that went down took our routes and addresses along, or somebody else did; what is missing is put back. */
   async #linksChanged(repair: boolean): Promise<void> {
     if (this.#stopping) return;
-    await this.#recompile(); // first: new sessions take an uplink that is up, whatever can be repaired
-    if (!repair || this.config.network === 'manual') return;
-    this.#gateway.repair(this.config, this.#guests());
-    await this.#neighbours.repair(this.config, this.bindings.all());
-    this.#neighbours.announceGateways(this.config);
+    // first: sessions go over to an uplink that is up, whatever can be repaired
+    const before = this.#uplinks.usable;
+    const image = this.#compile();
+    const { usable } = this.#uplinks;
+    await this.#tell(usable.map((up, k) => up && before[k] === true));
+    await this.#path.setImage(image);
+    if (repair && this.config.network !== 'manual') {
+      this.#gateway.repair(this.config, this.#guests());
+      await this.#neighbours.repair(this.config, this.bindings.all());
+      this.#neighbours.announceGateways(this.config);
+    }
+    await this.#tell(usable); // an uplink that has come back has its routes now
   }
 
   /** A configured binding with the place it has moved to since, if it has. */
@@ -285,3 +345,6 @@ function ownAddress(links: readonly { readonly interface: string }[]): Uint8Arra
   }
   return null;
 }
+
+const microseconds = (): number => performance.now() * 1000;
+const seconds = (): number => Math.floor(Date.now() / 1000);

@@ -106,7 +106,7 @@ export class DataPlane {
   /** Replaces the compiled configuration everywhere. */
   async setImage(image: FibImage): Promise<void> {
     this.#send({ kind: 'image', image });
-    await this.#settled();
+    await this.settled();
   }
 
   /** Puts bindings into every table; resolves when all workers decide by them. `classOf`: index of a binding's class. */
@@ -118,11 +118,11 @@ export class DataPlane {
       if (rows.length === CHUNK * 4) {
         this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
         rows = [];
-        if (++chunks % CHUNKS_AHEAD === 0) await this.#settled(); // keeps the queue to a worker short
+        if (++chunks % CHUNKS_AHEAD === 0) await this.settled(); // keeps the queue to a worker short
       }
     }
     if (rows.length > 0) this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
-    await this.#settled();
+    await this.settled();
   }
 
   async remove(nids: readonly Binding['nid'][]): Promise<void> {
@@ -130,7 +130,7 @@ export class DataPlane {
       const rows = nids.slice(from, from + CHUNK).flatMap((nid) => [native32(nid.hi), native32(nid.lo), -1, 0]);
       this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
     }
-    await this.#settled();
+    await this.settled();
   }
 
   /** Writes packets of our own into the TUN of `port`, before what is told afterwards takes effect. */
@@ -195,7 +195,8 @@ export class DataPlane {
     }
   }
 
-  #settled(): Promise<void> {
+  /** Resolves when all workers have done what they were told before. */
+  settled(): Promise<void> {
     if (this.#lanes.length === 0 || this.#stopping) return Promise.resolve();
     const id = ++this.#fence;
     return new Promise((done) => {

@@ -5,7 +5,7 @@
  * A set-associative cache over words of fixed number, 4 entries a set, 80 octets an entry, in the machine's order:
  *
  *   | guest NID (2) | correspondent NID (2) | its Locator (2) | guest's Locator (2) | nonce out (3) | nonce in (3) |
- *   | state | last heard | last heard of the correspondent | what it was told | free (2) |
+ *   | state | last heard | last heard of the correspondent | what it was told | before that | free |
  *
  * Only packets of guests make an entry. A full set gives up a pair whose correspondent has never answered with a nonce, else
  * one that was silent for IDLE_SECONDS, else nothing: neither strangers outside nor a guest that speaks to nobody push out
@@ -32,6 +32,7 @@ const STATE = 14;
 const HEARD = 15;
 const HEARD_IN = 16;
 const TOLD = 17;
+const TOLD_BEFORE = 18;
 
 /** Of the state: lengths of both nonces, ids of the uplink in use and of the one to come (border/session-store.ts), flags. */
 const IN_SHIFT = 4;
@@ -206,6 +207,7 @@ export class Pairs {
   /** The correspondent is being told: `print` of the list (see `printOf`), first of it the uplink `id`. */
   tell(pair: number, print: number, id: number): void {
     const kept = this.words[pair + STATE]! & ~((NONE << NEXT_SHIFT) | UNTOLD | ACKNOWLEDGED);
+    this.words[pair + TOLD_BEFORE] = this.words[pair + TOLD]!;
     this.words[pair + TOLD] = print;
     this.words[pair + STATE] = kept | (id << NEXT_SHIFT) | KNOWS_US;
   }
@@ -213,6 +215,11 @@ export class Pairs {
   /** The print of the last list it was told, 0 for none. */
   told(pair: number): number {
     return this.words[pair + TOLD]!;
+  }
+
+  /** True for the list before the last, whose acknowledgement may still be on its way. */
+  wasTold(pair: number, print: number): boolean {
+    return this.words[pair + TOLD_BEFORE] === print;
   }
 
   /** It has acknowledged: the path changes over. */

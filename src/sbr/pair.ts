@@ -79,7 +79,7 @@ export function fromCorrespondent(
   const isOurs = pairs!.told(pair) === print;
   if (isOurs) pairs!.acknowledge(pair);
   if (restore(batch, i, fib, transport, print)) return FORWARD;
-  return isOurs ? TAKEN : FORWARD;
+  return isOurs || pairs!.wasTold(pair, print) ? TAKEN : FORWARD;
 }
 
 /**
