@@ -158,7 +158,7 @@ describe('when an uplink fails', () => {
     expect(site.said).toEqual([]);
   });
 
-  // shows: S28
+  // shows: S28a
   test('the border where the guest is speaks for it, its home does not', () => {
     const away = [bound('a1', 'fd00:1::/64', 1, 2)];
     const home = new Site(away);
