@@ -62,7 +62,13 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
     control: { socket: `/run/ilnp/${site.name}.sock`, listen: undefined, keyFile: undefined },
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },
-    limits: { bindings: Math.max(64, bindings.length), sessions: 1024 },
+    limits: {
+      bindings: Math.max(64, bindings.length),
+      sessions: 1024,
+      holdOctets: 16 << 20,
+      holdPackets: 16_384,
+      holdMs: 5000,
+    },
     log: { level: 'silent' },
   }));
 }

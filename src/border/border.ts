@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
+import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { claimGateway } from '../network/gateway-claim.ts';
 import { LinkWatch } from '../network/link-watch.ts';
@@ -110,12 +111,13 @@ export class Border {
       const queues = this.#path.openTuns(config.tun);
       if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       this.#sessions = this.#openSessions();
-      const { bindings: bindingsLimit, sessions: sessionsLimit } = config.limits;
+      const { bindings: bindingsLimit, sessions: sessionsLimit, holdOctets, holdPackets, holdMs } = config.limits;
       await this.#path.start(queues, {
         tun: config.tun,
         image: this.#compile(),
         bindingsLimit,
         pairsLimit: Math.min(sessionsLimit, MAX_PAIRS),
+        keepLimits: { octets: holdOctets, packets: holdPackets, us: holdMs * 1000 },
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
@@ -163,6 +165,14 @@ export class Border {
   /** Switches bindings in the store and in every worker's table between two batches; resolves when all have switched. */
   applyMoves(moved: readonly Binding[]): Promise<void> {
     return this.#serial(() => this.#put(moved));
+  }
+
+  /** Has the path keep packets of a guest on the move, or let them go; resolves when that is so (ilnp/keeping.ts). */
+  keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
+    const { holdMs } = this.config.limits;
+    for (const ms of order.what === 'end' ? [] : [order.ms, Math.min(order.ms, holdMs)])
+      setTimeout(() => this.#path.wake(), ms + 1).unref();
+    return this.#path.keep(nid, order);
   }
 
   /**

@@ -10,10 +10,13 @@ import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
 import { tunNames } from '../device/tun-names.ts';
 import type { Binding } from '../ilnp/bindings.ts';
+import { addCounts, type KeepCounts, type KeepOrder, noCounts } from '../ilnp/keeping.ts';
 import { Pairs } from '../ilnp/pairs.ts';
 import { asOurs, IlnpError } from '../runtime/errors.ts';
 import { COUNTERS, type FibImage } from '../sbr/fib.ts';
+import type { KeepLimits } from '../sbr/kept-packets.ts';
 import { native32 } from '../wire/bytes.ts';
+import type { Nid } from '../wire/text.ts';
 import type { SessionFile } from './session-store.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
@@ -23,6 +26,14 @@ const CHUNK = 1024;
 const CHUNKS_AHEAD = 16;
 const START_MS = 10_000;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
+
+/** What the workers still have to say to an order. */
+interface Asked {
+  left: number;
+  readonly counts: KeepCounts;
+  readonly done: (counts: KeepCounts) => void;
+  readonly failed: (error: Error) => void;
+}
 
 interface Lane {
   readonly worker: Worker;
@@ -38,6 +49,7 @@ export class DataPlane {
   readonly #lanes: Lane[] = [];
   readonly #fds: number[] = [];
   readonly #fences = new Map<number, { left: number; done: () => void }>();
+  readonly #asked = new Map<number, Asked>();
   readonly #onFailure: (error: Error) => void;
   /** Who speaks ILNP through this border; null before `start`. */
   pairs: Pairs | null = null;
@@ -72,9 +84,12 @@ export class DataPlane {
       image: FibImage;
       bindingsLimit: number;
       pairsLimit: number;
+      keepLimits: KeepLimits;
       sessions: SessionFile | null;
     },
   ): Promise<void> {
+    const { octets, packets, us } = options.keepLimits;
+    const keepLimits = { octets: octets / queues.length, packets: Math.ceil(packets / queues.length), us };
     const seed = () => randomInt(0, 2 ** 32);
     const pairs = new SharedArrayBuffer(Pairs.octets(options.pairsLimit));
     const pairsSeed = seed();
@@ -93,6 +108,7 @@ export class DataPlane {
         sessions: options.sessions,
         pairs,
         pairsSeed,
+        keepLimits,
         counters,
       };
       const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'path' });
@@ -141,6 +157,24 @@ export class DataPlane {
     writeSync(lane.wakeFd, ONE);
   }
 
+  /**
+   * Has every worker do what is ordered for a NID; the sum of what they did, when it is in force or all was let go. E_FULL
+   * when too many NIDs are kept. Each queue keeps its own packets: those of one flow are in one.
+   */
+  keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
+    if (this.#lanes.length === 0 || this.#stopping) return Promise.resolve(noCounts());
+    const id = ++this.#fence;
+    return new Promise((done, failed) => {
+      this.#asked.set(id, { left: this.#lanes.length, counts: noCounts(), done, failed });
+      this.#send({ kind: 'keep', id, nid0: native32(nid.hi) | 0, nid1: native32(nid.lo) | 0, order });
+    });
+  }
+
+  /** Lets every worker look at the time, also where nothing arrives. */
+  wake(): void {
+    if (!this.#stopping) for (const { wakeFd } of this.#lanes) writeSync(wakeFd, ONE);
+  }
+
   /** Sums of all workers' counters, by index (sbr/fib.ts). */
   counters(): Float64Array {
     const total = new Float64Array(COUNTERS);
@@ -160,6 +194,8 @@ export class DataPlane {
     for (const fd of fds) closeSync(fd);
     for (const { done } of this.#fences.values()) done();
     this.#fences.clear();
+    for (const { done, counts } of this.#asked.values()) done(counts);
+    this.#asked.clear();
     return fds.length > 0;
   }
 
@@ -169,6 +205,7 @@ export class DataPlane {
       const timer = setTimeout(() => reject(new IlnpError('E_TUN', 'a worker did not start in time')), START_MS);
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'fence') this.#passed(message.id);
+        else if (message.kind === 'kept') this.#told(message.id, message.counts);
         else {
           this.io = message.io;
           clearTimeout(timer);
@@ -210,5 +247,18 @@ export class DataPlane {
     if (fence === undefined || --fence.left > 0) return;
     this.#fences.delete(id);
     fence.done();
+  }
+  #told(id: number, counts: KeepCounts | null): void {
+    const asked = this.#asked.get(id);
+    if (asked === undefined) return;
+    if (counts === null) {
+      this.#asked.delete(id);
+      asked.failed(new IlnpError('E_FULL', 'packets are kept for too many Node Identifiers at once'));
+      return;
+    }
+    addCounts(asked.counts, counts);
+    if (--asked.left > 0) return;
+    this.#asked.delete(id);
+    asked.done(asked.counts);
   }
 }

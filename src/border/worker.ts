@@ -4,19 +4,23 @@
  */
 import { writeSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { Device } from '../device/device.ts';
-import { mapAnonymous, mapFile, writeFrom } from '../device/libc.ts';
+import type { LendingDevice } from '../device/device.ts';
+import { mapAnonymous, mapFile, realtimeMicroseconds, writeFrom } from '../device/libc.ts';
 import { openDevice } from '../device/open-device.ts';
 import { LocatorTable } from '../ilnp/locator-table.ts';
 import { Pairs } from '../ilnp/pairs.ts';
 import { COUNT_WRITE_FAILED, Fib } from '../sbr/fib.ts';
 import { forward } from '../sbr/forward.ts';
+import { Keeper } from '../sbr/keep.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { sessionsOf } from './session-store.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** Most control messages (of up to 1,024 bindings, 0.2 ms) between two batches; the rest waits for the next gap. */
 const MESSAGES_PER_GAP = 1;
+/** Batches that may come before a release begins. Reason: then a full queue of a TUN has been read (network/plan.ts). */
+const BATCHES_BEFORE_RELEASE = 40;
+const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** Longest packet of our own: every Locator Update gets through wherever IPv6 does (RFC 8200 section 5), here and in headers. */
 const SCRATCH_OCTETS = 4096;
@@ -29,6 +33,10 @@ const table = new LocatorTable(start.bindingsLimit, start.tableSeed);
 const pairs = new Pairs(start.pairs, start.pairsSeed);
 const fib = new Fib(start.image, table, sessions, new Float64Array(start.counters), pairs);
 const scratch = mapAnonymous(SCRATCH_OCTETS);
+const keeper = new Keeper(fib, start.keepLimits);
+fib.keeper = keeper;
+/** Batches since a release was ordered. */
+let batchesBefore = 0;
 const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
 say({ kind: 'ready', io: name });
 try {
@@ -38,7 +46,7 @@ try {
 }
 control.close();
 
-function run(device: Device): void {
+function run(device: LendingDevice): void {
   for (;;) {
     const count = device.receive();
     if (count > 0) {
@@ -46,8 +54,29 @@ function run(device: Device): void {
       device.send();
     }
     fib.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
+    if (keeper.active) tend(device, count);
     if (device.takeWake() && !obey()) return;
   }
+}
+
+/**
+ * Lets go what is to be let go, some packets between two batches. Before the first of them, what waits in the TUNs has its
+ * turn: packets that another border has let go are there when it says so, and go first.
+ */
+function tend(device: LendingDevice, count: number): void {
+  keeper.tick(performance.now() * 1000);
+  if (!keeper.releasing) {
+    batchesBefore = 0;
+    return;
+  }
+  batchesBefore = count === 0 ? BATCHES_BEFORE_RELEASE : batchesBefore + 1;
+  if (batchesBefore >= BATCHES_BEFORE_RELEASE) {
+    keeper.fill(device.batch, device.lend());
+    forward(device.batch, fib, wallMicroseconds());
+    device.send();
+    keeper.filled();
+  }
+  if (keeper.releasing) comeBack();
 }
 
 /** Handles what control has sent; false when it was told to stop. */
@@ -60,16 +89,24 @@ function obey(): boolean {
     if (message.kind === 'fence') say({ kind: 'fence', id: message.id });
     else if (message.kind === 'emit') emit(message.port, message.packets);
     else if (message.kind === 'image') fib.load(message.image);
+    else if (message.kind === 'keep') keep(message);
     else apply(message.rows);
   }
-  writeSync(start.wakeFd, new Uint8Array(new BigUint64Array([1n]).buffer)); // there may be more: come back
+  comeBack(); // there may be more
   return true;
+}
+
+function keep({ id, nid0, nid1, order }: ToWorker & { kind: 'keep' }): void {
+  keeper.tick(performance.now() * 1000);
+  const kept = keeper.order(nid0, nid1, order, (counts) => say({ kind: 'kept', id, counts }));
+  if (!kept) say({ kind: 'kept', id, counts: null });
 }
 
 function apply(rows: Int32Array): void {
   for (let k = 0; k < rows.length; k += 4) {
     if (rows[k + 2]! < 0) table.delete(rows[k]!, rows[k + 1]!);
     else table.put(rows[k]!, rows[k + 1]!, rows[k + 2]!, rows[k + 3]!);
+    if (keeper.active) keeper.mark(rows[k]!, rows[k + 1]!);
   }
 }
 
@@ -85,9 +122,14 @@ function emit(port: number, packets: readonly Uint8Array[]): void {
   }
 }
 
-/** Wall clock, because what it dates outlives the process. */
+/** Wall clock, because what it dates outlives the process; exact while copies are dated that a hypervisor's time is compared with. */
 function wallMicroseconds(): number {
-  return Date.now() * 1000;
+  return keeper.active ? realtimeMicroseconds() : Date.now() * 1000;
+}
+
+/** The next `receive` does not wait. */
+function comeBack(): void {
+  writeSync(start.wakeFd, ONE);
 }
 
 function say(message: FromWorker): void {

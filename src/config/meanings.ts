@@ -60,6 +60,9 @@ const MEANINGS: Readonly<Record<string, string>> = {
   limits: 'Most entries of tables; memory is taken as they fill.',
   'limits.bindings': 'Bindings.',
   'limits.sessions': 'Sessions whose uplink is remembered, at sites with several uplinks.',
+  'limits.holdOctets': 'Octets that are kept for guests on the move, at most; shared by the queues.',
+  'limits.holdPackets': 'Packets that are kept for guests on the move, at most; shared by the queues.',
+  'limits.holdMs': 'Longest time that a packet is kept for a guest on the move, in milliseconds.',
   log: 'The log, JSON lines on standard error.',
   'log.level': 'Least severity that is logged.',
 };

@@ -164,7 +164,13 @@ export const siteSchema = z.strictObject(
       .prefault({}),
     limits: z
       .strictObject(
-        { bindings: whole(1, TABLE_MAX).default(1_000_000), sessions: whole(1, TABLE_MAX).default(262_144) },
+        {
+          bindings: whole(1, TABLE_MAX).default(1_000_000),
+          sessions: whole(1, TABLE_MAX).default(262_144),
+          holdOctets: whole(1 << 20, 2 ** 31).default(64 << 20),
+          holdPackets: whole(1, 10_000_000).default(65_536),
+          holdMs: whole(1, 60_000).default(5000),
+        },
         MAPPING,
       )
       .prefault({}),

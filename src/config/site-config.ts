@@ -108,6 +108,13 @@ export interface SiteConfig {
   readonly control: ControlConfig;
   readonly state: string;
   readonly icmp: { readonly rate: number; readonly burst: number };
-  readonly limits: { readonly bindings: number; readonly sessions: number };
+  readonly limits: {
+    readonly bindings: number;
+    readonly sessions: number;
+    /** Of packets kept for guests on the move: all together, and how long one may wait. */
+    readonly holdOctets: number;
+    readonly holdPackets: number;
+    readonly holdMs: number;
+  };
   readonly log: { readonly level: LogLevel };
 }

@@ -23,3 +23,13 @@ export interface Device {
   takeWriteFailures(): number;
   close(): void;
 }
+
+/** A device that can also send what did not just come from it. */
+export interface LendingDevice extends Device {
+  /**
+   * Empties the batch and lends slots for packets that somebody has kept, behind all that was sent before: `offset` of the
+   * first so many, as many as it returns, each with room for the largest packet and its virtio-net header. The borrower sets
+   * `length`, `port` and `count`, and sends before the next `receive`.
+   */
+  lend(): number;
+}

@@ -76,6 +76,10 @@ export const bind = libc.func('int bind(int fd, void *address, uint length)') as
   length: number,
 ) => number;
 export const flock = libc.func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
+const clockGettime = libc.func('int clock_gettime(int clock, void *time)') as (
+  clock: number,
+  time: BigInt64Array,
+) => number;
 const ftruncate = libc.func('int ftruncate(int fd, long length)') as (fd: number, length: number) => number;
 const mmap = libc.func('void *mmap(void *at, ulong length, int protection, int flags, int fd, long offset)') as (
   at: null,
@@ -107,6 +111,15 @@ export const ioUringRegister = syscall(427, ['int', 'uint', 'void *', 'uint']) a
   argument: ArrayBufferView,
   count: number,
 ) => number;
+
+const timespec = new BigInt64Array(2);
+const CLOCK_REALTIME = 0;
+
+/** Microseconds since 1970 of CLOCK_REALTIME, the clock that QEMU and others stamp with; finer than Date.now. */
+export function realtimeMicroseconds(): number {
+  clockGettime(CLOCK_REALTIME, timespec);
+  return Number(timespec[0]) * 1e6 + Math.floor(Number(timespec[1]) / 1000);
+}
 
 /** errno of the call just made. */
 export const errno = (): number => koffi.errno();

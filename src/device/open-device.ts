@@ -1,6 +1,6 @@
 /** Picks the fastest way into the TUN that this kernel has. */
 import { IlnpError } from '../runtime/errors.ts';
-import type { Device } from './device.ts';
+import type { LendingDevice } from './device.ts';
 import { PolledDevice } from './polled-device.ts';
 import type { TunQueue } from './tun.ts';
 import { probeMultishot, UringDevice } from './uring-device.ts';
@@ -10,7 +10,7 @@ export function openDevice(
   tuns: readonly TunQueue[],
   wakeFd: number,
   io: 'auto' | 'uring' | 'uring-single' | 'poll',
-): { device: Device; name: string } {
+): { device: LendingDevice; name: string } {
   const offload = tuns[0]!.vnet ? ', offload' : '';
   if (io !== 'poll') {
     try {

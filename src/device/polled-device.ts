@@ -8,14 +8,14 @@ import { IlnpError } from '../runtime/errors.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { Arena } from './arena.ts';
 import { Coalescer, type PacketSink } from './coalesce.ts';
-import type { Device } from './device.ts';
+import type { LendingDevice } from './device.ts';
 import * as libc from './libc.ts';
 import { readFailure, type TunQueue } from './tun.ts';
 
 const BATCH = 64;
 const POLLIN = 1;
 
-export class PolledDevice implements Device, PacketSink {
+export class PolledDevice implements LendingDevice, PacketSink {
   readonly batch: PacketBatch;
   readonly #arena: Arena;
   readonly #coalescer: Coalescer | null;
@@ -50,6 +50,12 @@ export class PolledDevice implements Device, PacketSink {
     }
     if (libc.readInto(this.#wakeFd, this.#wakeCounter.address, 8) === 8) this.#woken = true;
     return this.batch.count;
+  }
+
+  lend(): number {
+    this.batch.count = 0; // what was sent is with the kernel already
+    for (let i = 0; i < BATCH; i++) this.batch.offset[i] = this.#arena.packetAt(i);
+    return BATCH;
   }
 
   send(): void {

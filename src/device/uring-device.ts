@@ -7,7 +7,7 @@ import { isSent } from '../packet/verdict.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { Arena } from './arena.ts';
 import { Coalescer, type PacketSink } from './coalesce.ts';
-import type { Device } from './device.ts';
+import type { LendingDevice } from './device.ts';
 import * as libc from './libc.ts';
 import * as rings from './ring.ts';
 import { Ring } from './ring.ts';
@@ -16,6 +16,8 @@ import { readFailure, type TunQueue } from './tun.ts';
 /** Reason: fewer lose throughput on small packets, more gain nothing; bench. */
 const SLOTS = 128;
 const BATCH = 128;
+/** Slots that the kernel never sees. */
+const LENT = 64;
 const SUBMISSIONS = 1024;
 const COMPLETIONS = 4096;
 
@@ -23,7 +25,7 @@ const TAG_WRITE = 1;
 const TAG_WAKE = 2;
 const TAG_READ = 16; // + port
 
-export class UringDevice implements Device, PacketSink {
+export class UringDevice implements LendingDevice, PacketSink {
   readonly batch: PacketBatch;
   readonly #ring: Ring;
   readonly #arena: Arena;
@@ -37,6 +39,8 @@ export class UringDevice implements Device, PacketSink {
   /** Slot of each packet of the batch, given back when its writes are done. */
   readonly #slot = new Uint16Array(BATCH);
   readonly #armed: Uint8Array;
+  /** Packets of the batch in slots that are to be given back. */
+  #received = 0;
   #tail = 0;
   #wakeArmed = false;
   #woken = false;
@@ -50,7 +54,7 @@ export class UringDevice implements Device, PacketSink {
     this.#multishot = options.multishot;
     this.#armed = new Uint8Array(tuns.length);
     this.#ring = new Ring(SUBMISSIONS, COMPLETIONS);
-    this.#arena = new Arena(SLOTS, BATCH, vnet);
+    this.#arena = new Arena(SLOTS + LENT, BATCH, vnet);
     this.batch = this.#arena.batch;
     this.#coalescer = vnet && options.coalesce ? new Coalescer(this.#arena, this, { uso: tuns[0]!.uso }) : null;
     const bufferRing = libc.mapAnonymous(Math.max(4096, SLOTS * 16));
@@ -68,8 +72,7 @@ export class UringDevice implements Device, PacketSink {
     const ring = this.#ring;
     // The writes queued by send come first in the submission, the reads behind them: the kernel has taken every packet
     // before it can pick one of the slots given back here.
-    for (let i = 0; i < batch.count; i++) this.#give(this.#slot[i]!);
-    this.#publish();
+    this.#giveBack();
     batch.count = 0;
     this.#arm();
     ring.enter(true);
@@ -103,7 +106,16 @@ export class UringDevice implements Device, PacketSink {
       }
     }
     batch.count = n;
+    this.#received = n;
     return n;
+  }
+
+  lend(): number {
+    this.#ring.enter(false); // the kernel takes what was sent before its memory is used again
+    this.#giveBack();
+    this.batch.count = 0;
+    for (let i = 0; i < LENT; i++) this.batch.offset[i] = this.#arena.packetAt(SLOTS + i);
+    return LENT;
   }
 
   send(): void {
@@ -175,6 +187,12 @@ export class UringDevice implements Device, PacketSink {
     this.#buffers[k + 2] = this.#arena.readLength;
     this.#bufferTail[(k << 1) + 6] = slot;
     this.#tail = (this.#tail + 1) & 0xffff;
+  }
+
+  #giveBack(): void {
+    for (let i = 0; i < this.#received; i++) this.#give(this.#slot[i]!);
+    this.#received = 0;
+    this.#publish();
   }
 
   #publish(): void {

@@ -27,6 +27,9 @@ export const DROP_UNKNOWN_SITE = 18;
 /** Not for whom it is addressed to: the border has sent what it answers. */
 export const TAKEN = 19;
 export const DROP_FORGED_UPDATE = 20;
+/** Kept for a guest that is being moved; it passes the border a second time when it is let go. */
+export const HELD = 21;
+export const DROP_HOLD_FULL = 22;
 
 /** Name and meaning of every verdict, index = verdict. */
 export const VERDICTS: readonly { readonly name: string; readonly meaning: string }[] = [
@@ -66,6 +69,8 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
   },
   { name: 'taken', meaning: 'acknowledges a Locator Update that this border has sent for a guest' },
   { name: 'drop_forged_update', meaning: 'Locator Update or acknowledgement without the nonce of its session' },
+  { name: 'held', meaning: 'kept for a guest that is being moved; counted once more when it is let go' },
+  { name: 'drop_hold_full', meaning: 'for a guest that is being moved, but what may be kept is full (limits.hold*)' },
 ];
 
 /** True for the verdicts whose packet is sent. */

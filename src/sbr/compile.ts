@@ -48,7 +48,8 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
   for (const { l64 } of [...roles.values()]) addRole(l64, subnetRole(config, l64));
 
   const places = new Map([[config.site, site], ...config.peers.map((p) => [p.site, p.l64] as const)]);
-  const classes = new Int32Array(bindings.classes.length * fibs.CLASS_WORDS);
+  const twins = bindings.classes.length * fibs.CLASS_WORDS;
+  const classes = new Int32Array(2 * twins);
   bindings.classes.forEach((c, index) => {
     const k = index * fibs.CLASS_WORDS;
     const at = places.get(c.at);
@@ -58,6 +59,9 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
     classes[k + fibs.C_HOME] = home === undefined ? 0 : locators.row(home);
     classes[k + fibs.C_UPLINK] = c.home === config.site ? config.uplinks.findIndex((u) => u.name === c.uplink) : -1;
     classes[k + fibs.C_FLAGS] = (c.at === config.site ? fibs.HERE : 0) | (c.home === config.site ? fibs.HOME : 0);
+    classes.copyWithin(twins + k, k, k + fibs.CLASS_WORDS);
+    classes[k + fibs.C_STRAIGHT] = classes[k + fibs.C_FLAGS]!;
+    classes[twins + k + fibs.C_FLAGS]! |= fibs.KEPT;
   });
 
   const addresses = new Int32Array(12);

@@ -2,12 +2,16 @@
 import { PORT_NAMES } from '../packet/batch.ts';
 import { VERDICTS } from '../packet/verdict.ts';
 import {
+  COUNT_HOLD_EXPIRED,
   COUNT_OCTETS_IN,
   COUNT_OCTETS_OUT,
   COUNT_PACKETS_IN,
   COUNT_PACKETS_OUT,
   COUNT_PAIRS_REFUSED,
   COUNT_QUOTES,
+  COUNT_RELEASED,
+  COUNT_REPLAYED,
+  COUNT_RETAINED,
   COUNT_SESSIONS_REFUSED,
   COUNT_STRAGGLERS,
   COUNT_UPDATES_TRANSLATED,
@@ -31,6 +35,10 @@ export function namedCounters(sums: Float64Array): Record<string, number> {
   named.sessions_refused = sums[COUNT_SESSIONS_REFUSED]!;
   named.pairs_refused = sums[COUNT_PAIRS_REFUSED]!;
   named.updates_translated = sums[COUNT_UPDATES_TRANSLATED]!;
+  named.hold_released = sums[COUNT_RELEASED]!;
+  named.hold_expired = sums[COUNT_HOLD_EXPIRED]!;
+  named.hold_retained = sums[COUNT_RETAINED]!;
+  named.hold_replayed = sums[COUNT_REPLAYED]!;
   named.write_failed = sums[COUNT_WRITE_FAILED]!;
   return named;
 }

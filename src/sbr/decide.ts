@@ -73,6 +73,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   let transport = o + ipv6.HEADER_LENGTH;
   let nonce = false;
   let fragment = false;
+  fib.now = now;
   fib.routed = false;
   fib.begun = false;
   fib.nonce = 0;
@@ -160,7 +161,10 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
     return fromGlobal(batch, i, fib, protocol, transport, role, uplink, row, now);
   }
   const flags = classes[c + C_FLAGS]!;
-  if ((flags & HERE) === 0) return DROP_NOT_HERE;
+  if ((flags & HERE) === 0) {
+    const verdict = fib.keeper === null ? DROP_NOT_HERE : fib.keeper.fromGuest(batch, i, w + 4);
+    if (verdict !== FORWARD) return verdict;
+  }
   if ((role & ANY_INSIDE) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, fib.image.siteRow, now);
 
   if (role === 0) heardGuest(batch, i, fib, now);
@@ -194,7 +198,7 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
     }
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     const row = towards(batch, i, fib, c);
-    if (row < 0) return DROP_UNKNOWN_SITE;
+    if (row < 0) return -row;
     if (batch.egress[i] === SITE && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
     if (fib.nonce > 0) heardCorrespondent(batch, i, fib, now);
     return rewrite(batch, i, fib, protocol, transport, guestSource(batch, i, fib, sourceRole), row);

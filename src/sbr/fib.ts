@@ -5,10 +5,11 @@
  *   NID ──table──► class ──► guest, site, home rows, uplink, flags ──► Locators
  *   L64 ──roles──► what this Locator is to us
  */
-import type { LocatorTable } from '../ilnp/locator-table.ts';
+import { type LocatorTable, S_CLASS } from '../ilnp/locator-table.ts';
 import type { Pairs } from '../ilnp/pairs.ts';
 import type { Sessions } from '../ilnp/sessions.ts';
 import { VERDICTS } from '../packet/verdict.ts';
+import type { Keeper } from './keep.ts';
 
 /** Words of a class of bindings; the rows point into `locators`, counted in words, 0 = none. */
 export const C_GUEST = 0;
@@ -16,12 +17,16 @@ export const C_SITE = 1;
 export const C_HOME = 2;
 export const C_UPLINK = 3;
 export const C_FLAGS = 4;
+/** The same flags for the straight flows, zero in the twin of a class: kept bindings go through the whole rule. */
+export const C_STRAIGHT = 5;
 export const CLASS_WORDS = 8;
 
 /** The guest is at this site. */
 export const HERE = 1;
 /** This site is the home: its uplinks carry the guest's global Locators. */
 export const HOME = 2;
+/** Packets of the binding are kept, see keep.ts. */
+export const KEPT = 4;
 
 /** Words of a Locator row: two of Locator (machine order) and the one's complement sum of its four 16-bit words. */
 export const L_SUM = 2;
@@ -61,6 +66,7 @@ export const CONVENTION_AUTO = 2;
 /** The compiled configuration; plain typed arrays, so that it can be sent to a worker as it is. */
 export interface FibImage {
   readonly locators: Int32Array;
+  /** Every class, then its twin for bindings that are kept, in the same order. */
   readonly classes: Int32Array;
   /** Open addressing: L64 (2 words), role, unused; a power of two of rows, at most half full. */
   readonly roles: Int32Array;
@@ -94,6 +100,10 @@ export const COUNT_QUOTES = 46;
 export const COUNT_WRITE_FAILED = 47;
 export const COUNT_PAIRS_REFUSED = 48;
 export const COUNT_UPDATES_TRANSLATED = 49;
+export const COUNT_RELEASED = 50;
+export const COUNT_REPLAYED = 51;
+export const COUNT_RETAINED = 52;
+export const COUNT_HOLD_EXPIRED = 53;
 export const COUNTERS = 64;
 
 if (VERDICTS.length > COUNT_PACKETS_IN) throw new RangeError('verdicts and counters overlap');
@@ -127,6 +137,10 @@ export class Fib {
   pair = -1;
   /** The packet being decided has segments left in its Routing header (wire/extension-headers.ts). */
   routed = false;
+  /** When the batch being decided came, microseconds. */
+  now = 0;
+  /** Packets of guests on the move; null where none is ever kept. */
+  keeper: Keeper | null = null;
   /** Where the path leaves what it only computed to load memory early. */
   kept = 0;
   /** Errors this border may still originate now, and when that was reckoned (microseconds). */
@@ -152,6 +166,7 @@ export class Fib {
 
   /** Takes a new configuration; between two batches only. */
   load(image: FibImage): void {
+    this.keeper?.markAll(false);
     this.image = image;
     this.locators = image.locators;
     this.classes = image.classes;
@@ -166,6 +181,17 @@ export class Fib {
       image.preferredUplink === 0 &&
       image.subnets.length === 0 &&
       image.convention === CONVENTION_FULL;
+    this.keeper?.markAll(true);
+  }
+
+  /** Gives a binding the twin of its class, or the class itself. */
+  setKept(nid0: number, nid1: number, isKept: boolean): void {
+    const { slots } = this.table;
+    const slot = this.table.find(nid0, nid1);
+    if (slot < 0) return;
+    const classes = this.classes.length / (2 * CLASS_WORDS);
+    const plain = (slots[slot + S_CLASS]! - 1) % classes;
+    slots[slot + S_CLASS] = plain + 1 + (isKept ? classes : 0);
   }
 
   /** What the Locator (two words, machine order) is to this site; 0 = nothing. */

@@ -30,7 +30,7 @@ const { OUTSIDE, INSIDE, SITE } = batches;
 const { FORWARD, ANSWERED } = verdicts;
 const { TCP, UDP, HEADER_LENGTH, NEXT_HEADER, HOP_LIMIT, W_SRC_L64, W_DST_L64 } = ipv6;
 const { FLAGS, NEEDS_CSUM, H_CSUM_START, H_CSUM_OFFSET } = vnet;
-const { C_GUEST, C_SITE, C_HOME, C_FLAGS, CLASS_WORDS, HERE, HOME, L_SUM } = fibs;
+const { C_GUEST, C_SITE, C_HOME, C_STRAIGHT, CLASS_WORDS, HERE, HOME, L_SUM } = fibs;
 const { COUNT_PACKETS_IN, COUNT_OCTETS_IN, COUNT_PACKETS_OUT, COUNT_OCTETS_OUT } = fibs;
 
 /** Beyond this table size the slots of the next packets are loaded together, so that their cache misses overlap. */
@@ -87,7 +87,7 @@ export function forward(batch: PacketBatch, fib: Fib, now: number): void {
       }
       if (slots[s + 2] === 0) break straight; // the NID of an empty slot is zero
       const c = (slots[s + 2]! - 1) * CLASS_WORDS;
-      const flags = classes[c + C_FLAGS]!;
+      const flags = classes[c + C_STRAIGHT]!;
 
       // decide: the Locator it must carry, the Locator of the side it goes to
       let expected = 0;

@@ -18,8 +18,8 @@ import {
   DROP_QUOTE_UNKNOWN,
   DROP_SPOOFED_SOURCE,
   DROP_UNKNOWN_DESTINATION,
-  DROP_UNKNOWN_SITE,
   DROP_UNKNOWN_SOURCE,
+  FORWARD,
 } from '../packet/verdict.ts';
 import { difference, fold, sum64, update } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
@@ -75,14 +75,17 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   }
   if (port === INSIDE && ipv6.isUnforwardable(b, o + ipv6.DST)) return DROP_BAD_ADDRESS;
   if (port === INSIDE && sourceRole === 0) return DROP_UNKNOWN_SOURCE;
-  if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) return DROP_NOT_HERE;
+  if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) {
+    const verdict = fib.keeper === null ? DROP_NOT_HERE : fib.keeper.fromGuest(batch, i, q + 8);
+    if (verdict !== FORWARD) return verdict;
+  }
 
   // where to: the destination of the error, and the source of what it quotes
   let destinationRow = 0;
   if (c >= 0 && (role & (UPLINK | SITE_L64 | GUEST)) !== 0) {
     if ((role & UPLINK) !== 0 && (fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_UNKNOWN_DESTINATION;
     destinationRow = towards(batch, i, fib, c);
-    if (destinationRow < 0) return DROP_UNKNOWN_SITE;
+    if (destinationRow < 0) return -destinationRow;
     const straggles = port === SITE && batch.egress[i] === SITE && (role & UPLINK) === 0;
     if (straggles && !payStraggler(batch, i, fib)) return DROP_ASTRAY;
   } else if ((role & SUBNET_OUTSIDE) !== 0) {

@@ -7,20 +7,22 @@ import { DROP_OFFLOAD_HEADER, DROP_TRANSPORT_TRUNCATED, DROP_UNKNOWN_SITE, FORWA
 import { difference, fold, sum64, update } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
-import { C_FLAGS, C_GUEST, C_SITE, COUNT_STRAGGLERS, type Fib, HERE, L_SUM } from './fib.ts';
+import { C_FLAGS, C_GUEST, C_SITE, COUNT_STRAGGLERS, type Fib, HERE, KEPT, L_SUM } from './fib.ts';
 
-/** Row of the destination Locator that leads to a guest of class `c`, and the egress with it; NO_ROW when nothing does. */
+/**
+ * Row of the destination Locator that leads to a guest of class `c`, and the egress with it. Negative: the verdict that ends
+ * the way of the packet, because the guest is being moved or nobody knows its site.
+ */
 export function towards(batch: PacketBatch, i: number, fib: Fib, c: number): number {
-  if ((fib.classes[c + C_FLAGS]! & HERE) !== 0) {
-    batch.egress[i] = INSIDE;
-    return fib.classes[c + C_GUEST]!;
+  const flags = fib.classes[c + C_FLAGS]!;
+  batch.egress[i] = (flags & HERE) !== 0 ? INSIDE : SITE;
+  if ((flags & KEPT) !== 0) {
+    const verdict = fib.keeper === null ? FORWARD : fib.keeper.towards(batch, i);
+    if (verdict !== FORWARD) return -verdict;
   }
-  batch.egress[i] = SITE;
-  return fib.classes[c + C_SITE]! || NO_ROW;
+  if ((flags & HERE) !== 0) return fib.classes[c + C_GUEST]!;
+  return fib.classes[c + C_SITE]! || -DROP_UNKNOWN_SITE;
 }
-
-/** Instead of a row, for `rewrite`: the site of the guest is not in the configuration. */
-const NO_ROW = -1;
 
 /** Hops that being sent on from one site to another costs, so that two sites that disagree cannot play ball for long. */
 const STRAGGLER_HOPS = 16;
@@ -39,7 +41,7 @@ export const holds = (fib: Fib, row: number, word: Int32Array, w: number): boole
   word[w] === fib.locators[row] && word[w + 1] === fib.locators[row + 1];
 
 /**
- * Writes the Locators of the rows (0: leave as it is), trades them in the transport checksum and gives back one hop.
+ * Writes the Locators of the rows (0: leave as it is; of the destination negative: a verdict, see `towards`), trades them in the transport checksum and gives back one hop.
  * Updates the field by the difference (RFC 1624 equation 3), so that a wrong checksum stays wrong.
  */
 export function rewrite(
@@ -51,7 +53,7 @@ export function rewrite(
   sourceRow: number,
   destinationRow: number,
 ): number {
-  if (destinationRow < 0) return DROP_UNKNOWN_SITE;
+  if (destinationRow < 0) return -destinationRow;
   const word = batch.word;
   const locators = fib.locators;
   const w = batch.offset[i]! >>> 2;

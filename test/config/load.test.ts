@@ -6,6 +6,7 @@ import { loadSiteConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 import { folderOf, loadFiles, mistakesIn, mistakesOf, siteYaml } from '../support/config-files.ts';
 
+const HOLD = { holdOctets: 67_108_864, holdPackets: 65_536, holdMs: 5000 };
 const LOCATOR = { hi: 0x2001_0db8, lo: 0x0001_0000 };
 
 describe('a right configuration', () => {
@@ -26,7 +27,7 @@ describe('a right configuration', () => {
       control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
       state: '/var/lib/ilnp',
       icmp: { rate: 10, burst: 10 },
-      limits: { bindings: 1_000_000, sessions: 262_144 },
+      limits: { bindings: 1_000_000, sessions: 262_144, ...HOLD },
       log: { level: 'info' },
     });
   });
@@ -62,7 +63,7 @@ log: { level: debug }
       subnets: [{ inside: { length: 48 }, outside: { hi: 0x2001_0db8, lo: 0x0001_0000, length: 48 }, uplink: 'isp1' }],
       control: { listen: { host: 'fe80::1%link0', port: 6740 } },
       icmp: { rate: 5, burst: 6 },
-      limits: { bindings: 7, sessions: 8 },
+      limits: { bindings: 7, sessions: 8, ...HOLD },
       log: { level: 'debug' },
     });
   });

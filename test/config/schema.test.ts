@@ -23,7 +23,13 @@ test('the smallest configuration gets every default', () => {
     checksum: 'full',
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },
-    limits: { bindings: 1_000_000, sessions: 262_144 },
+    limits: {
+      bindings: 1_000_000,
+      sessions: 262_144,
+      holdOctets: 67_108_864,
+      holdPackets: 65_536,
+      holdMs: 5000,
+    },
     log: { level: 'info' },
   });
 });

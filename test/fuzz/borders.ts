@@ -6,9 +6,10 @@ import { Pairs, printOf } from '../../src/ilnp/pairs.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
 import { compile } from '../../src/sbr/compile.ts';
 import { COUNTERS, Fib, type FibImage } from '../../src/sbr/fib.ts';
+import { Keeper } from '../../src/sbr/keep.ts';
 import { native32 } from '../../src/wire/bytes.ts';
 import { octetsOf } from '../support/packets.ts';
-import { bound, mapped, siteConfig } from '../support/sites.ts';
+import { bound, LIMITS, mapped, siteConfig } from '../support/sites.ts';
 
 const SESSIONS_SEED = 5;
 /** Fills the table beyond the size from which the path loads ahead (sbr/forward.ts). */
@@ -33,7 +34,11 @@ const MAPS = [
 ];
 
 const base = (extra: Partial<SiteConfig> = {}): SiteConfig =>
-  siteConfig(1, 3, GUESTS, { icmp: { rate: 1e6, burst: 1e6 }, limits: { bindings: 1000, sessions: 256 }, ...extra });
+  siteConfig(1, 3, GUESTS, {
+    icmp: { rate: 1e6, burst: 1e6 },
+    limits: { ...LIMITS, bindings: 1000, sessions: 256 },
+    ...extra,
+  });
 const single = (extra: Partial<SiteConfig> = {}): SiteConfig => {
   const config = base(extra);
   return { ...config, uplinks: config.uplinks.slice(0, 1) };
@@ -53,6 +58,8 @@ interface Kind {
   readonly up?: readonly boolean[];
   readonly silent?: boolean;
   readonly more?: number;
+  /** Guests that are on the move. */
+  readonly keeps?: true;
 }
 
 const KINDS: Readonly<Record<string, () => Kind>> = {
@@ -66,11 +73,16 @@ const KINDS: Readonly<Record<string, () => Kind>> = {
   'zeroed-two-uplinks': () => ({ config: base({ checksum: 'zeroed', subnets: MAPS }) }),
   auto: () => ({ config: single({ checksum: 'auto' }) }),
   'auto-two-uplinks': () => ({ config: base({ checksum: 'auto' }) }),
-  'few-sessions': () => ({ config: base({ limits: { bindings: 1000, sessions: 8 } }) }),
+  'few-sessions': () => ({ config: base({ limits: { ...LIMITS, bindings: 1000, sessions: 8 } }) }),
   'errors-limited': () => ({ config: base({ icmp: { rate: 10, burst: 10 } }) }),
   'says-nothing': () => ({ config: single(), silent: true }),
+  keeping: () => ({ config: single(), keeps: true }),
+  'keeping-two-uplinks': () => ({ config: base({ checksum: 'auto' }), keeps: true }),
   'nobody-bound': () => ({ config: single({ bindings: [] }) }),
-  'large-table': () => ({ config: single({ limits: { bindings: MANY + 1000, sessions: 256 } }), more: MANY }),
+  'large-table': () => ({
+    config: single({ limits: { ...LIMITS, bindings: MANY + 1000, sessions: 256 } }),
+    more: MANY,
+  }),
 };
 
 export const BORDER_NAMES: readonly string[] = Object.keys(KINDS);
@@ -88,7 +100,7 @@ export function borderOf(name: string): Border {
   return border;
 }
 
-function build(name: string, { config, up, silent = false, more = 0 }: Kind): Border {
+function build(name: string, { config, up, silent = false, more = 0, keeps }: Kind): Border {
   const bindings = new Bindings(config.limits.bindings, [1, 2]);
   const table = new LocatorTable(config.limits.bindings, [3, 4]);
   for (const b of config.bindings) {
@@ -114,6 +126,7 @@ function build(name: string, { config, up, silent = false, more = 0 }: Kind): Bo
       speak(config, speakers);
       const counters = new Float64Array(COUNTERS);
       const fib = new Fib(own, table, new Sessions(sessions, SESSIONS_SEED), counters, speakers);
+      if (keeps) fib.keeper = keeping(fib);
       return { fib, sessions, pairs: new Uint8Array(pairs) };
     },
   };
@@ -131,6 +144,19 @@ function speak(config: SiteConfig, pairs: Pairs): void {
     pairs.heardCorrespondent(pair, back, 0, 4, cn[0]!, cn[1]!, 0);
     pairs.tell(pair, printOf(told, 0, told.length), config.uplinks.length - 1);
   }
+}
+
+/** Of the guests here and elsewhere some are held, some retained, some expected, and some have just left. */
+function keeping(fib: Fib): Keeper {
+  const keeper = new Keeper(fib, { octets: 1 << 18, packets: 100, us: 1e12 });
+  const ms = 1e9;
+  const ordered = (nid: number, order: Parameters<Keeper['order']>[2]): boolean =>
+    keeper.order(0, native32(nid), order);
+  ordered(0xa1, { what: 'hold', ms });
+  ordered(0xa2, { what: 'expect', ms });
+  ordered(0xb1, { what: 'retain', ms, windowMs: 10 });
+  ordered(0xb2, { what: 'release', ms, since: 0, departs: true });
+  return keeper;
 }
 
 /** Locators that mean something to some border, and some that mean nothing to any. */

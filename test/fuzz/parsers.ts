@@ -182,7 +182,7 @@ function addresses(octets: Uint8Array): void {
 }
 
 const CAPTURE_SITE = siteConfig(1, 2, [bound('a1', 'fd00:1::/64', 1, 1), bound('b1', 'fd00:2::/64', 2, 1)], {
-  limits: { bindings: 100, sessions: 64 },
+  limits: { bindings: 100, sessions: 64, holdOctets: 1 << 20, holdPackets: 100, holdMs: 1000 },
 });
 
 function capture(octets: Uint8Array): void {

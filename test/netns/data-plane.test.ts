@@ -10,15 +10,15 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DataPlane } from '../../src/border/data-plane.ts';
 import type { SiteConfig } from '../../src/config/site-config.ts';
-import { ifNameToIndex } from '../../src/device/libc.ts';
+import { ifNameToIndex, realtimeMicroseconds } from '../../src/device/libc.ts';
 import { tunNames } from '../../src/device/tun-names.ts';
 import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
 import { SITE } from '../../src/packet/batch.ts';
-import { DROP_INSIDE_DESTINATION, FORWARD } from '../../src/packet/verdict.ts';
+import { DROP_INSIDE_DESTINATION, FORWARD, HELD } from '../../src/packet/verdict.ts';
 import { compile } from '../../src/sbr/compile.ts';
-import { COUNT_PACKETS_OUT } from '../../src/sbr/fib.ts';
+import { COUNT_HOLD_EXPIRED, COUNT_PACKETS_OUT } from '../../src/sbr/fib.ts';
 import { enterOwnNetwork, ip, isRoot } from '../support/own-network.ts';
-import { bound, l64, siteConfig } from '../support/sites.ts';
+import { bound, LIMITS, l64, siteConfig } from '../support/sites.ts';
 import { UdpPair } from '../support/udp-pair.ts';
 import { until } from './support/wait.ts';
 
@@ -47,7 +47,7 @@ class World {
 
   private constructor(Path: typeof DataPlane, options: Partial<SiteConfig['tun']>) {
     const config = siteConfig(1, 2, [bound('a1', 'fd00:1::/64', 1, 1)], {
-      limits: { bindings: 2 * CHANGES, sessions: 8 },
+      limits: { ...LIMITS, bindings: 2 * CHANGES, sessions: 8 },
     });
     const tun = { ...config.tun, name: this.name, ...options };
     this.config = { ...config, tun, uplinks: config.uplinks.slice(0, 1) };
@@ -73,6 +73,7 @@ class World {
       bindingsLimit: 2 * CHANGES,
       pairsLimit: 8,
       sessions: null,
+      keepLimits: { octets: 64 << 20, packets: 65_536, us: 5e6 },
     });
     await world.put(...world.bindings.all());
     world.here = await UdpPair.open('2001:db8:c::c0', 'fd00:1::a1');
@@ -192,6 +193,57 @@ describe.skipIf(!isRoot).each(['auto', 'poll'] as const)('the path, io %s', (io)
     }
   });
 
+  test('what waits for a guest arrives at its new place, all of it, in order, before what has come later', async () => {
+    const world = await World.open({ io });
+    const { nid } = world.config.bindings[0]!;
+    await world.plane.keep(nid, { what: 'hold', ms: 5000 });
+    for (let n = 0; n < 2000; n += 50) {
+      world.send(...range(n, n + 50));
+      await setImmediate();
+    }
+    await until('all to wait', () => world.plane.counters()[HELD] === 2000);
+    expect(world.here.got.length).toBe(0);
+
+    await world.put(world.guest('site2', 1));
+    const released = world.plane.keep(nid, { what: 'release', ms: 0, since: null, departs: false });
+    for (let n = 2000; n < 3000; n += 50) {
+      world.send(...range(n, n + 50));
+      await setImmediate();
+    }
+    const counts = await released;
+    await until('all to arrive', () => world.away.got.length === 3000);
+
+    expect(world.awayNumbers).toEqual(range(0, 3000));
+    expect(world.hereNumbers).toEqual([]);
+    expect(counts.held).toBeGreaterThanOrEqual(2000);
+    expect(counts).toMatchObject({ full: 0, expired: 0, replayed: 0 });
+  });
+
+  test('what was sent since an instant is sent once more, and what nobody lets go does not wait for ever', async () => {
+    const world = await World.open({ io });
+    const { nid } = world.config.bindings[0]!;
+    await world.plane.keep(nid, { what: 'retain', ms: 5000, windowMs: 4000 });
+    world.send(...range(0, 20));
+    await until('the first to arrive', () => world.here.got.length === 20);
+    const since = realtimeMicroseconds();
+    world.send(...range(20, 50));
+    await until('the others to arrive', () => world.here.got.length === 50);
+    await world.plane.keep(nid, { what: 'hold', ms: 300 });
+    world.send(...range(50, 60));
+    await until('the last to wait', () => world.plane.counters()[HELD] === 10);
+    await world.put(world.guest('site2', 1));
+    await world.plane.keep(nid, { what: 'release', ms: 0, since, departs: false });
+    await until('all to arrive', () => world.away.got.length === 40);
+    expect(world.awayNumbers).toEqual(range(20, 60));
+
+    await world.plane.keep(nid, { what: 'hold', ms: 50 });
+    world.send(...range(60, 70));
+    const woken = setInterval(() => world.plane.wake(), 10);
+    await until('time to be over', () => world.away.got.length === 50);
+    clearInterval(woken);
+    expect(world.plane.counters()[COUNT_HOLD_EXPIRED]).toBe(10);
+  });
+
   test('switches under load between two packets: every one arrives once, the earlier here, the later there', async () => {
     const world = await World.open({ io });
     let sent = 0;
@@ -296,6 +348,7 @@ describe.skipIf(!isRoot)('a worker that fails', () => {
       bindingsLimit: 10,
       pairsLimit: 8,
       sessions: null,
+      keepLimits: { octets: 64 << 20, packets: 65_536, us: 5e6 },
     });
 
     await expect(start.then(() => until('failure', () => null, 300))).rejects.toThrow();

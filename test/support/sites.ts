@@ -15,6 +15,14 @@ import { batchOf, octetsOf, packetOf } from './packets.ts';
 export const l64 = (text: string): L64 => parseL64(text)!;
 export const nid = (text: string): Nid => parseNid(text)!;
 
+export const LIMITS: SiteConfig['limits'] = {
+  bindings: 1000,
+  sessions: 1024,
+  holdOctets: 64 << 20,
+  holdPackets: 65_536,
+  holdMs: 5000,
+};
+
 /** The sites of the lab: number n has uplink 2001:db8:n::/64 (site 1 also 2001:db8:11::/64) and inside fd00:n::/64. */
 export function siteConfig(
   n: number,
@@ -48,7 +56,7 @@ export function siteConfig(
     control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },
-    limits: { bindings: 1000, sessions: 1024 },
+    limits: LIMITS,
     log: { level: 'info' },
     ...extra,
   };

@@ -1,0 +1,45 @@
+/** What borders do with packets of a Node Identifier while it moves: the orders, and what is told of them. */
+
+/**
+ * What is to be done for one NID. `ms`: after so long it ends by itself, so that nobody's death keeps a packet for ever.
+ */
+export type KeepOrder =
+  /** Keep everything towards it, and what it sends while it is not here; at the end it is let go. */
+  | { readonly what: 'hold'; readonly ms: number }
+  /** Keep what it sends before this site knows that it is here. */
+  | { readonly what: 'expect'; readonly ms: number }
+  /** Keep copies of what was sent to it during the last `windowMs`. */
+  | { readonly what: 'retain'; readonly ms: number; readonly windowMs: number }
+  /**
+   * Let go by the tables as they are now, beginning with copies of what was sent since `since`: microseconds of the wall
+   * clock (CLOCK_REALTIME of this machine), null: no copies. What comes for it from then on is counted, and with `departs`
+   * it may still send from here though it has left.
+   */
+  | { readonly what: 'release'; readonly ms: number; readonly since: number | null; readonly departs: boolean }
+  /** Let go and forget it. */
+  | { readonly what: 'end' };
+
+/** What was done for one NID since it is kept. */
+export interface KeepCounts {
+  /** Packets that waited, that found no room, that were let go because time was over, that were sent once more. */
+  held: number;
+  full: number;
+  expired: number;
+  replayed: number;
+  /** Packets for it that came from other borders though it was at another site, after the release: they were sent on. */
+  sentOn: number;
+  /** When the first packet went towards it after a release had begun, microseconds of the wall clock; 0: none has. */
+  firstAt: number;
+}
+
+export const noCounts = (): KeepCounts => ({ held: 0, full: 0, expired: 0, replayed: 0, sentOn: 0, firstAt: 0 });
+
+/** Adds up what several queues or sites did; the earliest first packet counts. */
+export function addCounts(sum: KeepCounts, more: KeepCounts): void {
+  sum.held += more.held;
+  sum.full += more.full;
+  sum.expired += more.expired;
+  sum.replayed += more.replayed;
+  sum.sentOn += more.sentOn;
+  if (more.firstAt > 0 && (sum.firstAt === 0 || more.firstAt < sum.firstAt)) sum.firstAt = more.firstAt;
+}

@@ -1,0 +1,276 @@
+/**
+ * Packets that a border keeps for guests on the move: held ones wait until the guest has a place again, retained ones are
+ * copies of what was sent to it lately, in case it had stopped already. Owned by one worker, changed between two batches.
+ *
+ *   towards a kept NID ──hold───► first │ rest ──release──► the path again, in order, before anything newer
+ *                       └─retain─► a copy, and on its way
+ *
+ * Packets are kept as they came, before a Locator has changed, so that the path decides anew when they are let go. What
+ * came from other borders (`first`) goes before the rest: it had set out earlier, to the place the guest has left. A kept
+ * binding has the twin of its class (fib.ts), which leaves the straight flows; other bindings notice nothing.
+ */
+import { type KeepCounts, type KeepOrder, noCounts } from '../ilnp/keeping.ts';
+import { LocatorTable, S_CLASS } from '../ilnp/locator-table.ts';
+import { type PacketBatch, SITE } from '../packet/batch.ts';
+import { DROP_HOLD_FULL, DROP_NOT_HERE, FORWARD, HELD } from '../packet/verdict.ts';
+import { W_DST_NID } from '../wire/ipv6.ts';
+import type { Fib } from './fib.ts';
+import * as fibs from './fib.ts';
+import { type KeepLimits, KeptStore, PacketQueue } from './kept-packets.ts';
+
+/** NIDs kept at a time. */
+export const KEPT_MAX = 1024;
+
+class Kept {
+  readonly nid0: number;
+  readonly nid1: number;
+  readonly first: PacketQueue;
+  readonly rest: PacketQueue;
+  readonly counts: KeepCounts = noCounts();
+  holding = false;
+  expecting = false;
+  releasing = false;
+  /** Was let go; what still comes is counted. */
+  released = false;
+  departs = false;
+  windowUs = 0;
+  since = Number.POSITIVE_INFINITY;
+  holdUntil = Number.POSITIVE_INFINITY;
+  until = 0;
+  onReleased: ((counts: KeepCounts) => void)[] = [];
+
+  constructor(nid0: number, nid1: number, store: KeptStore) {
+    this.nid0 = nid0;
+    this.nid1 = nid1;
+    this.first = new PacketQueue(store);
+    this.rest = new PacketQueue(store);
+  }
+
+  /** Packets that wait. */
+  get waiting(): number {
+    return this.first.count - this.first.copies + this.rest.count - this.rest.copies;
+  }
+}
+
+export class Keeper {
+  readonly store: KeptStore;
+  readonly #fib: Fib;
+  readonly #index = new LocatorTable(KEPT_MAX, [0, 0]);
+  readonly #kept: (Kept | null)[] = [];
+  #releasing = 0;
+  /** Whose packets are being let go: they pass. */
+  #pumped: Kept | null = null;
+  #now = 0;
+
+  constructor(fib: Fib, limits: KeepLimits) {
+    this.#fib = fib;
+    this.store = new KeptStore(limits);
+  }
+
+  /** Something is kept: `tick` wants to be told the time. */
+  get active(): boolean {
+    return this.#index.size > 0;
+  }
+
+  /** Something waits to be let go: `fill`. */
+  get releasing(): boolean {
+    return this.#releasing > 0;
+  }
+
+  /**
+   * Does what is ordered for a NID (two words, machine order); time counts from the last `tick`. `done` is told the counts: when it is in force, or when
+   * everything was let go. False, and nothing done, when KEPT_MAX are kept already.
+   */
+  order(nid0: number, nid1: number, order: KeepOrder, done: (counts: KeepCounts) => void = () => {}): boolean {
+    const known = this.#find(nid0, nid1);
+    if (order.what === 'end') {
+      if (known === null) done(noCounts());
+      else this.#end(known, done);
+      return true;
+    }
+    const kept = known ?? this.#begin(nid0, nid1);
+    if (kept === null) return false;
+    const until = this.#now + order.ms * 1000;
+    kept.until = Math.max(kept.until, until);
+    switch (order.what) {
+      case 'hold':
+        kept.holding = true;
+        kept.holdUntil = Math.min(until, this.#now + this.store.limits.us);
+        break;
+      case 'expect':
+        kept.expecting = true;
+        break;
+      case 'retain':
+        kept.windowUs = order.windowMs * 1000;
+        break;
+      case 'release':
+        kept.until = until;
+        kept.departs = order.departs;
+        kept.released = true;
+        kept.onReleased.push(done);
+        this.#release(kept, order.since ?? Number.POSITIVE_INFINITY);
+        return true;
+    }
+    done(kept.counts);
+    return true;
+  }
+
+  /** Looks at what has become too old. `now`: microseconds of a clock that is never set. */
+  tick(now: number): void {
+    this.#now = now;
+    for (const kept of this.#kept) {
+      if (kept === null || kept.releasing) continue;
+      if (kept.holdUntil <= now) {
+        kept.counts.expired += kept.waiting;
+        this.#fib.counters[fibs.COUNT_HOLD_EXPIRED]! += kept.waiting;
+        this.#release(kept, Number.POSITIVE_INFINITY);
+      } else if (kept.until <= now) this.#end(kept, () => {});
+    }
+  }
+
+  /**
+   * Fills a batch of empty slots with packets that are let go, to be forwarded at once; `filled` must follow. Returns how
+   * many there are.
+   */
+  fill(batch: PacketBatch, slots: number): number {
+    const kept = this.#kept.find((one) => one?.releasing) ?? null;
+    batch.count = 0;
+    if (kept === null) return 0;
+    this.#pumped = kept;
+    const { counters } = this.#fib;
+    let n = 0;
+    for (;;) {
+      const queue = kept.first.count > 0 ? kept.first : kept.rest;
+      if (n === slots || queue.count === 0) break;
+      if (queue.copies > 0) {
+        if (queue.oldest < kept.since) {
+          queue.drop();
+          continue;
+        }
+        kept.counts.replayed++;
+        counters[fibs.COUNT_REPLAYED]!++;
+      } else counters[fibs.COUNT_RELEASED]!++;
+      queue.shiftInto(batch, n);
+      counters[fibs.COUNT_PACKETS_IN + batch.port[n]!]!--; // it came once
+      counters[fibs.COUNT_OCTETS_IN + batch.port[n]!]! -= batch.length[n]!;
+      n++;
+    }
+    batch.count = n;
+    return n;
+  }
+
+  /** What `fill` gave was forwarded. */
+  filled(): void {
+    const kept = this.#pumped;
+    this.#pumped = null;
+    if (kept === null || kept.first.count + kept.rest.count > 0) return;
+    kept.releasing = false;
+    kept.holding = false;
+    kept.expecting = false;
+    kept.holdUntil = Number.POSITIVE_INFINITY;
+    this.#releasing--;
+    for (const done of kept.onReleased.splice(0)) done(kept.counts);
+    if (kept.until <= this.#now) this.#forget(kept);
+  }
+
+  /** On the path: verdict for a packet towards the kept NID it is addressed to; FORWARD: it goes on. */
+  towards(batch: PacketBatch, i: number): number {
+    const word = batch.word;
+    const w = (batch.offset[i]! >>> 2) + W_DST_NID;
+    const kept = this.#find(word[w]!, word[w + 1]!);
+    if (kept === null) return FORWARD;
+    if (kept !== this.#pumped) {
+      if (kept.holding) return this.#hold(kept, batch, i);
+      if (kept.windowUs > 0) this.#retain(kept, batch, i);
+      if (kept.released && batch.port[i] === SITE && batch.egress[i] === SITE) kept.counts.sentOn++;
+    }
+    if (kept.released && kept.counts.firstAt === 0) kept.counts.firstAt = this.#fib.now;
+    return FORWARD;
+  }
+
+  /** On the path: verdict for what a kept guest sends that is not here; its NID is at word `w`. */
+  fromGuest(batch: PacketBatch, i: number, w: number): number {
+    const kept = this.#find(batch.word[w]!, batch.word[w + 1]!);
+    if (kept === null) return DROP_NOT_HERE;
+    if (kept.departs) return FORWARD;
+    if (kept === this.#pumped || !(kept.holding || kept.expecting)) return DROP_NOT_HERE;
+    if (kept.waiting === 0 && !kept.holding) kept.holdUntil = this.#now + this.store.limits.us;
+    return this.#hold(kept, batch, i);
+  }
+
+  /** The table was told of a binding anew, which may be kept. */
+  mark(nid0: number, nid1: number): void {
+    if (this.#find(nid0 | 0, nid1 | 0) !== null) this.#fib.setKept(nid0 | 0, nid1 | 0, true);
+  }
+
+  /** All kept bindings have the twins of their classes, or none has. */
+  markAll(isKept: boolean): void {
+    for (const kept of this.#kept) if (kept !== null) this.#fib.setKept(kept.nid0, kept.nid1, isKept);
+  }
+
+  #hold(kept: Kept, batch: PacketBatch, i: number): number {
+    const queue = batch.port[i] === SITE ? kept.first : kept.rest;
+    if (!queue.push(batch, i, this.#fib.now, false)) {
+      kept.counts.full++;
+      return DROP_HOLD_FULL;
+    }
+    kept.counts.held++;
+    return HELD;
+  }
+
+  /** Copies give way to newer ones, and may not fill more than half of the store. */
+  #retain(kept: Kept, batch: PacketBatch, i: number): void {
+    const { store } = this;
+    const queue = batch.port[i] === SITE ? kept.first : kept.rest;
+    const { now } = this.#fib;
+    queue.dropCopiesBefore(now - kept.windowUs);
+    while (
+      queue.copies > 0 &&
+      (store.copiedOctets > store.limits.octets / 2 || store.copied > store.limits.packets / 2)
+    )
+      queue.drop();
+    if (queue.push(batch, i, now, true)) this.#fib.counters[fibs.COUNT_RETAINED]!++;
+  }
+
+  #release(kept: Kept, since: number): void {
+    kept.since = since;
+    if (kept.releasing) return;
+    kept.releasing = true;
+    this.#releasing++;
+  }
+
+  #end(kept: Kept, done: (counts: KeepCounts) => void): void {
+    kept.until = 0;
+    kept.departs = false;
+    if (kept.releasing || kept.waiting > 0) {
+      kept.onReleased.push(done);
+      this.#release(kept, kept.releasing ? kept.since : Number.POSITIVE_INFINITY);
+      return;
+    }
+    this.#forget(kept);
+    done(kept.counts);
+  }
+
+  #begin(nid0: number, nid1: number): Kept | null {
+    if (this.#index.size === KEPT_MAX) return null;
+    const kept = new Kept(nid0 | 0, nid1 | 0, this.store);
+    const free = this.#kept.indexOf(null);
+    const index = free < 0 ? this.#kept.length : free;
+    this.#kept[index] = kept;
+    this.#index.put(nid0, nid1, index, 0);
+    this.#fib.setKept(kept.nid0, kept.nid1, true);
+    return kept;
+  }
+
+  #forget(kept: Kept): void {
+    for (const queue of [kept.first, kept.rest]) while (queue.count > 0) queue.drop();
+    this.#kept[this.#kept.indexOf(kept)] = null;
+    this.#index.delete(kept.nid0, kept.nid1);
+    this.#fib.setKept(kept.nid0, kept.nid1, false);
+  }
+
+  #find(nid0: number, nid1: number): Kept | null {
+    const slot = this.#index.find(nid0 | 0, nid1 | 0);
+    return slot < 0 ? null : this.#kept[this.#index.slots[slot + S_CLASS]! - 1]!;
+  }
+}
