@@ -273,8 +273,9 @@ export class BorderCheck {
     const o = batch.offset[i]!;
     const end = o + this.#lengths[i]!;
     const { input } = this;
-    if (batch.verdict[i] !== v.FORWARD || end - o < 56 || input[o + ipv6.NEXT_HEADER] !== ipv6.DESTINATION_OPTIONS)
-      return false;
+    const verdict = batch.verdict[i]!;
+    const passes = verdict === v.FORWARD || verdict === v.HELD || verdict === v.DROP_HOLD_FULL; // translated, then held
+    if (!passes || end - o < 56 || input[o + ipv6.NEXT_HEADER] !== ipv6.DESTINATION_OPTIONS) return false;
     if (this.#head > 0 && (input[o - this.#head]! & NEEDS_CSUM) !== 0) return false;
     const at = o + 48 + 8 * input[o + 41]!;
     if (input[o + 40] !== ipv6.ICMPV6 || at + 8 > end || input[at] !== 156) return false;
