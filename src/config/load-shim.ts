@@ -54,6 +54,7 @@ export function loadShimConfig(path: string): ShimConfig {
     nid: value.nid,
     hosts,
     names: namesFrom(value.names, base),
+    state: resolve(base, value.state),
     control: { socket: socket === undefined ? `/run/ilnp/${value.node}.sock` : resolve(base, socket) },
   };
 }

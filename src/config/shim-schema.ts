@@ -88,6 +88,7 @@ export const shimSchema = z.strictObject(
         MAPPING,
       )
       .prefault({}),
+    state: filePath.prefault('/var/lib/ilnp'),
     log: z.strictObject({ level: oneOf(...LEVELS).default('info') }, MAPPING).prefault({}),
   },
   MAPPING,

@@ -9,6 +9,6 @@ export function admission(peers: readonly PeerSettings[], checksum: Convention):
   return (c) => {
     const peer = byNid.get(key(c.nid0, c.nid1));
     c.checksum = peer?.checksum ?? checksum;
-    c.zeroed = c.checksum === 'zeroed';
+    c.zeroed = c.checksum === 'zeroed' || (c.checksum === 'auto' && c.zeroed);
   };
 }

@@ -16,6 +16,8 @@ import { IlnpError } from '../runtime/errors.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { Answers, Question } from './messages.ts';
 import { namedHost, Path } from './path.ts';
+import { SessionFile } from './session-file.ts';
+import { SessionKeeper } from './session-keeper.ts';
 import { shownPacket } from './shown-packet.ts';
 
 /**
@@ -31,6 +33,7 @@ export class EndSystem {
   readonly #path: Path;
   readonly #network: HostNetwork;
   readonly #watch: LocatorWatch;
+  #keeper: SessionKeeper | null = null;
   readonly #socket = new RouteSocket();
   #drain: NodeJS.Timeout | undefined;
   readonly #names: Names | null;
@@ -108,7 +111,8 @@ export class EndSystem {
       this.#path.open(this.config); // first: whoever has the TUN owns the set-up
       if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const mtu = Math.min(...this.config.interfaces.map((i) => readMtu(i.interface)));
-      await this.#path.start(this.config, this.nid, mtu);
+      await this.#path.start(this.config, this.nid, mtu, this.#remember());
+      this.#keeper?.start();
       const commands = this.#network.up(mtu);
       this.#look();
       this.#watch.start();
@@ -126,6 +130,8 @@ export class EndSystem {
     clearTimeout(this.#drain);
     await this.#watch.stop();
     await this.#names?.stop(); // while there is a path to the server
+    await this.#keeper?.stop();
+    this.#keeper = null;
     this.#network.down();
     if (await this.#path.close()) this.#network.removeTun();
     this.#socket.close();
@@ -154,6 +160,28 @@ export class EndSystem {
       if (next.length < found.length) this.#log.error({}, 'the stable Locator is a real one here; it is not used');
     } catch (error) {
       this.#log.error({ error: String(error) }, 'the Locators of this node cannot be followed');
+    }
+  }
+
+  /** The sessions of an earlier run; without a file that can be used this one begins anew, and is forgotten. */
+  #remember(): readonly Uint8Array[] {
+    const { state, node, stable, limits } = this.config;
+    let file: SessionFile;
+    try {
+      file = new SessionFile(state, node, { nid: this.nid, stable });
+    } catch (error) {
+      this.#log.error({ error: String(error) }, 'sessions are not remembered: a restart begins anew');
+      return [];
+    }
+    this.#keeper = new SessionKeeper(file, (options) => this.ask({ what: 'unsaved', ...options }), this.#log);
+    try {
+      const { records, damaged } = file.read(limits.correspondents + limits.strangers);
+      if (damaged > 0) this.#log.warn({ damaged }, 'some sessions of an earlier run cannot be read');
+      if (records.length > 0) this.#log.info({ sessions: records.length }, 'sessions of an earlier run go on');
+      return records;
+    } catch (error) {
+      this.#log.warn({ error: String(error) }, 'the sessions of an earlier run cannot be read');
+      return [];
     }
   }
 

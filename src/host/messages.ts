@@ -3,6 +3,7 @@ import type { LocalLocator } from '../shim/node.ts';
 import type { NamedHost } from '../shim/teach.ts';
 import type { TracedDecision } from '../shim/trace.ts';
 import type { UpdateState } from '../shim/update-log.ts';
+import type { SavedRecord } from './unsaved.ts';
 
 export type Convention = 'full' | 'zeroed' | 'auto';
 
@@ -29,6 +30,8 @@ export interface WorkerStart {
   readonly limits: { readonly strangers: number; readonly known: number };
   readonly seed: readonly [number, number];
   readonly hosts: readonly NamedHost[];
+  /** Sessions of an earlier run (session-record.ts). */
+  readonly remembered: readonly Uint8Array[];
   /** COUNTERS numbers of 64 bits, read by the control plane. */
   readonly counters: SharedArrayBuffer;
 }
@@ -50,7 +53,9 @@ export type Question =
   /** What trace `trace` has shown since the last question. */
   | { readonly what: 'traced'; readonly trace: number }
   /** Names say this of a node; answered when the path goes by it. */
-  | { readonly what: 'teach'; readonly host: NamedHost };
+  | { readonly what: 'teach'; readonly host: NamedHost }
+  /** Sessions to be written; `all`: at once. `again`: what was given out before did not get to disk. */
+  | { readonly what: 'unsaved'; readonly all: boolean; readonly again: boolean };
 
 export interface Answers {
   readonly sessions: readonly SessionReply[];
@@ -58,6 +63,7 @@ export interface Answers {
   readonly trace: number;
   readonly traced: TraceReply;
   readonly teach: null;
+  readonly unsaved: { readonly records: readonly SavedRecord[]; readonly isOver: boolean };
 }
 
 export interface SessionReply {

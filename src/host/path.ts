@@ -53,8 +53,8 @@ export class Path {
     this.#wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
   }
 
-  /** Resolves when the worker is ready for packets. `mtu`: the smallest of the links. */
-  start(config: ShimConfig, nid: Nid, mtu: number): Promise<void> {
+  /** Resolves when the worker is ready for packets. `mtu`: the smallest of the links; `remembered`: sessions. */
+  start(config: ShimConfig, nid: Nid, mtu: number, remembered: readonly Uint8Array[]): Promise<void> {
     const seed = (): number => randomInt(0, 2 ** 32);
     const workerData: WorkerStart = {
       tun: this.#tun!,
@@ -74,6 +74,7 @@ export class Path {
           locators.map((l) => ({ ...l, lifetime: Number.POSITIVE_INFINITY })),
         ),
       ),
+      remembered,
       counters: this.#counters,
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'shim' });

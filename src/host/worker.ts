@@ -16,6 +16,8 @@ import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { admission } from './admission.ts';
 import type { Answers, FromWorker, Question, ToWorker, WorkerStart } from './messages.ts';
 import { sessionReply, updateReply } from './replies.ts';
+import { type Clocks, correspondentOf } from './session-record.ts';
+import { Unsaved } from './unsaved.ts';
 
 /** Longest packet of our own: an acknowledgement of 255 Locators. */
 const SCRATCH_OCTETS = 8192;
@@ -43,7 +45,12 @@ const node = new Node({
   lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),
 });
 const shim = new Shim(node);
-for (const host of start.hosts) teach(node, shim.updates, host, 0);
+const unsaved = new Unsaved(node.ilcc, start.limits.known + start.limits.strangers);
+for (const octets of start.remembered) {
+  const c = correspondentOf(octets, clocks());
+  if (c !== null && node.ilcc.find(c.nid0, c.nid1) === null) node.ilcc.add(c);
+}
+for (const host of start.hosts) teach(node, shim.updates, host, microseconds());
 let due = Number.POSITIVE_INFINITY;
 let toldAt = Number.NEGATIVE_INFINITY;
 let trace = new Trace(0);
@@ -110,6 +117,9 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
       return null;
     case 'traced':
       return question.trace === traces ? { packets: trace.take(), left: trace.left } : { packets: [], left: 0 };
+    case 'unsaved':
+      if (question.again) unsaved.forget();
+      return unsaved.next(clocks(), question.all);
   }
 }
 
@@ -128,6 +138,10 @@ function emit(packet: Uint8Array): void {
   octets.fill(0, 0, before);
   octets.set(packet, before);
   if (writeFrom(start.tun.fd, scratch.address, before + packet.length) < 0) node.counters[COUNT_WRITE_FAILED]!++;
+}
+
+function clocks(): Clocks {
+  return { now: microseconds(), wallMs: Date.now() };
 }
 
 function microseconds(): number {

@@ -92,6 +92,8 @@ export class Correspondent {
   nonceOctetsMax = Number.POSITIVE_INFINITY;
   /** `heardAt` when it was found to answer nowhere; it is lost as long as it was not heard since. */
   #lostAt = -1;
+  /** Its place in the cache, from 0, while it is there. */
+  slot = -1;
   #provisionalUntil = 0;
 
   constructor(
@@ -231,10 +233,12 @@ export class Ilcc {
   /** Enters a correspondent whose NID is not there yet; the oldest stranger, or who was silent longest, makes room. */
   add(entry: Correspondent): void {
     this.#admit(entry);
-    const set = entry.isConfigured ? this.#known : this.#strangers;
-    this.#makeRoom(set, entry.isConfigured ? this.#limits.known : this.#limits.strangers);
+    const isKnown = entry.isConfigured || entry.proved;
+    const set = isKnown ? this.#known : this.#strangers;
+    this.#makeRoom(set, isKnown ? this.#limits.known : this.#limits.strangers);
     const index = this.#free.pop() ?? this.#entries.length;
     this.#entries[index] = entry;
+    entry.slot = index;
     this.#table.put(entry.nid0, entry.nid1, index, 0);
     set.add(entry);
   }

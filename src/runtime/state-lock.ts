@@ -21,7 +21,7 @@ export function lockState(state: string, site: string): { readonly release: () =
   }
   if (flock(fd, LOCK_EX_NB) !== 0) {
     closeSync(fd);
-    throw new IlnpError('E_RUNNING', `another border router of ${site} has locked ${path}`);
+    throw new IlnpError('E_RUNNING', `another process has locked ${path}`);
   }
   return { release: () => closeSync(fd) };
 }

@@ -37,6 +37,7 @@ test('what is not said has a default', () => {
     nonce: 4,
     checksum: 'full',
     peers: [],
+    state: '/var/lib/ilnp',
     control: { socket: '/run/ilnp/a.sock' },
     limits: { correspondents: 65_536, strangers: 4096 },
     log: { level: 'info' },

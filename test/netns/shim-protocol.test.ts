@@ -1,4 +1,5 @@
 /** Two end systems that are configured otherwise than by default, judged by tshark and by the kernels of both ends. */
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Capture } from './support/capture.ts';
 import { openSession } from './support/probe.ts';
@@ -100,5 +101,44 @@ describe('checksums', () => {
     const [most, none] = isRight ? [good, bad] : [bad, good];
     expect(most.length).toBeGreaterThan(200);
     expect(none).toEqual([]);
+  });
+});
+
+describe('a restart of the shim', () => {
+  test('killed at one end, ended at the other, in the middle of a session: it goes on with the same nonces', async () => {
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await until('the session on disk', () => existsSync(lab.state('a')) && statSync(lab.state('a')).size > 512);
+    await lab.kill('a');
+    await lab.start('a', { hosts: KNOWS_B });
+    await session.connector.receives(100);
+    await lab.stop('b');
+    await lab.start('b');
+    await session.connector.receives(100);
+    expectIntact(await session.end());
+
+    for (const host of ['a', 'b'] as const) {
+      expect(await counters(host)).toMatchObject({ drop_wrong_nonce: 0, correspondents_learned: 0 });
+      expect(statSync(lab.state(host)).mode & 0o777).toBe(0o600);
+      expect(lab.log(host)).toContain('sessions of an earlier run go on');
+    }
+  });
+
+  test('with a damaged file it says so and begins anew; with a state that cannot be used it works without', async () => {
+    writeFileSync(lab.state('a'), 'something else');
+    await lab.start('a', { hosts: KNOWS_B });
+    expect(lab.log('a')).toContain('the sessions of an earlier run cannot be read');
+    await lab.stop('a');
+    expect(statSync(lab.state('a')).size).toBeGreaterThanOrEqual(512);
+
+    await lab.start('a', { hosts: KNOWS_B, state: '/proc/nothing' });
+    await lab.start('b');
+    expect(lab.log('a')).toContain('sessions are not remembered');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(20);
+    expectIntact(await session.end());
+    expect(await lab.stop('a')).toBe(0);
   });
 });

@@ -111,7 +111,7 @@ export class ShimLab {
   /** Starts the shim of a host, which knows the others where they are now; resolves when it is ready. */
   async start(
     host: HostName,
-    options: { hosts?: string; interfaces?: readonly string[]; more?: readonly string[] } = {},
+    options: { hosts?: string; interfaces?: readonly string[]; more?: readonly string[]; state?: string } = {},
   ): Promise<void> {
     const file = `${this.directory}/${host}.yaml`;
     writeFileSync(`${this.directory}/${host}.hosts`, options.hosts ?? '');
@@ -124,6 +124,7 @@ export class ShimLab {
         `interfaces: [${(options.interfaces ?? ['eth0']).map((name) => `{ interface: ${name} }`).join(', ')}]`,
         `hosts: ${host}.hosts`,
         `control: { socket: ${host}.sock }`,
+        `state: ${options.state ?? '.'}`,
         ...(options.more ?? []),
       ].join('\n'),
     );
@@ -167,6 +168,11 @@ export class ShimLab {
   /** Asks the shim of a host over its control socket. */
   async ask<T>(host: HostName, method: string, params: unknown): Promise<T> {
     return (await controlCall(`${this.directory}/${host}.sock`, method, params)) as T;
+  }
+
+  /** The file of sessions of a host. */
+  state(host: HostName): string {
+    return `${this.directory}/${host}.shim`;
   }
 
   log(host: HostName): string {
