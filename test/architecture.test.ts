@@ -22,13 +22,13 @@ const MAY: Record<string, string> = {
   config: 'wire runtime',
   network: 'wire ilnp device runtime config',
   registry: 'wire ilnp runtime',
-  sites: 'wire ilnp runtime config',
+  sites: 'wire ilnp runtime config registry',
   arrivals: 'wire ilnp device runtime config network sites',
   hypervisor: 'runtime',
   border: 'packet wire ilnp sbr device network config runtime',
   names: 'wire config runtime',
   host: 'wire ilnp shim device network names config runtime',
-  cli: 'wire sites arrivals hypervisor config runtime border host names native-free',
+  cli: 'wire registry sites arrivals hypervisor config runtime border host names native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

@@ -60,6 +60,7 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
     subnets: [],
     policy: [],
     control: { socket: `/run/ilnp/${site.name}.sock`, listen: undefined, keyFile: undefined },
+    registries: [],
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },
     limits: {

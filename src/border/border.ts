@@ -175,6 +175,27 @@ export class Border {
     return this.#path.keep(nid, order);
   }
 
+  /** Takes bindings that were not here, or whose guest, home or uplink is another now. */
+  register(bindings: readonly Binding[]): Promise<void> {
+    return this.#serial(async () => {
+      const classes = this.bindings.classes.length;
+      for (const binding of bindings) this.bindings.classOf(binding);
+      const isNew = this.bindings.classes.length > classes;
+      if (isNew && this.config.network === 'auto') this.#gateway.change(this.config, this.#guests());
+      await this.#put(bindings);
+    });
+  }
+
+  /** Forgets identifiers: their packets are dropped from now on. */
+  withdraw(nids: readonly Nid[]): Promise<void> {
+    return this.#serial(async () => {
+      for (const nid of nids) this.bindings.delete(nid);
+      await this.#path.remove(nids);
+      await this.#neighbours.sync(this.config, this.bindings.all());
+      this.#showManual();
+    });
+  }
+
   /**
    * Takes a re-read configuration over; changes only what differs. Throws E_CONFIG, with nothing changed, when something
    * differs that only a restart can change. A binding that has ever moved keeps its place. Returns what differed.

@@ -2,6 +2,7 @@
 /** The command `ilnp`. Exit codes: 0 done, 1 failed, 2 usage or configuration error. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { registerController } from './controller.ts';
 import { registerFollow } from './follow.ts';
 import { registerHook } from './hook.ts';
 import { registerKey } from './key.ts';
@@ -24,6 +25,7 @@ const program = new Command('ilnp')
   .version(version)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 registerSbr(program);
+registerController(program);
 registerShim(program);
 registerReplay(program);
 registerSim(program);

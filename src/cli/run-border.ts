@@ -29,6 +29,9 @@ import { PeerChannel } from '../sites/peer-channel.ts';
 import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
+import { BorderRegistries, controllersOf } from './registries.ts';
+import { shownPeers } from './shown-peers.ts';
+import { untilSignal } from './until-signal.ts';
 
 export interface RunOptions {
   /** File that SIGHUP reads again. */
@@ -71,29 +74,38 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
         site: config.site,
         key,
         listen: config.control.listen,
-        peers: config.peers,
-        answer: (from, request) => (request.kind === 'seen' ? arrivals.answer(request) : moves.handle(from, request)),
-        onConnected: (site) => moves.connected(site),
+        peers: [...config.peers, ...controllersOf(config)],
+        answer: (from, request) => {
+          if (request.kind === 'seen') return arrivals.answer(request);
+          return request.kind === 'registry' ? registries.answer(from, request.ask) : moves.handle(from, request);
+        },
+        onConnected: (site) => {
+          if (border.config.peers.some((peer) => peer.site === site)) moves.connected(site);
+        },
         log,
       });
     const send = (site: string, request: Request, timeoutMs?: number): Promise<Reply> =>
       channel?.send(site, request, timeoutMs) ??
       Promise.reject(new PeerError('control.keyFile is not in the configuration', false));
+    const clock = {
+      now: () => performance.now() * 1000,
+      after: (ms: number, run: () => void) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    };
+    const registries = await BorderRegistries.open({ config, border, record, send, clock, log });
+    undo.push(() => registries.close());
     const moves = new Moves({
       site: config.site,
       bindings: border.bindings,
       apply: (moved) => border.applyMoves(moved),
-      record,
+      record: registries.record,
+      registered: (nid) => registries.has(nid),
       send,
       policy: () => border.config.policy,
       peers: () => border.config.peers.map((p) => p.site),
-      clock: {
-        now: () => performance.now() * 1000,
-        after: (ms, run) => {
-          const timer = setTimeout(run, ms);
-          return () => clearTimeout(timer);
-        },
-      },
+      clock,
       octets: () => channel?.asked ?? 0,
       log,
     });
@@ -141,11 +153,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
       },
       peers: (params): PeerReply[] => {
         readParams(noParams, params);
-        return (channel?.peers() ?? []).map(({ control: at, problem, ...rest }) => ({
-          ...rest,
-          control: at ? `[${at.host}]:${at.port}` : null,
-          problem: problem ?? null,
-        }));
+        return shownPeers(channel);
       },
     };
 
@@ -157,10 +165,11 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
     undo.push(() => moves.close());
     undo.push(() => arrivals.stop());
     await arrivals.listen();
+    registries.start(moves);
 
     if (config.network === 'manual') process.stdout.write(`${commands.join('\n')}\n`);
     else log.info({ commands }, 'set up the gateway');
-    const reload = (): void => void reread(path, { border, moves, arrivals, channel, log });
+    const reload = (): void => void reread(path, { border, moves, arrivals, registries, channel, log });
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
     log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
@@ -175,17 +184,25 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
 
 async function reread(
   path: string,
-  parts: { border: Border; moves: Moves; arrivals: ArrivalWatch; channel: PeerChannel | null; log: Logger },
+  parts: {
+    border: Border;
+    moves: Moves;
+    arrivals: ArrivalWatch;
+    registries: BorderRegistries;
+    channel: PeerChannel | null;
+    log: Logger;
+  },
 ): Promise<void> {
-  const { border, moves, arrivals, channel, log } = parts;
+  const { border, moves, arrivals, registries, channel, log } = parts;
   try {
     const next = loadSiteConfig(path);
     if (channel === null && next.control.keyFile !== undefined)
       throw new IlnpError('E_CONFIG', 'there was no control.keyFile at the start; it is taken only by a restart');
     const key = next.control.keyFile === undefined ? undefined : await readSiteKey(next.control.keyFile);
     const changed = await border.reload(next);
-    channel?.setPeers(next.peers, key);
+    channel?.setPeers([...next.peers, ...controllersOf(next)], key);
     moves.rescan();
+    registries.reread();
     await arrivals.listen();
     log.level = next.log.level;
     log.info({ changed }, 'took the configuration over');
@@ -222,6 +239,10 @@ function shownConfig(border: Border): object {
       l64: formatL64(p.l64),
       control: p.control ? `[${p.control.host}]:${p.control.port}` : null,
     })),
+    registries: config.registries.map(({ range: { from, to }, ...registry }) => ({
+      range: `${formatNid(from)} - ${formatNid(to)}`,
+      ...registry,
+    })),
     subnets: config.subnets.map((s) => ({ ...s, inside: formatPrefix(s.inside), outside: formatPrefix(s.outside) })),
     control: {
       socket: control.socket,
@@ -230,14 +251,4 @@ function shownConfig(border: Border): object {
     },
     running: { io: border.io, bindings: border.bindings.size, pid: process.pid },
   };
-}
-
-function untilSignal(): { signal: Promise<string>; close: () => void } {
-  let close = (): void => {};
-  const signal = new Promise<string>((resolve) => {
-    const on = (name: NodeJS.Signals): void => resolve(name);
-    process.on('SIGTERM', on).on('SIGINT', on);
-    close = () => process.off('SIGTERM', on).off('SIGINT', on);
-  });
-  return { signal, close };
 }

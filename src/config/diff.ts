@@ -30,7 +30,16 @@ export interface ConfigDiff {
 }
 
 /** What sockets, devices and records on disk were made of at the start. */
-const NEEDS_RESTART = ['site', 'tun', 'network', 'limits', 'control.listen', 'control.socket', 'state'] as const;
+const NEEDS_RESTART = [
+  'site',
+  'tun',
+  'network',
+  'limits',
+  'control.listen',
+  'control.socket',
+  'registries',
+  'state',
+] as const;
 
 type Names = { readonly [K in 'uplinks' | 'inside' | 'peers' | 'subnets']: (element: SiteConfig[K][number]) => string };
 

@@ -55,6 +55,15 @@ export function parseNidRange(text: string): NidRange | null {
   return from.hi < to.hi || (from.hi === to.hi && from.lo <= to.lo) ? { from, to } : null;
 }
 
+/** Negative, zero or positive, as the first is below, at or above the second. */
+export const compareNids = (a: Nid, b: Nid): number => a.hi - b.hi || a.lo - b.lo;
+
+/** Accepts an http(s) address of a host and a port, and nothing behind them: no secrets, no path. */
+export function isEtcdUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url !== null && /^https?:$/.test(url.protocol) && `${url.origin}` === text.replace(/\/$/, '');
+}
+
 /** Reads the address of a neighbour, unicast or link-local, and gives it in RFC 5952 form. */
 export function parseNextHop(text: string): string | null {
   const groups = parseGroups(text);

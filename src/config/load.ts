@@ -8,15 +8,19 @@ import type { z } from 'zod';
 import { type BindingsFile, readBindings } from './bindings-file.ts';
 import { checkAddresses } from './check-addresses.ts';
 import { checkBindings } from './check-bindings.ts';
+import { checkRegistries } from './check-registry.ts';
 import { checkSite } from './check-site.ts';
 import { ConfigError, type Path, type Problem } from './problem.ts';
 import { siteSchema } from './schema.ts';
-import type { SiteConfig } from './site-config.ts';
+import type { RegistryConfig, SiteConfig } from './site-config.ts';
 import { problemAt, validate } from './validate.ts';
 import { readYaml } from './yaml-source.ts';
 
 /** `sun_path` of Linux less the final zero, in octets. */
 const SOCKET_PATH_MAX = 107;
+
+/** The range of a registry of all Node Identifiers. */
+const ALL = { from: { hi: 0, lo: 0 }, to: { hi: 0xffff_ffff, lo: 0xffff_ffff } };
 
 const NO_BINDINGS: BindingsFile = {
   bindings: [],
@@ -57,6 +61,7 @@ export function loadSiteConfig(path: string): SiteConfig {
 
   checkSite(draft, report);
   checkAddresses(draft, report);
+  checkRegistries(draft, report);
   const own = draft.bindings ?? [];
   checkBindings(draft, [...own, ...more.bindings], (index, field, expected, got) => {
     if (index < own.length) report(['bindings', index, field], expected, got);
@@ -73,7 +78,7 @@ export function loadSiteConfig(path: string): SiteConfig {
 
 /** Fills in what depends on the place of the file and names every key, absent ones too. */
 function complete(value: z.output<typeof siteSchema>, base: string, more: SiteConfig['bindings']): SiteConfig {
-  const { bindingsFile: _, control, ...rest } = value;
+  const { bindingsFile: _, control, registry, registries, ...rest } = value;
   return {
     ...rest,
     uplinks: value.uplinks.map((uplink) => ({ ...uplink, via: uplink.via })),
@@ -86,8 +91,20 @@ function complete(value: z.output<typeof siteSchema>, base: string, more: SiteCo
       listen: control.listen,
       keyFile: control.keyFile === undefined ? undefined : resolve(base, control.keyFile),
     },
+    registries: [...(registry ? [{ range: ALL, ...registry }] : []), ...registries].map((one) =>
+      completeRegistry(one, base),
+    ),
     state: resolve(base, value.state),
   };
+}
+
+type SiteValue = z.output<typeof siteSchema>;
+
+function completeRegistry(value: SiteValue['registries'][number], base: string): RegistryConfig {
+  const { kind, range, name, control, endpoints = [], caFile, user, passwordFile, prefix = '/ilnp' } = value;
+  if (kind === 'embedded') return { kind, range, name: name!, control };
+  const file = (path: string | undefined): string | undefined => (path === undefined ? undefined : resolve(base, path));
+  return { kind, range, endpoints, caFile: file(caFile), user, passwordFile: file(passwordFile), prefix };
 }
 
 const socketPath = (base: string, site: string, socket: string | undefined): string =>

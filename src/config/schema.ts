@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { parseL64, parseNid, parsePrefix } from '../wire/text.ts';
 import {
   isDomainName,
+  isEtcdUrl,
   isInterfaceName,
   isName,
   isReservedNid,
@@ -21,7 +22,7 @@ import { describeKeys } from './meanings.ts';
 import type { Draft } from './validate.ts';
 
 /** 2^24: what the tables can index; memory is the real limit long before. */
-const TABLE_MAX = 16_777_216;
+export const TABLE_MAX = 16_777_216;
 
 /** The names of the two other devices end in `-in` and `-site`, and Linux allows 15 characters. */
 const TUN_NAME_MAX = 10;
@@ -80,11 +81,32 @@ const peerControl = parsed('the address and the port of a peer such as "[fd00:12
 export const dnsServer = parsed('the address of a DNS server, with or without a port', parseDnsServer);
 export const domainName = formed('a domain name such as "a.example.com"', isDomainName);
 
+const etcdUrl = formed('the address of a member of etcd such as "https://[fd00:e::1]:2379"', isEtcdUrl);
+const keyPrefix = formed('a prefix of keys such as "/ilnp"', (text) =>
+  /^\/[A-Za-z0-9_./-]{1,100}[A-Za-z0-9_-]$/.test(text),
+);
+
+/** Who keeps the bindings of all sites; which keys belong to which kind is in check-registry.ts. */
+const registryFields = {
+  kind: oneOf('embedded', 'etcd'),
+  name: name.optional(),
+  control: peerControl.optional(),
+  endpoints: z.array(etcdUrl, LIST).optional(),
+  caFile: filePath.optional(),
+  user: formed('a user of etcd', (text) => text !== '').optional(),
+  passwordFile: filePath.optional(),
+  prefix: keyPrefix.optional(),
+};
+
 /** One Node Identifier, in the file itself or as a line of `bindingsFile`. */
 export const bindingSchema = z.strictObject(
   { nid, guest: l64, home: name, uplink: name.optional(), at: name },
   MAPPING,
 );
+
+export const logSchema = z
+  .strictObject({ level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info') }, MAPPING)
+  .prefault({});
 
 /** A configuration file. */
 export const siteSchema = z.strictObject(
@@ -158,6 +180,8 @@ export const siteSchema = z.strictObject(
     control: z
       .strictObject({ socket: filePath.optional(), listen: listen.optional(), keyFile: filePath.optional() }, MAPPING)
       .prefault({}),
+    registry: z.strictObject(registryFields, MAPPING).optional(),
+    registries: z.array(z.strictObject({ range: nidRange, ...registryFields }, MAPPING), LIST).prefault([]),
     state: filePath.prefault('/var/lib/ilnp'),
     icmp: z
       .strictObject({ rate: whole(1, 1_000_000).default(10), burst: whole(1, 1_000_000).default(10) }, MAPPING)
@@ -174,12 +198,7 @@ export const siteSchema = z.strictObject(
         MAPPING,
       )
       .prefault({}),
-    log: z
-      .strictObject(
-        { level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info') },
-        MAPPING,
-      )
-      .prefault({}),
+    log: logSchema,
   },
   MAPPING,
 );

@@ -89,6 +89,29 @@ interface ControlConfig {
   readonly keyFile: string | undefined;
 }
 
+/** The registry of a range of Node Identifiers, kept by a border or an `ilnp controller`. */
+interface EmbeddedRegistryConfig {
+  readonly kind: 'embedded';
+  readonly range: NidRange;
+  /** The site that keeps it, this one too, or a controller. */
+  readonly name: string;
+  /** Where a controller listens; undefined: a site keeps it. */
+  readonly control: Endpoint | undefined;
+}
+
+/** The same, kept in etcd. */
+export interface EtcdRegistryConfig {
+  readonly kind: 'etcd';
+  readonly range: NidRange;
+  readonly endpoints: readonly string[];
+  readonly caFile: string | undefined;
+  readonly user: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly prefix: string;
+}
+
+export type RegistryConfig = EmbeddedRegistryConfig | EtcdRegistryConfig;
+
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Everything one border router was told. */
@@ -106,6 +129,8 @@ export interface SiteConfig {
   /** The first rule that a Node Identifier is in holds. */
   readonly policy: readonly PolicyRule[];
   readonly control: ControlConfig;
+  /** Empty: the homes decide alone. */
+  readonly registries: readonly RegistryConfig[];
   readonly state: string;
   readonly icmp: { readonly rate: number; readonly burst: number };
   readonly limits: {

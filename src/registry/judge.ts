@@ -27,7 +27,7 @@ export function checkNext(expected: number | null, next: Entry): void {
   throw new IlnpError('E_STALE_EPOCH', `${formatNid(nid)}: epoch ${epoch} does not follow ${expected ?? 'none'}`);
 }
 
-export function isSameEntry(a: Entry, b: Entry): boolean {
+function isSameEntry(a: Entry, b: Entry): boolean {
   return (
     a.epoch === b.epoch &&
     isSameBinding(a.binding, b.binding) &&

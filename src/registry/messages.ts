@@ -25,7 +25,7 @@ const entry = z.tuple([half, half, epoch, binding.nullable(), z.array(name).max(
 const entries = z.array(entry).max(MAX_ENTRIES);
 
 /** Longest wait for a change in milliseconds. */
-export const MAX_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 const MAX_TTL_MS = 3_600_000;
 const ttlMs = z.int().min(1).max(MAX_TTL_MS);
 

@@ -214,7 +214,7 @@ export async function* changesOf(state: RegistryState, revision: number, signal:
 }
 
 /** Resolves after the next change or with the signal. */
-export function nextChange(state: RegistryState, signal: AbortSignal): Promise<void> {
+function nextChange(state: RegistryState, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       forget();

@@ -95,6 +95,22 @@ export class HomeMoves {
     this.retrySoon();
   }
 
+  /** Takes up decisions that the registry holds open and that nobody here is carrying out. */
+  takeUp(decisions: Iterable<OpenDecision>): void {
+    for (const { nid, at, epoch, active } of decisions) {
+      const key = nidKey(nid);
+      // After the move that may be under way: it may be the one that has just been decided.
+      void this.#lock.run(key, async () => {
+        const binding = this.#world.bindings.get(nid);
+        const pending = this.#open.get(key);
+        if (binding === undefined || epoch <= Math.max(binding.epoch, pending?.epoch ?? 0)) return;
+        const wider = new Set([...(pending?.active ?? []), ...active, at]);
+        this.#open.set(key, { nid, at, epoch, active: wider, heard: new Set() });
+        this.retrySoon();
+      });
+    }
+  }
+
   /** Moves an identifier of ours; the caller has checked that it and `to` exist. */
   move(nid: Nid, to: string, force: boolean): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {

@@ -8,6 +8,7 @@
  *   report  I was told these about Node Identifiers of yours          -> ready
  *   seen    a machine with this link-layer address is here; which of these Node Identifiers
  *           (with none: of those you knew at that address) have you lost              -> gone
+ *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
  *
  * Any of them may be answered by `error`. A change is a tuple [nid high, nid low, at, epoch], 15 octets and a name.
  */
@@ -48,6 +49,7 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('set'), changes }),
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('seen'), mac, nids: z.array(nid).max(MAX_SEEN) }),
+  z.strictObject({ kind: z.literal('registry'), ask: z.unknown() }),
 ]);
 
 const count = z.int().min(0);
@@ -63,6 +65,7 @@ const reply = z.discriminatedUnion('kind', [
     newer: changes,
     refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
   }),
+  z.strictObject({ kind: z.literal('registry'), answer: z.unknown() }),
   z.strictObject({ kind: z.literal('error'), code, message: z.string().max(1024).transform(printable) }),
 ]);
 

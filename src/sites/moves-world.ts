@@ -1,6 +1,7 @@
 /** Everything the move machine needs of the world, so that the same machine runs over TLS, in memory, in a simulator. */
 import type { PolicyRule } from '../config/site-config.ts';
 import type { Binding, Bindings } from '../ilnp/bindings.ts';
+import type { Nid } from '../wire/text.ts';
 import type { Recorder } from './binding-writer.ts';
 import type { Reply, Request } from './messages.ts';
 
@@ -22,7 +23,7 @@ export interface MovesClock {
  * Asks another site. Rejects with PeerError if there is no answer (`sent` false: it certainly never got the request), or
  * with the IlnpError it answered.
  */
-type SendRequest = (site: string, request: Request, timeoutMs?: number) => Promise<Reply>;
+export type SendRequest = (site: string, request: Request, timeoutMs?: number) => Promise<Reply>;
 
 export interface MovesWorld {
   /** Name of this site. */
@@ -30,6 +31,8 @@ export interface MovesWorld {
   readonly bindings: BindingsView;
   readonly apply: ApplyBindings;
   readonly record: Recorder;
+  /** Whether a registry tells everybody where this identifier is, so that we need not. */
+  readonly registered?: (nid: Nid) => boolean;
   readonly send: SendRequest;
   /** Where guests may be and who may move them, as configured now. */
   readonly policy: () => readonly PolicyRule[];

@@ -40,6 +40,11 @@ export interface MoveResult {
   readonly microseconds: number;
 }
 
+/** What a registry says of an identifier: settled, or with `active` a move under way. */
+export interface Heard extends Change {
+  readonly active?: readonly string[];
+}
+
 interface Feeds {
   readonly set: PeerFeed;
   readonly report: PeerFeed;
@@ -126,10 +131,34 @@ export class Moves {
           return { kind: 'ready' };
         case 'seen':
           throw new IlnpError('E_PROTOCOL', 'guests are not looked for here'); // src/arrivals answers where they are
+        case 'registry':
+          throw new IlnpError('E_REGISTRY', `${this.#world.site} keeps no registry`);
       }
     } catch (error) {
       return errorReply(error);
     }
+  }
+
+  /**
+   * Takes over what the registry has of identifiers we know: what is settled, and open moves of ours that we do not know
+   * (any more). A move of ours that somebody else has settled otherwise is decided anew, as for a report of a site.
+   */
+  async heard(entries: readonly Heard[]): Promise<void> {
+    const settled: Change[] = [];
+    const open: OpenDecision[] = [];
+    const reported: Change[] = [];
+    for (const { nid, at, epoch, active } of entries) {
+      const binding = this.#world.bindings.get(nid);
+      const ours = binding?.home === this.#world.site;
+      if (binding === undefined || !this.#isSite(at)) continue;
+      if (active !== undefined) {
+        if (ours) open.push({ nid, at, epoch, active });
+      } else if (ours && (this.#home.isOpen(nid) || epoch === binding.epoch)) reported.push({ nid, at, epoch });
+      else settled.push({ nid, at, epoch });
+    }
+    await this.#writer.write(settled);
+    this.#home.takeUp(open);
+    void this.#home.adopt(reported).catch(() => {});
   }
 
   /** Site `site` can be reached (again): says what it may lack, asks what we lack, goes on with what was stuck. */
@@ -203,6 +232,7 @@ export class Moves {
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {
+    if (this.#world.registered?.(change.nid)) return;
     this.#remember(this.#world.site, change.nid);
     for (const site of this.#world.peers()) if (!heard.has(site)) this.#feedsOf(site).set.add([change.nid]);
   }
@@ -232,6 +262,7 @@ export class Moves {
   }
 
   #remember(home: string, nid: Nid): void {
+    if (this.#world.registered?.(nid)) return;
     const known = this.#moved.get(home) ?? new Map<string, Nid>();
     this.#moved.set(home, known);
     known.set(nidKey(nid), nid);

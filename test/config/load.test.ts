@@ -25,6 +25,7 @@ describe('a right configuration', () => {
       subnets: [],
       policy: [],
       control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
+      registries: [],
       state: '/var/lib/ilnp',
       icmp: { rate: 10, burst: 10 },
       limits: { bindings: 1_000_000, sessions: 262_144, ...HOLD },

@@ -54,6 +54,7 @@ export function siteConfig(
     subnets: [],
     policy: [],
     control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
+    registries: [],
     state: '/var/lib/ilnp',
     icmp: { rate: 10, burst: 10 },
     limits: LIMITS,

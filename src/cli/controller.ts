@@ -1,0 +1,32 @@
+/** `ilnp controller`: keeps the registry of all sites, in the foreground, or checks its configuration. */
+import type { Command } from 'commander';
+
+interface ControllerOptions {
+  readonly config: string;
+  readonly check?: boolean;
+}
+
+export function registerController(program: Command): void {
+  program
+    .command('controller')
+    .description('keep the registry of all sites (who is where), in the foreground')
+    .requiredOption('--config <file>', 'configuration of the controller (YAML)')
+    .option('--check', 'only check the configuration, change nothing')
+    .action(async (options: ControllerOptions) => {
+      // loaded here, so that the other commands start without them
+      const { loadControllerConfig } = await import('../config/load-controller.ts');
+      const config = loadControllerConfig(options.config);
+      if (options.check) {
+        const { controller, sites } = config;
+        process.stdout.write(`${options.config}: right: controller ${controller}, sites ${sites.length}\n`);
+        return;
+      }
+      const { pino } = await import('pino');
+      const { runController } = await import('./run-controller.ts');
+      const log = pino(
+        { level: config.log.level, base: { controller: config.controller } },
+        pino.destination({ dest: 2, sync: true }),
+      );
+      await runController(config, log);
+    });
+}

@@ -1,0 +1,168 @@
+/** The registries of a border's configuration, put together with its moves: whoever keeps them, here or elsewhere. */
+import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { Border } from '../border/border.ts';
+import type { EtcdRegistryConfig, RegistryConfig, SiteConfig } from '../config/site-config.ts';
+import { RegistryClient } from '../registry/client.ts';
+import { EtcdRegistry } from '../registry/etcd.ts';
+import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
+import type { Registry } from '../registry/registry.ts';
+import { RegistryService } from '../registry/service.ts';
+import { RegistryStore } from '../registry/store.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import { readSecretFile } from '../runtime/secret-file.ts';
+import type { Recorder } from '../sites/binding-writer.ts';
+import { errorReply, type Reply } from '../sites/messages.ts';
+import type { Moves } from '../sites/moves.ts';
+import type { MovesClock, SendRequest } from '../sites/moves-world.ts';
+import type { ChannelPeer } from '../sites/peer-channel.ts';
+import { RegistryFollow } from '../sites/registry-follow.ts';
+import { RegistryRecord } from '../sites/registry-record.ts';
+import type { Nid } from '../wire/text.ts';
+
+export interface BorderRegistriesOptions {
+  readonly config: SiteConfig;
+  readonly border: Border;
+  readonly record: Recorder;
+  readonly send: SendRequest;
+  readonly clock: MovesClock;
+  readonly log: Logger;
+}
+
+export class BorderRegistries {
+  readonly #options: BorderRegistriesOptions;
+  readonly #ranges: readonly RegistryOfRange[];
+  readonly #service: RegistryService | undefined;
+  readonly #record: RegistryRecord;
+  #follow: RegistryFollow | undefined;
+
+  private constructor(options: BorderRegistriesOptions, ranges: readonly RegistryOfRange[], own?: RegistryStore) {
+    this.#options = options;
+    this.#ranges = ranges;
+    this.#service = own && new RegistryService(own, options.clock.after);
+    const { config, border, record, clock, log } = options;
+    const isSynced = (): boolean => this.#follow?.isSynced ?? false;
+    this.#record = new RegistryRecord({
+      ...{ site: config.site, record, registries: ranges, bindings: border.bindings, isSynced, clock, log },
+    });
+  }
+
+  /** Opens those that are kept here and prepares to ask the others; E_STATE, E_KEY. */
+  static async open(options: BorderRegistriesOptions): Promise<BorderRegistries> {
+    const { config } = options;
+    const ranges: RegistryOfRange[] = [];
+    let own: RegistryStore | undefined;
+    for (const one of config.registries) {
+      if (one.kind === 'embedded' && one.name === config.site) own ??= await openStore(options);
+      ranges.push({ range: one.range, registry: await registryFor(one, own, options) });
+    }
+    return new BorderRegistries(options, ranges, own);
+  }
+
+  /** What the moves of this border are recorded by. */
+  get record(): Recorder {
+    return this.#ranges.length === 0 ? this.#options.record : this.#record;
+  }
+
+  /** Whether a registry tells everybody of this identifier. */
+  has(nid: Nid): boolean {
+    return registryOf(this.#ranges, nid) !== undefined;
+  }
+
+  /** Answers a question of another site to the registry that is kept here. */
+  async answer(from: string, ask: unknown): Promise<Reply> {
+    try {
+      const { site } = this.#options.config;
+      if (this.#service === undefined) throw new IlnpError('E_REGISTRY', `${site} keeps no registry`);
+      return { kind: 'registry', answer: await this.#service.answer(from, ask) };
+    } catch (error) {
+      return errorReply(error);
+    }
+  }
+
+  /** Begins to follow; the border forwards already. */
+  start(moves: Moves): void {
+    const { config, border, clock, log } = this.#options;
+    if (this.#ranges.length === 0) return;
+    this.#follow = new RegistryFollow({
+      site: config.site,
+      registries: this.#ranges,
+      bindings: border.bindings,
+      moves,
+      record: this.#record,
+      place: (bindings) => border.register(bindings),
+      withdraw: (nids) => border.withdraw(nids),
+      configured: () =>
+        border.config.bindings.filter(({ home }) => home === config.site).map((b) => border.bindings.get(b.nid)!),
+      clock,
+      log,
+    });
+    this.#follow.start();
+  }
+
+  /** The configuration was re-read. */
+  reread(): void {
+    this.#follow?.register();
+  }
+
+  async close(): Promise<void> {
+    this.#record.close();
+    this.#service?.close();
+    await this.#follow?.close();
+    for (const registry of new Set(this.#ranges.map((one) => one.registry))) await registry.close();
+  }
+}
+
+/** Controllers are on the channel as other sites are, but no guest can be there. */
+export const controllersOf = ({ registries }: SiteConfig): ChannelPeer[] =>
+  registries.flatMap((one) =>
+    one.kind === 'embedded' && one.control !== undefined ? [{ site: one.name, control: one.control }] : [],
+  );
+
+function openStore({ config, log }: BorderRegistriesOptions): Promise<RegistryStore> {
+  return RegistryStore.open({
+    state: config.state,
+    name: config.site,
+    limit: config.limits.bindings,
+    seed: [randomInt(0, 2 ** 32), randomInt(0, 2 ** 32)],
+    warn: (text) => log.warn(text),
+  });
+}
+
+async function registryFor(
+  one: RegistryConfig,
+  own: RegistryStore | undefined,
+  { config, send, log }: BorderRegistriesOptions,
+): Promise<Registry> {
+  if (one.kind === 'etcd') return etcdRegistry(one, (text) => log.warn(text));
+  if (one.name === config.site) return own!;
+  return new RegistryClient(async (ask, timeoutMs) => {
+    const reply = await send(one.name, { kind: 'registry', ask }, timeoutMs);
+    if (reply.kind === 'registry') return reply.answer;
+    throw new IlnpError('E_PROTOCOL', `${one.name} answered ${reply.kind} to a question to its registry`);
+  });
+}
+
+async function etcdRegistry(one: EtcdRegistryConfig, warn: (text: string) => void): Promise<EtcdRegistry> {
+  const { endpoints, caFile, user, passwordFile, prefix } = one;
+  const words = { expected: 'the password of a user of etcd', hint: '' };
+  const password = passwordFile === undefined ? '' : await readSecretFile(passwordFile, words);
+  return new EtcdRegistry({
+    endpoints,
+    ca: caFile === undefined ? undefined : await readAuthority(caFile),
+    user: user === undefined ? undefined : { name: user, password },
+    prefix,
+    warn,
+  });
+}
+
+async function readAuthority(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new IlnpError('E_KEY', `${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`, {
+      cause: error,
+    });
+  }
+}
