@@ -21,6 +21,7 @@ import * as verdicts from './verdict.ts';
 import { COUNT_FALLBACKS, COUNT_QUOTES } from './verdict.ts';
 
 const ERROR_HEADER = 8;
+const UNREACHABLE = 1;
 const PACKET_TOO_BIG = 2;
 const PARAMETER_PROBLEM = 4;
 const UNRECOGNIZED_OPTION = 2;
@@ -73,6 +74,7 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
     node.counters[COUNT_FALLBACKS]!++;
     return verdicts.TAKEN; // the program tries again by itself, and then without
   }
+  if (b[at] === UNREACHABLE && option > 0) subject!.askedAt = 0; // its silence says nothing of ILNP (RFC 6740 section 8)
   const octets = subject?.optionOctets ?? 0;
   const isShorter = option > 0 && isOnlyOption(b, quote);
   if (b[at] === PACKET_TOO_BIG && option > 0) {

@@ -112,10 +112,10 @@ describe('a restart of the shim', () => {
     await session.connector.receives(50);
     await until('the session on disk', () => existsSync(lab.state('a')) && statSync(lab.state('a')).size > 512);
     await lab.kill('a');
-    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('a', { hosts: KNOWS_B, again: true });
     await session.connector.receives(100);
     await lab.stop('b');
-    await lab.start('b');
+    await lab.start('b', { again: true });
     await session.connector.receives(100);
     expectIntact(await session.end());
 
@@ -128,7 +128,7 @@ describe('a restart of the shim', () => {
 
   test('with a damaged file it says so and begins anew; with a state that cannot be used it works without', async () => {
     writeFileSync(lab.state('a'), 'something else');
-    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('a', { hosts: KNOWS_B, again: true });
     expect(lab.log('a')).toContain('the sessions of an earlier run cannot be read');
     await lab.stop('a');
     expect(statSync(lab.state('a')).size).toBeGreaterThanOrEqual(512);
@@ -140,5 +140,74 @@ describe('a restart of the shim', () => {
     await session.connector.receives(20);
     expectIntact(await session.end());
     expect(await lab.stop('a')).toBe(0);
+  });
+});
+
+describe('a peer on whose way packets with options are dropped', () => {
+  const noOptions = (verb: string) =>
+    lab.exec(
+      'r2',
+      'nft',
+      verb === 'add'
+        ? 'add table ip6 f; add chain ip6 f c { type filter hook forward priority 0; }; add rule ip6 f c exthdr dst exists drop'
+        : 'delete table ip6 f',
+    );
+
+  // shows: H23, H24
+  test('is found out by its silence: the same attempt to connect succeeds without, and it is remembered, also by the next run', async () => {
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    await noOptions('add');
+    try {
+      const to = at('b', 2);
+      const first = await openSession(lab, 'records', { listener: 'b', connector: 'a', to });
+      await first.connector.receives(20);
+      expectIntact(await first.end());
+      const { nonces_sent: sent, fallbacks } = await counters('a');
+      expect(sent).toBeGreaterThanOrEqual(2); // SYNs at 0 s, 1 s, and where Linux repeats them evenly, 2 s
+      expect(fallbacks).toBe(1);
+      expect(await lab.show('a', 'sessions')).toMatchObject([{ nid: '0:0:0:b1', plain: true }]);
+
+      for (const restarts of [false, true]) {
+        if (restarts) {
+          await lab.stop('a');
+          await lab.start('a', { hosts: KNOWS_B, again: true });
+        }
+        const next = await openSession(lab, 'records', { listener: 'b', connector: 'a', to });
+        await next.connector.receives(20);
+        expectIntact(await next.end());
+        expect(await counters('a')).toMatchObject(
+          restarts ? { nonces_sent: 0, fallbacks: 0 } : { nonces_sent: sent, fallbacks },
+        );
+      }
+    } finally {
+      await noOptions('delete');
+    }
+  });
+
+  // shows: H24
+  test('is not what somebody beside the path can make of one: Parameter Problems that guess change nothing', async () => {
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    const quote = (nonce: string) =>
+      `IPv6(src="${at('a', 1)}", dst="${at('b', 2)}", nh=60)/bytes.fromhex("06008b04${nonce}")/TCP(sport=1, dport=2)`;
+    const forged = (src: string, nonce: string) =>
+      `IPv6(src="${src}", dst="${at('a', 1)}")/ICMPv6ParamProblem(code=2, ptr=42)/${quote(nonce)}`;
+    const guesses = ['00000000', 'ffffffff', '12345678'];
+    const packets = guesses.flatMap((nonce) => [forged(at('b', 2), nonce), forged('2001:db8:f2::2', nonce)]);
+    const send = () => lab.exec('cn', '/usr/bin/python3', 'test/netns/probes/send.py', ...packets);
+    await send();
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(20);
+    await send();
+    await until('all of them', async () => {
+      const { drop_quote_unknown: unknown, drop_forged_icmp: icmp } = await counters('a');
+      return unknown! + icmp! === 2 * packets.length;
+    });
+    await session.connector.receives(20);
+    expectIntact(await session.end());
+
+    const { fallbacks, nonces_sent: nonces, packets_out: out } = await counters('a');
+    expect({ fallbacks, nonces }).toEqual({ fallbacks: 0, nonces: out });
   });
 });

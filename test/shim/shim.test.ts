@@ -168,6 +168,23 @@ describe('a node without ILNP', () => {
 
     expect([first, second, third].map((p) => nonceOf(p, 0, p.length) !== null)).toEqual([true, true, false]);
   });
+
+  // shows: H23
+  test('that cannot be reached is not silent, if the error quotes our nonce', () => {
+    const attempts = (forged: boolean): boolean[] => {
+      const { a } = pair();
+      const seconds = [1, 2, 3.6];
+      return seconds.map((second) => {
+        const sent = a.pass(tcp6({ src: STABLE_A, dst: B }), second * 1e6) as Uint8Array;
+        const quote = sent.slice();
+        if (forged) quote[44]! ^= 1;
+        if (second === 2) a.pass(error6({ src: '2001:db8:f::1', dst: A }, 1, 3, 0, quote), second * 1e6);
+        return nonceOf(sent, 0, sent.length) !== null;
+      });
+    };
+    expect(attempts(false)).toEqual([true, true, true]);
+    expect(attempts(true)).toEqual([true, true, false]);
+  });
 });
 
 describe('several Locators', () => {

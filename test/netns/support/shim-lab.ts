@@ -108,12 +108,22 @@ export class ShimLab {
     await this.ip('air', `link set dev ${name}-${host} master lan${to}`);
   }
 
-  /** Starts the shim of a host, which knows the others where they are now; resolves when it is ready. */
+  /**
+   * Starts the shim of a host, which knows the others where they are now; resolves when it is ready. `again`: with what the
+   * run before has left.
+   */
   async start(
     host: HostName,
-    options: { hosts?: string; interfaces?: readonly string[]; more?: readonly string[]; state?: string } = {},
+    options: {
+      hosts?: string;
+      interfaces?: readonly string[];
+      more?: readonly string[];
+      state?: string;
+      again?: boolean;
+    } = {},
   ): Promise<void> {
     const file = `${this.directory}/${host}.yaml`;
+    if (!options.again) rmSync(this.state(host), { force: true });
     writeFileSync(`${this.directory}/${host}.hosts`, options.hosts ?? '');
     writeFileSync(
       file,
