@@ -7,7 +7,8 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { anchor } from './anchors.mjs';
-import { CN, GLOBAL_L64, GUEST_L64, GW, ip, reachable, serve, VM, withFeatures } from './lab.mjs';
+import { CN, GLOBAL_L64, GUEST_L64, GW, reachable, serve, VM } from './lab.mjs';
+import { ip, withFeatures } from './namespaces.mjs';
 import { cpuNanoseconds, end, must, run, start } from './process.mjs';
 import { FURTHER_BINDINGS, SETS } from './sbr.mjs';
 

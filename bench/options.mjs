@@ -4,13 +4,14 @@ import { parseArgs } from 'node:util';
 /** Bounds: a mistyped number must not keep a machine busy for a day. */
 const LIMITS = { rounds: [1, 20], seconds: [0.5, 30], minutes: [1, 180], patience: [0, 60] };
 
-export const USAGE = `npm run bench -- [options]
+/** `command`: what the reader has called; `loads`: words for --only. */
+export const usage = (command, loads) => `${command} -- [options]
   --rounds N        rounds of all variants, interleaved (default 3, at most ${LIMITS.rounds[1]})
   --seconds S       length of one load (default 2, at most ${LIMITS.seconds[1]})
   --minutes M       no new round begins after M minutes (default 60)
   --patience M      wait up to M minutes a round for other programs to rest (default 1, 0: never)
-  --only A,B        some loads only: idle latency tcp mtu udp stress rewrite table memory
-  --variants A,B    some variants only (the border router's other modes are measured only when named)
+  --only A,B        some loads only: ${loads.join(' ')}
+  --variants A,B    some variants only (other modes are measured only when named)
   --quick           one round of one second, not written into the history
   --no-history      do not write a line into the history`;
 

@@ -42,6 +42,13 @@ export function ratio(results, variant, against, load, metric) {
   return spread(ratios);
 }
 
+/** Spread of the differences of two variants, round by round; null when they never met. */
+function difference(results, variant, against, load, metric) {
+  const others = byRound(results, against, load, metric);
+  const values = [...byRound(results, variant, load, metric)];
+  return spread(values.filter(([round]) => others.has(round)).map(([round, value]) => value - others.get(round)));
+}
+
 export const VERDICTS = {
   missed: 'FLOOR MISSED',
   disturbed: 'below floor, but disturbed',
@@ -51,10 +58,10 @@ export const VERDICTS = {
   absent: 'not measured',
 };
 
-const measure = (results, { of, against, load, metric }) =>
-  against === null
-    ? spread([...byRound(results, of, load, metric).values()])
-    : ratio(results, of, against, load, metric);
+function measure(results, { of, against, load, metric, by }) {
+  if (against === null) return spread([...byRound(results, of, load, metric).values()]);
+  return (by === 'difference' ? difference : ratio)(results, of, against, load, metric);
+}
 
 /**
  * A row of rows.mjs with what was measured; floor and aim are judged on the median. Only rounds that other programs did

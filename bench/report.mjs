@@ -17,14 +17,14 @@ function table(head, lines) {
   return [draw(head), `|${widths.map((w) => '-'.repeat(w + 2)).join('|')}|`, ...lines.map(draw)].join('\n');
 }
 
-/** The judged rows: the answer of the run. */
-export function targetTable(judged) {
+/** The judged rows: the answer of the run. `head`: what is judged. */
+export function targetTable(judged, head) {
   const lines = judged.map(({ title, measured, unit, floor, aim, verdict }) => {
     const suffix = unit === 'x' ? '' : ` ${unit}`;
     const limit = (value) => (value === null ? '' : `${value}${suffix}`);
     return [title, measured ? `${range(measured)}${suffix}` : '-', limit(floor), limit(aim), VERDICTS[verdict]];
   });
-  return table(['ilnp sbr', 'median (min..max)', 'floor', 'aim', 'verdict'], lines);
+  return table([head, 'median (min..max)', 'floor', 'aim', 'verdict'], lines);
 }
 
 /** One table per measured value with all variants; empty when nothing was measured. */
@@ -42,13 +42,13 @@ export function valueTable(results, { load, metric, title, against }, variants) 
 }
 
 /** The one line of `bench/history.jsonl`: enough to see a trend and to repeat the run. */
-export function historyLine({ machine, options, judged }) {
+export function historyLine({ machine, options, judged }, name) {
   const rows = {};
   for (const { id, measured } of judged) {
     if (measured) rows[id] = [measured.min, measured.median, measured.max].map((v) => Number(v.toPrecision(3)));
   }
   const { rounds, seconds } = options;
-  return JSON.stringify({ ...machine, rounds, seconds, rows });
+  return JSON.stringify({ ...(name ? { bench: name } : {}), ...machine, rounds, seconds, rows });
 }
 
 /** Sentence for each missed floor. */

@@ -8,10 +8,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { anchor } from './anchors.mjs';
 import * as lab from './lab.mjs';
+import { exec, ip } from './namespaces.mjs';
 import { end, must, start, until } from './process.mjs';
 import { startBorderRouter } from './sbr.mjs';
 
-const { CN, GW, VM, UPLINK, INSIDE, ip, exec } = lab;
+const { CN, GW, VM, UPLINK, INSIDE } = lab;
 const GUEST = `${lab.GUEST_L64}${lab.NID}`;
 const GLOBAL = `${lab.GLOBAL_L64}${lab.NID}`;
 const TABLE = 100;

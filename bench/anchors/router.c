@@ -1,10 +1,11 @@
 /*
- * router TUN [offload] [uring] [bindings=N]: the anchor the border router is compared with, a Locator rewriter over
- * one Linux TUN that packets enter and leave.
+ * router TUN [offload] [uring] [copy] [bindings=N]: the anchor the border router is compared with, a Locator rewriter
+ * over one Linux TUN that packets enter and leave.
  *
  *   (nothing)  one packet per system call, no offload: what a straightforward program does ("naive C")
  *   offload    IFF_VNET_HDR with checksum, TSO and USO: one read or write may carry a packet of 64 KiB
  *   uring      io_uring: multishot reads into provided buffers, all writes of a batch in the same system call
+ *   copy       nothing is rewritten or looked at: what the way through a TUN costs, for the bench of the shim
  *
  * Binds 2001:db8:b::5e1 (global) to fd00:b:0:1::5e1 (guest) among N others; says "ready" on standard output when
  * packets may come.
@@ -29,7 +30,7 @@ enum { READ_MULTISHOT = 49 }; /* IORING_OP_READ_MULTISHOT, Linux 6.7; older head
 enum { MAX_PACKET = 65535, ALIGNED = 16, BATCH = 64, SQ_ENTRIES = 512, CQ_ENTRIES = 2048 };
 enum { TAG_READ = 1, TAG_WRITE = 2 };
 
-static int offload;
+static int offload, copy;
 
 static void die(const char *what) {
   perror(what);
@@ -55,6 +56,7 @@ static int tun_open(const char *name) {
 }
 
 static inline int work(uint8_t *packet, uint32_t length) {
+  if (copy) return 1;
   return rewrite(packet, length, offload ? packet - VNET_LENGTH : NULL, port_of(packet, length));
 }
 
@@ -156,10 +158,11 @@ static void loop_uring(int fd) {
 int main(int argc, char **argv) {
   int uring = 0;
   uint32_t others = 100000;
-  if (argc < 2) return fprintf(stderr, "usage: router TUN [offload] [uring] [bindings=N]\n"), 2;
+  if (argc < 2) return fprintf(stderr, "usage: router TUN [offload] [uring] [copy] [bindings=N]\n"), 2;
   for (int i = 2; i < argc; i++) {
     if (!strcmp(argv[i], "offload")) offload = 1;
     else if (!strcmp(argv[i], "uring")) uring = 1;
+    else if (!strcmp(argv[i], "copy")) copy = 1;
     else if (!strncmp(argv[i], "bindings=", 9)) others = strtoul(argv[i] + 9, NULL, 10);
     else return fprintf(stderr, "router: unknown argument %s\n", argv[i]), 2;
   }
