@@ -32,7 +32,12 @@ afterEach(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function machine(host: string, name: string, isIncoming: boolean): Promise<Machine> {
-  const started = await Machine.start(lab, host, { folder, name, address: guest('a1'), isIncoming });
+  const started = await Machine.start(lab, host, {
+    folder,
+    name,
+    guest: `guest.address=${guest('a1')} guest.gateway=fe80::1`,
+    isIncoming,
+  });
   machines.push(started);
   return started;
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""Sends one Router Advertisement (RFC 4861 section 4.2) with one prefix to all nodes of a link.
+"""Sends a Router Advertisement (RFC 4861 section 4.2) with one prefix to all nodes of a link.
 
-    advertise.py INTERFACE SOURCE PREFIX VALID PREFERRED     lifetimes in seconds; the router's is VALID
+    advertise.py INTERFACE SOURCE PREFIX VALID PREFERRED [EVERY]
+
+Lifetimes in seconds; the router's is VALID. EVERY: again and again, so many seconds apart.
 """
 import sys
 
@@ -9,7 +11,8 @@ from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptPrefixInfo, ICMPv6NDOptSr
 from scapy.layers.l2 import Ether
 from scapy.sendrecv import sendp
 
-interface, source, prefix, valid, preferred = sys.argv[1:]
+interface, source, prefix, valid, preferred = sys.argv[1:6]
+every = float(sys.argv[6]) if len(sys.argv) > 6 else None
 with open(f"/sys/class/net/{interface}/address", encoding="ascii") as file:
     mac = file.read().strip()
 sendp(
@@ -22,4 +25,5 @@ sendp(
     ),
     iface=interface,
     verbose=False,
+    **({} if every is None else {"inter": every, "loop": 1}),
 )

@@ -13,9 +13,9 @@ import { until } from './wait.ts';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const FOLDER = `${ROOT}out/guest`;
 
-/** Makes kernel and file system of the guest; a few seconds the first time. */
-export async function makeGuest(): Promise<void> {
-  await succeed(`${ROOT}scripts/guest`, [], { limitMs: 300_000 });
+/** Makes kernel and file system of the guest, and the disk with ilnp; a few seconds the first time. */
+export async function makeGuest(withShim = false): Promise<void> {
+  await succeed(`${ROOT}scripts/guest`, withShim ? ['--shim'] : [], { limitMs: 300_000 });
 }
 
 export interface MachineOptions {
@@ -23,8 +23,12 @@ export interface MachineOptions {
   readonly folder: string;
   /** Different for each machine of a test. */
   readonly name: string;
-  /** Of the guest; without one there is nothing in the machine, and it starts at once. */
-  readonly address?: string;
+  /** What the guest is told (scripts/guest); without it there is nothing in the machine, and it starts at once. */
+  readonly guest?: string;
+  /** The guest has the disk with ilnp. */
+  readonly hasShim?: boolean;
+  /** Where its network card is plugged. */
+  readonly bridge?: string;
   /** Waits for a guest that migrates here. */
   readonly isIncoming?: boolean;
 }
@@ -58,15 +62,15 @@ export class Machine {
 
   /** Plugs a TAP into the bridge of the lab's `host` and starts QEMU there; resolves when its monitor answers. */
   static async start(lab: Namespaces, host: string, options: MachineOptions): Promise<Machine> {
-    const { folder, name, address, isIncoming = false } = options;
+    const { folder, name, guest, bridge = 'br0', isIncoming = false } = options;
     const namespace = lab.namespace(host);
     const tap = `tap-${name}`;
-    if (address !== undefined) {
+    if (guest !== undefined) {
       await succeed('ip', ['-n', namespace, 'tuntap', 'add', tap, 'mode', 'tap']);
-      await succeed('ip', ['-n', namespace, 'link', 'set', tap, 'master', 'br0', 'up']);
+      await succeed('ip', ['-n', namespace, 'link', 'set', tap, 'master', bridge, 'up']);
     }
     const unplug = async (): Promise<unknown> =>
-      address !== undefined && succeed('ip', ['-n', namespace, 'link', 'del', tap]);
+      guest !== undefined && succeed('ip', ['-n', namespace, 'link', 'del', tap]);
     const socket = (use: string): string => `${folder}/${name}-${use}.sock`;
     const log = `${folder}/${name}.console`;
     const monitor = (use: string): string[] => ['-qmp', `unix:${socket(use)},server=on,wait=off`];
@@ -75,7 +79,9 @@ export class Machine {
       [
         ...['netns', 'exec', namespace, 'qemu-system-x86_64'],
         ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
-        ...(address === undefined ? ['-M', 'none'] : withGuest(address, tap, log)),
+        ...(guest === undefined ? ['-M', 'none'] : withGuest(guest, tap, log)),
+        ...(options.hasShim ? ['-drive', `file=${FOLDER}/shim.iso,if=none,id=d0,format=raw,readonly=on`] : []),
+        ...(options.hasShim ? ['-device', 'virtio-blk-pci,drive=d0'] : []),
         ...monitor('manager'),
         ...monitor('ilnp'),
         ...(isIncoming ? ['-incoming', 'defer'] : []),
@@ -96,9 +102,13 @@ export class Machine {
     return new Machine({ qmp, monitor: socket('ilnp'), events, child, console: log, unplug });
   }
 
-  /** Resolves when the guest has started all it has. */
-  async booted(): Promise<void> {
-    await until('the guest to start', () => readFileSync(this.#console, 'utf8').includes('guest: ready'), 60_000);
+  /** Resolves when the guest has said `text` on its console. */
+  async booted(text = 'guest: ready'): Promise<void> {
+    await until(`the guest to say ${text}`, () => this.console.includes(text), 60_000);
+  }
+
+  get console(): string {
+    return readFileSync(this.#console, 'utf8');
   }
 
   /** Resolves with the first event of that name (and status). */
@@ -129,11 +139,10 @@ export class Machine {
   }
 }
 
-const withGuest = (address: string, tap: string, log: string): string[] => [
+const withGuest = (guest: string, tap: string, log: string): string[] => [
   ...['-M', 'q35', '-accel', 'tcg', '-cpu', 'max', '-m', '128'],
   ...['-kernel', `${FOLDER}/vmlinuz`, '-initrd', `${FOLDER}/initrd`, '-append'],
-  'console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable rdinit=/init ' +
-    `guest.address=${address} guest.gateway=fe80::1`,
+  `console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable rdinit=/init ${guest}`,
   ...['-chardev', `file,id=console,path=${log}`, '-serial', 'chardev:console'],
   ...['-netdev', `tap,id=n0,ifname=${tap},script=no,downscript=no`],
   ...['-device', 'virtio-net-pci,romfile=,netdev=n0,mac=52:54:00:12:34:56'],
