@@ -70,6 +70,8 @@ export const shimSchema = z.strictObject(
     interfaces: z
       .array(z.strictObject({ interface: networkInterface, preference: whole(0, 9999).default(10) }, MAPPING), LIST)
       .min(1, { error: 'a list with at least one interface' }),
+    /** Correspondents, and flows of plain IPv6, are spread over Locators instead of all using the preferred one. */
+    spread: yesOrNo.default(false),
     hosts: filePath.optional(),
     names: names.optional(),
     /** Octets of the nonces this node sends (RFC 6744 section 2). */

@@ -1,5 +1,5 @@
 /** What the control plane of an end system and the worker of its path say to each other. */
-import type { LocalLocator } from '../shim/node.ts';
+import type { LocalLocator } from '../ilnp/ilcc.ts';
 import type { NamedHost } from '../shim/teach.ts';
 import type { TracedDecision } from '../shim/trace.ts';
 import type { UpdateState } from '../shim/update-log.ts';
@@ -22,6 +22,7 @@ export interface WorkerStart {
   readonly nid0: number;
   readonly nid1: number;
   readonly stable: { readonly l0: number; readonly l1: number; readonly sum: number };
+  readonly spread: boolean;
   /** The smallest of the links. */
   readonly mtu: number;
   readonly nonceOctets: 4 | 12;

@@ -5,9 +5,9 @@ import { Worker } from 'node:worker_threads';
 import type { ShimConfig } from '../config/load-shim.ts';
 import { eventfd } from '../device/libc.ts';
 import { openTun, type TunQueue } from '../device/tun.ts';
+import type { LocalLocator } from '../ilnp/ilcc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
 import { asOurs, IlnpError } from '../runtime/errors.ts';
-import type { LocalLocator } from '../shim/node.ts';
 import type { NamedHost } from '../shim/teach.ts';
 import { COUNTERS, namedCounters } from '../shim/verdict.ts';
 import { native32 } from '../wire/bytes.ts';
@@ -62,6 +62,7 @@ export class Path {
       io: config.tun.io,
       ...words(nid),
       stable: locatorOf(config.stable),
+      spread: config.spread,
       mtu,
       nonceOctets: config.nonce,
       checksum: config.checksum,

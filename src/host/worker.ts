@@ -40,6 +40,7 @@ const node = new Node({
   counters: new Float64Array(start.counters),
   seed: start.seed[0],
   nonceOctets: start.nonceOctets,
+  spread: start.spread,
   random: (count) => randomBytes(count),
   emit,
   lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),
@@ -50,8 +51,10 @@ for (const octets of start.remembered) {
   const c = correspondentOf(octets, clocks());
   if (c !== null && node.ilcc.find(c.nid0, c.nid1) === null) node.ilcc.add(c);
 }
-for (const host of start.hosts) teach(node, shim.updates, host, microseconds());
+for (const host of start.hosts) teach(node, shim, host, microseconds());
 let due = Number.POSITIVE_INFINITY;
+/** How many of `node.spokenTo` a tick is asked for already. */
+let asked = 0;
 let toldAt = Number.NEGATIVE_INFINITY;
 let trace = new Trace(0);
 let traces = 0;
@@ -65,6 +68,7 @@ try {
       shim.input(device.batch, microseconds());
       device.send();
       tellDrops();
+      if (node.spokenTo.length > asked) askForTick();
     }
     node.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
     if (device.takeWake() && !obey()) break;
@@ -95,7 +99,7 @@ function obey(): boolean {
     if (message.kind === 'locators') shim.setLocators(message.locators, now);
     else if (message.kind === 'tick') {
       due = Number.POSITIVE_INFINITY;
-      shim.updates.run(now);
+      shim.run(now);
     } else say({ kind: 'answer', id: message.id, value: answer(message, now) });
   }
   askForTick();
@@ -113,7 +117,7 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
       shim.trace = trace;
       return ++traces;
     case 'teach':
-      teach(node, shim.updates, question.host, now);
+      teach(node, shim, question.host, now);
       return null;
     case 'traced':
       return question.trace === traces ? { packets: trace.take(), left: trace.left } : { packets: [], left: 0 };
@@ -123,10 +127,11 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
   }
 }
 
-/** Locator Updates begin between two batches only, so that asking here is enough. */
+/** Locator Updates begin between two batches only, programs speak to somebody new at any time. */
 function askForTick(): void {
   const now = microseconds();
-  const next = shim.updates.next(now);
+  asked = node.spokenTo.length;
+  const next = shim.next(now);
   if (next === null || next >= due) return;
   due = next;
   say({ kind: 'due', ms: Math.max(1, Math.ceil((next - now) / 1000)) });

@@ -36,6 +36,14 @@ export interface RemoteLocator extends Locator {
   readonly expires: number;
 }
 
+/** A Locator of this node. */
+export interface LocalLocator extends Locator {
+  /** Lower is preferred. */
+  readonly preference: number;
+  /** Seconds, 0..65535, as told to correspondents. */
+  readonly lifetime: number;
+}
+
 /** RFC 6741 section 5.1: unexpired or not, in use or not. */
 export type LocatorState = 'valid' | 'active' | 'expired' | 'aged';
 
@@ -78,10 +86,18 @@ export class Correspondent {
   readonly views: Locator[] = [];
   /** What we send to. */
   current: RemoteLocator;
+  /** Our Locator towards it; null: the first one of the node. */
+  own: LocalLocator | null = null;
   /** Acknowledgement number that only who heard our last SYN knows, or -1. */
   challenge = -1;
   /** When it was first spoken to without an answer so far; 0: not at all. */
   askedAt = 0;
+  /** When it was first spoken to since it was last heard on the pair in use; 0: not since. */
+  waitingSince = 0;
+  /** It is among those whose answers are looked at. */
+  isWatched = false;
+  /** While it has not answered at all: how many pairs were tried in vain. */
+  tried = 0;
   sentAt = 0;
   heardAt = 0;
   /** How often a stranger was heard again, at most MOST_CREDIT: who talks keeps its place among passers-by. */
@@ -143,13 +159,31 @@ export class Correspondent {
     return this.current;
   }
 
-  /** Replaces the set, as a Locator Update says (RFC 6743 section 4). */
-  replace(locators: readonly RemoteLocator[], now: number): void {
+  /** Replaces the set, as a Locator Update says (RFC 6743 section 4); false when it only says again what was known. */
+  replace(locators: readonly RemoteLocator[], now: number): boolean {
     const kept = byPreference(locators).slice(0, LOCATORS_KEPT);
-    if (kept.length === 0) return;
-    this.aged = this.locators.filter((old) => !kept.some((l) => sameLocator(l, old)));
+    if (kept.length === 0) return false;
+    const isSame =
+      kept.length === this.locators.length &&
+      kept.every((l, k) => sameLocator(l, this.locators[k]!) && l.preference === this.locators[k]!.preference);
+    const inUse = kept.find((l) => sameLocator(l, this.current));
+    if (!isSame) this.aged = this.locators.filter((old) => !kept.some((l) => sameLocator(l, old)));
     this.locators = kept;
-    this.#select(now);
+    if (isSame && inUse !== undefined && this.#provisionalUntil === 0) this.current = inUse;
+    else this.#select(now);
+    return !isSame;
+  }
+
+  /** What preferences ask for; the path may have found that another one works. */
+  preferred(now: number): RemoteLocator {
+    return this.locators.find((l) => now <= l.expires) ?? this.locators[0]!;
+  }
+
+  /** It is spoken to there from now on, until it says otherwise or that expires. */
+  use(locator: RemoteLocator): void {
+    if (!sameLocator(locator, this.current)) this.nonceOctetsMax = Number.POSITIVE_INFINITY; // another path
+    this.#provisionalUntil = 0;
+    this.current = locator;
   }
 
   /** A right nonce came from a Locator that is not announced: answers go there for a while. */
@@ -191,10 +225,7 @@ export class Correspondent {
   }
 
   #select(now: number): void {
-    this.#provisionalUntil = 0;
-    const next = this.locators.find((l) => now <= l.expires) ?? this.locators[0]!;
-    if (!sameLocator(next, this.current)) this.nonceOctetsMax = Number.POSITIVE_INFINITY; // another path
-    this.current = next;
+    this.use(this.preferred(now));
   }
 }
 

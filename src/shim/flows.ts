@@ -36,6 +36,13 @@ export function flowOf(batch: PacketBatch, protocol: number, transport: number, 
   return isEcho ? half[h + 2]! ^ ECHO_FLOW : 0;
 }
 
+/** What a flow needs to know of the node. */
+interface OwnLocators {
+  /** For what begins now. */
+  beginAt(share: number): Locator;
+  valid(l0: number, l1: number): Locator | null;
+}
+
 export class Flows {
   readonly #store = new Int32Array(Sessions.words(FLOWS));
   readonly #sessions: Sessions;
@@ -46,16 +53,16 @@ export class Flows {
     this.#sessions = new Sessions(this.#store, seed);
   }
 
-  /** Our Locator for a packet to the node at word `w` + W_DST_L64: the one its flow has while it is valid, else `preferred`. */
-  ownFor(word: Int32Array, w: number, flow: number, locators: readonly Locator[], now: number): Locator {
-    const preferred = locators[0]!;
+  /** Our Locator for a packet to the node at word `w` + W_DST_L64: the one its flow has while it is valid, else a new one. */
+  ownFor(word: Int32Array, w: number, flow: number, node: OwnLocators, now: number): Locator {
+    const preferred = node.beginAt(flow);
     const seconds = (now / 1e6) | 0;
     const at = w + ipv6.W_DST_L64;
     const entry = this.#open(word, at, word[at]!, word[at + 1]!, flow, seconds, true);
     if (entry < 0) return preferred;
     const id = this.#sessions.uplink(entry);
     const own = id < 0 ? undefined : this.#own[id];
-    if (own !== undefined && locators.some((l) => sameLocator(l, own))) {
+    if (own !== undefined && node.valid(own.l0, own.l1) !== null) {
       this.#sessions.heard(entry, seconds);
       return own;
     }

@@ -133,12 +133,13 @@ export function translateOwnQuote(batch: PacketBatch, i: number, node: Node, at:
   if (quote + ipv6.HEADER_LENGTH > end || b[quote]! >>> 4 !== 6 || ((quote - o) & 3) !== 0) return;
   if (isPartial(batch, o) || node.locators.length === 0) return;
   if (word[q + ipv6.W_DST_NID] !== node.nid0 || word[q + ipv6.W_DST_NID + 1] !== node.nid1) return;
-  let delta = put(word, q + ipv6.W_DST_L64, node.locators[0]!);
   const c = node.ilcc.find(word[q + ipv6.W_SRC_NID]!, word[q + ipv6.W_SRC_NID + 1]!);
+  const own = c?.own ?? node.locators[0]!;
+  let delta = put(word, q + ipv6.W_DST_L64, own);
   const isAbout =
     c !== null && c.remoteNonce !== null && c.isAt(word[q + ipv6.W_SRC_L64]!, word[q + ipv6.W_SRC_L64 + 1]!);
   if (isAbout) delta += put(word, q + ipv6.W_SRC_L64, c.current);
-  const gone = isAbout && c.zeroed ? without(c.current.sum, node.locators[0]!.sum) : 0;
+  const gone = isAbout && c.zeroed ? without(c.current.sum, own.sum) : 0;
   fixQuotedChecksum(batch, quote, end, delta, gone);
   put16(b, at + 2, 0);
   put16(b, at + 2, segmentChecksum(b, o, at, end - at, ICMP)); // the outer addresses change after this, and its sum with them

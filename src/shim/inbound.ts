@@ -17,8 +17,7 @@ import { takeError } from './icmp-error.ts';
 import type { Node } from './node.ts';
 import { removeNonce } from './remove-nonce.ts';
 import { adjustChecksum, giveHopBack, isPartial, put } from './rewrite.ts';
-import { takeUpdate } from './take-update.ts';
-import type { Updates } from './updates.ts';
+import { type Control, takeUpdate } from './take-update.ts';
 import * as judge from './validate.ts';
 import { validate } from './validate.ts';
 import * as verdicts from './verdict.ts';
@@ -30,7 +29,7 @@ const TCP_FLAGS = 13;
 const ACK = 0x10;
 
 /** Packet `i`, checked to be a whole one whose destination is ours. */
-export function inbound(batch: PacketBatch, i: number, node: Node, updates: Updates, now: number): number {
+export function inbound(batch: PacketBatch, i: number, node: Node, control: Control, now: number): number {
   const b = batch.bytes;
   const word = batch.word;
   const o = batch.offset[i]!;
@@ -56,7 +55,7 @@ export function inbound(batch: PacketBatch, i: number, node: Node, updates: Upda
   const isSelf = n0 === node.nid0 && n1 === node.nid1; // an error of our own kernel about a packet of ours
   let c = isSelf ? null : node.ilcc.find(n0, n1);
 
-  if (type === LOCATOR_UPDATE) return takeUpdate(batch, i, node, updates, { c, nonce, at, now });
+  if (type === LOCATOR_UPDATE) return takeUpdate(batch, i, node, control, { c, nonce, at, now });
   const isError = type >= 0 && type < 128;
   if (c === null && nonce !== null && !isSelf && !isError) c = learn(node, n0, n1, { l0: s0, l1: s1 }, now);
   const isKnown = c?.holds(s0, s1) ?? false;
@@ -73,7 +72,7 @@ export function inbound(batch: PacketBatch, i: number, node: Node, updates: Upda
     if (found === judge.ACCEPT_LEARN) c!.remoteNonce = nonce!.slice();
     if (!isKnown) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
     if (c!.views.length === 0) c!.viewIndex(s0, s1);
-    c!.heard(now);
+    node.heard(c!, word, w, now);
     c!.askedAt = 0;
     c!.plainUntil = 0;
     if (!c!.proved && isProof(b, c!, protocol, at, end)) node.ilcc.prove(c!);

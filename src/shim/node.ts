@@ -1,18 +1,13 @@
 /**
  * What the path of an end system works with: who we are, where we are, whom we talk to. One owner, the worker of the TUN.
  */
-import { type Correspondent, type Ilcc, type Locator, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Ilcc, type LocalLocator, type Locator, sameLocator } from '../ilnp/ilcc.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { Flows } from './flows.ts';
 import { COUNTERS } from './verdict.ts';
 
-/** A Locator of this node. */
-export interface LocalLocator extends Locator {
-  /** Lower is preferred. */
-  readonly preference: number;
-  /** Seconds, 0..65535, as told to correspondents. */
-  readonly lifetime: number;
-}
+/** Preferences of deprecated Locators, and of those without a router, are higher by multiples of this. */
+const PREFERENCE_CLASS = 10_000;
 
 /** Locators that were ours until a moment ago; packets on their way still come to them. */
 const DRAINING = 8;
@@ -37,6 +32,8 @@ export interface NodeOptions {
   readonly emit: (packet: Uint8Array) => void;
   /** A correspondent does not answer on any path, and again after every further round of trying; names may know better. */
   readonly lost?: (correspondent: Correspondent) => void;
+  /** Correspondents, and flows of plain IPv6, are spread over Locators of one class of preference. */
+  readonly spread?: boolean;
 }
 
 export class Node {
@@ -51,6 +48,11 @@ export class Node {
   readonly emit: (packet: Uint8Array) => void;
   readonly lost: (correspondent: Correspondent) => void;
   readonly flows: Flows;
+  readonly spread: boolean;
+  /** Proved correspondents whom programs speak to since `Liveness` has looked. */
+  readonly spokenTo: Correspondent[] = [];
+  /** Locators of ours that somebody was found not to answer to; what begins now begins elsewhere. */
+  silent: Locator[] = [];
   /** Valid Locators, preferred first. */
   locators: readonly LocalLocator[] = [];
   #draining: readonly Locator[] = [];
@@ -69,6 +71,7 @@ export class Node {
       correspondent.lose();
       options.lost?.(correspondent);
     };
+    this.spread = options.spread ?? false;
     this.flows = new Flows(options.seed);
   }
 
@@ -82,6 +85,7 @@ export class Node {
     const gone = [...before, ...this.#draining].filter((old) => !next.some((l) => sameLocator(l, old)));
     this.#draining = gone.slice(0, DRAINING);
     this.locators = next;
+    this.silent = [];
     return !isSame;
   }
 
@@ -91,11 +95,60 @@ export class Node {
     return null;
   }
 
+  /** Our Locator that preferences ask for. Only while there is one. */
+  usualFor({ nid0, nid1 }: Correspondent): LocalLocator {
+    return this.spread ? this.#shareOf(nid0 ^ nid1) : this.locators[0]!;
+  }
+
+  /** Our Locator for what begins now: the usual one, or where that is silent the first that is not. */
+  beginAt(share: number): LocalLocator {
+    const usual = this.spread ? this.#shareOf(share) : this.locators[0]!;
+    if (this.silent.length === 0 || !this.#isSilent(usual)) return usual;
+    return this.locators.find((l) => !this.#isSilent(l)) ?? usual;
+  }
+
+  /** Where a session with `c` begins. */
+  begin(c: Correspondent): void {
+    const own = this.beginAt(c.nid0 ^ c.nid1);
+    if (own !== this.locators[0]) c.own = own;
+  }
+
+  #isSilent(locator: Locator): boolean {
+    return this.silent.some((l) => sameLocator(l, locator));
+  }
+
+  #shareOf(share: number): LocalLocator {
+    const { locators } = this;
+    const classOf = (l: LocalLocator): number => Math.trunc(l.preference / PREFERENCE_CLASS);
+    let equals = 1;
+    while (equals < locators.length && classOf(locators[equals]!) === classOf(locators[0]!)) equals++;
+    const mixed = Math.imul(share ^ (share >>> 15) ^ (share >>> 24), 0x9e3779b1);
+    return locators[(mixed >>> 16) % equals]!;
+  }
+
   /** True for a Locator that is ours or was until a moment ago. */
   isLocal(l0: number, l1: number): boolean {
     if (this.valid(l0, l1) !== null) return true;
     for (const locator of this.#draining) if (locator.l0 === l0 && locator.l1 === l1) return true;
     return false;
+  }
+
+  /** The packet at word `w` is true and from `c`. It answers what programs have said if it comes to where they speak from. */
+  heard(c: Correspondent, word: Int32Array, w: number, now: number): void {
+    c.heard(now);
+    const inUse = c.own ?? this.locators[0];
+    const at = w + ipv6.W_DST_L64;
+    if (inUse !== undefined && inUse.l0 === word[at] && inUse.l1 === word[at + 1]) c.waitingSince = 0;
+  }
+
+  /** A program speaks to `c`. */
+  spoke(c: Correspondent, now: number): void {
+    c.sentAt = now;
+    if (c.waitingSince !== 0) return;
+    c.waitingSince = now;
+    if (c.isWatched || !c.proved) return;
+    c.isWatched = true;
+    this.spokenTo.push(c);
   }
 
   /** True when the packet at word `w` is for one of our Locators. */

@@ -20,6 +20,9 @@ import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
 
 /** A correspondent that leaves the first packets with a nonce unanswered for so long is tried without. */
 const SILENCE_US = 2.5e6;
+/** How long each pair of Locators has, and how many are tried: what a program sends again within a second goes by the next. */
+const TURN_US = 0.9e6;
+const PAIRS = 4;
 /** How long it then counts as a node without ILNP, if it did not say so itself. */
 const PLAIN_AFTER_SILENCE_US = 60e6;
 
@@ -43,7 +46,8 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const at = o + chain.offsetOf(upper);
   const c = correspondent(node, word, w, now);
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
-  const source = c === null ? node.flows.ownFor(word, w, flow, node.locators, now) : node.locators[0]!;
+  if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);
+  const source = c === null ? node.flows.ownFor(word, w, flow, node, now) : (c.own ?? node.locators[0]!);
   const destination = c === null ? null : c.target(now);
   if (c !== null) {
     const view = c.viewIndex(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
@@ -66,7 +70,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
 
   if (protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0)
     c.challenge = (u32(b, at + TCP_SEQUENCE) + 1) >>> 0;
-  c.sentAt = now;
+  node.spoke(c, now);
   if (c.remoteNonce === null && c.askedAt === 0) c.askedAt = now;
   const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - c.optionOctets, c.nonceOctetsMax));
   node.counters[isSent ? COUNT_NONCES_OUT : COUNT_WITHOUT_NONCE]!++;
@@ -81,13 +85,29 @@ function correspondent(node: Node, word: Int32Array, w: number, now: number): Co
   const l1 = word[w + ipv6.W_DST_L64 + 1]!;
   if (!c.isAt(l0, l1)) return null; // another node with the same NID (RFC 6741 section 5.4)
   if (now < c.plainUntil) return null;
-  if (c.remoteNonce === null && c.askedAt !== 0 && now - c.askedAt > SILENCE_US) {
-    c.plainUntil = now + PLAIN_AFTER_SILENCE_US;
-    c.askedAt = 0;
-    node.counters[verdicts.COUNT_FALLBACKS]!++;
-    return null;
+  return c.remoteNonce !== null || c.askedAt === 0 || isWorthTrying(node, c, now) ? c : null;
+}
+
+/** Nothing has come back so far: the next pair of Locators; false when all had their turn, and it is tried without. */
+function isWorthTrying(node: Node, c: Correspondent, now: number): boolean {
+  const waited = now - c.askedAt;
+  const pairs = Math.min(node.locators.length * c.locators.length, PAIRS);
+  if (waited <= Math.max(SILENCE_US, (pairs + 0.5) * TURN_US)) {
+    if (c.tried + 1 < pairs && waited > (c.tried + 1) * TURN_US) {
+      c.tried++;
+      c.own = node.locators[Math.trunc(c.tried / c.locators.length)]!;
+      c.use(c.locators[c.tried % c.locators.length]!);
+    }
+    return true;
   }
-  return c;
+  c.plainUntil = now + PLAIN_AFTER_SILENCE_US;
+  c.askedAt = 0;
+  c.tried = 0;
+  c.own = null;
+  c.use(c.preferred(now));
+  node.counters[verdicts.COUNT_FALLBACKS]!++;
+  node.lost(c);
+  return false;
 }
 
 /** Fragments go without: their offsets count what is behind the Fragment header. So does what is signed or too long. */

@@ -6,10 +6,12 @@
  *   program ── stable Locator ──► outbound ── current Locators, nonce ──► network
  *   program ◄── stable Locator ── inbound  ◄── any of our Locators ────── network
  */
+import type { LocalLocator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { inbound } from './inbound.ts';
-import type { LocalLocator, Node } from './node.ts';
+import { Liveness } from './liveness.ts';
+import type { Node } from './node.ts';
 import { outbound } from './outbound.ts';
 import type { Trace } from './trace.ts';
 import { Updates } from './updates.ts';
@@ -24,12 +26,14 @@ export class Shim {
   readonly drops: { readonly verdict: number; readonly packet: Uint8Array }[] = [];
   readonly node: Node;
   readonly updates: Updates;
+  readonly liveness: Liveness;
   /** Who wants to see the next packets, or null. */
   trace: Trace | null = null;
 
   constructor(node: Node) {
     this.node = node;
     this.updates = new Updates(node);
+    this.liveness = new Liveness(node, this.updates);
   }
 
   /** Decides and rewrites every packet of the batch. `now`: microseconds of a monotonic clock. */
@@ -40,8 +44,22 @@ export class Shim {
 
   /** The Locators of this node are these now, or lead out by another router; all correspondents are told. */
   setLocators(locators: readonly LocalLocator[], now: number): void {
-    if (this.node.setLocators(locators)) this.updates.begin(now);
+    const isOther = this.node.setLocators(locators);
+    this.liveness.locatorsChanged(now);
+    if (isOther) this.updates.begin(now);
     else this.updates.again(now);
+  }
+
+  /** Does what is due; call it again at `next()`. */
+  run(now: number): void {
+    this.updates.run(now);
+    this.liveness.run(now);
+  }
+
+  /** When `run` has something to do, or null. */
+  next(now: number): number | null {
+    const [update, look] = [this.updates.next(now), this.liveness.next(now)];
+    return update === null || look === null ? (update ?? look) : Math.min(update, look);
   }
 
   #traced(batch: PacketBatch, now: number, trace: Trace): void {
@@ -73,7 +91,7 @@ export class Shim {
     if (ipv6.payloadLength(b, o) + ipv6.HEADER_LENGTH !== length) return DROP_TRUNCATED;
     const { node } = this;
     const w = o >>> 2;
-    if (node.isDestination(word, w)) return inbound(batch, i, node, this.updates, now);
+    if (node.isDestination(word, w)) return inbound(batch, i, node, this, now);
     if (node.isSource(word, w)) return outbound(batch, i, node, now);
     // from another address of this machine: the kernel sends it on by its own routes
     return ipv6.isUnforwardable(b, o + ipv6.SRC) || ipv6.isUnforwardable(b, o + ipv6.DST) ? DROP_BAD_ADDRESS : PLAIN;

@@ -2,8 +2,10 @@
  * A Locator Update or its acknowledgement from a correspondent, RFC 6743 section 4: with the right nonce it replaces the
  * Locators we have of it and is acknowledged, as often as it comes; without it is a forgery.
  */
-import { type Correspondent, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
+import { sum64 } from '../wire/checksum.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import {
   ACKNOWLEDGEMENT,
   acknowledgementOf,
@@ -11,10 +13,17 @@ import {
   type LocatorEntry,
   readLocatorUpdate,
 } from '../wire/locator-update.ts';
+import type { Liveness } from './liveness.ts';
 import type { Node } from './node.ts';
 import { sameOctets } from './same-octets.ts';
 import type { Updates } from './updates.ts';
 import { COUNT_UPDATES_TAKEN, DROP_BAD_UPDATE, DROP_FORGED_UPDATE, TAKEN } from './verdict.ts';
+
+/** What goes on besides packets. */
+export interface Control {
+  readonly updates: Updates;
+  readonly liveness: Liveness;
+}
 
 interface From {
   readonly c: Correspondent | null;
@@ -28,10 +37,11 @@ export function takeUpdate(
   batch: PacketBatch,
   i: number,
   node: Node,
-  updates: Updates,
+  { updates, liveness }: Control,
   { c, nonce, at, now }: From,
 ): number {
   const o = batch.offset[i]!;
+  const w = o >>> 2;
   const end = o + batch.length[i]!;
   if (c === null || c.remoteNonce === null || nonce === null || !sameOctets(nonce, c.remoteNonce))
     return DROP_FORGED_UPDATE;
@@ -39,20 +49,27 @@ export function takeUpdate(
   const update = readLocatorUpdate(batch.bytes, o, at, end - at);
   if (typeof update === 'string') return DROP_BAD_UPDATE;
   if (update.operation === ACKNOWLEDGEMENT) {
-    c.heard(now);
     updates.acknowledged(c, update.locators, now);
+    node.heard(c, batch.word, w, now);
+    liveness.answered(c, locatorAt(batch.word, w + ipv6.W_DST_L64), locatorAt(batch.word, w + ipv6.W_SRC_L64), now);
     return TAKEN;
   }
   const usable = update.locators.filter(isUsable).map((entry) => remoteOf(entry, now));
   if (usable.length === 0) return DROP_BAD_UPDATE; // the old set is better than none
-  c.replace(usable, now);
-  c.heard(now);
+  if (c.replace(usable, now)) liveness.relocated(c, now);
+  node.heard(c, batch.word, w, now);
   node.counters[COUNT_UPDATES_TAKEN]!++;
   updates.log.received(c.nid, update.locators, now);
   const answer = acknowledgementOf(batch.bytes.slice(o, end), c.localNonce);
   if (answer !== null) node.emit(answer);
   return TAKEN;
 }
+
+const locatorAt = (word: Int32Array, w: number): Locator => ({
+  l0: word[w]!,
+  l1: word[w + 1]!,
+  sum: sum64(word[w]!, word[w + 1]!),
+});
 
 /** Global unicast (2000::/3) or unique local (fc00::/7): everything else can be nobody's Locator. */
 const isUsable = ({ locator: { hi } }: LocatorEntry): boolean => hi >>> 29 === 1 || hi >>> 25 === 0x7e;

@@ -6,7 +6,8 @@
 import { Correspondent, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
 import { sum64 } from '../wire/checksum.ts';
 import type { Node } from './node.ts';
-import { ACTIVE_US, type Updates } from './updates.ts';
+import type { Control } from './take-update.ts';
+import { ACTIVE_US } from './updates.ts';
 
 /** A node that speaks ILNP, by its name; words in the machine's order. */
 export interface NamedHost {
@@ -22,7 +23,7 @@ export interface NamedHost {
 }
 
 /** `now`: microseconds. */
-export function teach(node: Node, updates: Updates, host: NamedHost, now: number): void {
+export function teach(node: Node, { updates, liveness }: Control, host: NamedHost, now: number): void {
   const { nid0, nid1 } = host;
   if ((nid0 === node.nid0 && nid1 === node.nid1) || host.locators.length === 0) return;
   const locators = host.locators.map(
@@ -56,7 +57,7 @@ export function teach(node: Node, updates: Updates, host: NamedHost, now: number
     return;
   }
   const isNew = locators.some((l) => !c.locators.some((old) => sameLocator(old, l)));
-  c.replace(locators, now);
+  if (c.replace(locators, now)) liveness.relocated(c, now);
   if (wasLost && isNew) updates.tell(c, now);
 }
 

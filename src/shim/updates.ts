@@ -5,7 +5,7 @@
  *
  * Pure: time comes in as an argument (microseconds), packets go out through the node.
  */
-import { type Correspondent, l64Of } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, l64Of, sameLocator } from '../ilnp/ilcc.ts';
 import { native32, put32 } from '../wire/bytes.ts';
 import { ADVERTISEMENT, type LocatorEntry, locatorUpdatePacket } from '../wire/locator-update.ts';
 import type { Node } from './node.ts';
@@ -21,6 +21,10 @@ const ATTEMPTS_ALONE = 2;
 /** Updates per call of `run`: many correspondents are told one after the other. */
 const BURST = 64;
 const BURST_GAP_US = 10_000;
+
+/** What a Locator loses in preference that does not work for a correspondent. */
+const BEHIND = 30_000;
+const PREFERENCE_MAX = 0xffff;
 
 interface Outstanding {
   attempts: number;
@@ -58,17 +62,28 @@ export class Updates {
     if (this.#set.length === 0) return; // nobody can be told
     for (const c of this.#node.ilcc.all()) {
       if (c.remoteNonce === null || now - c.heardAt > ACTIVE_US) continue;
-      this.#outstanding.set(c, { attempts: 0, due: now, entry: this.#entry(c, now) });
+      this.#enter(c, now);
     }
     this.run(now);
   }
 
-  /** This correspondent is somewhere else than we thought: it hears of our Locators there, at once. */
+  /** This correspondent alone is told, at once: it is somewhere else than we thought, or another Locator of ours works. */
   tell(c: Correspondent, now: number): void {
     if (this.#set.length === 0) return;
-    const entry = this.#outstanding.get(c)?.entry ?? this.#entry(c, now);
-    this.#outstanding.set(c, { attempts: 0, due: now, entry });
+    const before = this.#outstanding.get(c)?.entry;
+    if (before !== undefined && sameLocators(before.locators, this.#setFor(c)))
+      this.#outstanding.set(c, { attempts: 0, due: now, entry: before });
+    else {
+      if (before !== undefined) this.log.end(before, 'superseded', now);
+      this.#outstanding.delete(c);
+      this.#enter(c, now);
+    }
     this.run(now);
+  }
+
+  /** The set that it knows, once, from `own` to `remote`: who hears it acknowledges it there. */
+  ask(c: Correspondent, own: Locator, remote: Locator): void {
+    this.#emit(c, own, remote, this.#outstanding.get(c)?.entry.locators ?? this.#setFor(c));
   }
 
   /** The way out is another one: what is not acknowledged is sent again at once, as if for the first time. */
@@ -113,35 +128,47 @@ export class Updates {
   /** An acknowledgement; one of another set than the newest is passed over. */
   acknowledged(c: Correspondent, locators: readonly LocatorEntry[], now: number): void {
     const state = this.#outstanding.get(c);
-    if (state === undefined || !sameLocators(locators, this.#set)) return;
+    if (state === undefined || !sameLocators(locators, state.entry.locators)) return;
     this.#outstanding.delete(c);
     this.log.end(state.entry, 'acknowledged', now);
     this.#node.counters[COUNT_UPDATES_ACKNOWLEDGED]!++;
   }
 
-  #entry(c: Correspondent, now: number): UpdateEntry {
-    return {
+  #enter(c: Correspondent, now: number): void {
+    const entry: UpdateEntry = {
       way: 'sent',
       nid: c.nid,
-      locators: this.#set,
+      locators: this.#setFor(c),
       beganAt: now,
       tries: 0,
       state: 'waiting',
       changedAt: now,
     };
+    this.#outstanding.set(c, { attempts: 0, due: now, entry });
+  }
+
+  /** All Locators of this node; those that its own preferences put before the one that works stand behind it. */
+  #setFor({ own }: Correspondent): readonly LocatorEntry[] {
+    const { locators } = this.#node;
+    const at = own === null ? 0 : locators.findIndex((l) => sameLocator(l, own));
+    if (at <= 0) return this.#set;
+    const behind = this.#set
+      .slice(0, at)
+      .map((entry) => ({ ...entry, preference: Math.min(entry.preference + BEHIND, PREFERENCE_MAX) }));
+    return [...this.#set.slice(at), ...behind].sort((a, b) => a.preference - b.preference);
   }
 
   #send(c: Correspondent, now: number): void {
-    const node = this.#node;
-    const envelope = {
-      source: address(node.locators[0]!, node),
-      destination: address(c.target(now), c),
-      nonce: c.localNonce,
-    };
-    const packet = locatorUpdatePacket({ operation: ADVERTISEMENT, locators: this.#set }, envelope);
-    if (packet === null) return;
-    node.emit(packet);
-    node.counters[COUNT_UPDATES_SENT]!++;
+    const source = c.own ?? this.#node.locators[0]!;
+    const isSent = this.#emit(c, source, c.target(now), this.#outstanding.get(c)!.entry.locators);
+    if (isSent) this.#node.counters[COUNT_UPDATES_SENT]!++;
+  }
+
+  #emit(c: Correspondent, own: Locator, remote: Locator, locators: readonly LocatorEntry[]): boolean {
+    const envelope = { source: address(own, this.#node), destination: address(remote, c), nonce: c.localNonce };
+    const packet = locatorUpdatePacket({ operation: ADVERTISEMENT, locators }, envelope);
+    if (packet !== null) this.#node.emit(packet);
+    return packet !== null;
   }
 }
 

@@ -64,8 +64,11 @@ export const COUNT_UPDATES_SENT = COUNT_OUT + 8;
 export const COUNT_UPDATES_TAKEN = COUNT_OUT + 9;
 export const COUNT_UPDATES_ACKNOWLEDGED = COUNT_OUT + 10;
 export const COUNT_UPDATES_GIVEN_UP = COUNT_OUT + 11;
-export const COUNT_WRITE_FAILED = COUNT_OUT + 12;
-export const COUNTERS = COUNT_OUT + 13;
+export const COUNT_QUESTIONS = COUNT_OUT + 12;
+export const COUNT_FAILOVERS = COUNT_OUT + 13;
+export const COUNT_RETURNS = COUNT_OUT + 14;
+export const COUNT_WRITE_FAILED = COUNT_OUT + 15;
+export const COUNTERS = COUNT_OUT + 16;
 
 const MORE = [
   'packets_out',
@@ -80,6 +83,9 @@ const MORE = [
   'updates_taken',
   'updates_acknowledged',
   'updates_given_up',
+  'questions_sent',
+  'failovers',
+  'failovers_undone',
   'write_failed',
 ] as const;
 

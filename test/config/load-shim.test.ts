@@ -38,6 +38,7 @@ test('what is not said has a default', () => {
     checksum: 'full',
     peers: [],
     state: '/var/lib/ilnp',
+    spread: false,
     control: { socket: '/run/ilnp/a.sock' },
     limits: { correspondents: 65_536, strangers: 4096 },
     log: { level: 'info' },

@@ -20,7 +20,7 @@ function named(a: End, locators: readonly string[], { lifetime = 30, now = SECON
     const { l0, l1 } = locatorOf(l64(text));
     return { l0, l1, preference: k, lifetime };
   });
-  teach(a.shim.node, a.shim.updates, { ...NID_B, locators: all }, now);
+  teach(a.shim.node, a.shim, { ...NID_B, locators: all }, now);
 }
 
 const b = (a: End): Correspondent => a.shim.node.ilcc.find(NID_B.nid0, NID_B.nid1)!;
@@ -53,7 +53,7 @@ test('our own name is nobody', () => {
   const { l0, l1 } = locatorOf(l64('2001:db8:2::'));
   const { nid0, nid1 } = a.shim.node;
   const locators = [{ l0, l1, preference: 1, lifetime: 1 }];
-  teach(a.shim.node, a.shim.updates, { nid0, nid1, locators }, 1);
+  teach(a.shim.node, a.shim, { nid0, nid1, locators }, 1);
   expect(a.shim.node.ilcc.size).toBe(0);
 });
 
