@@ -81,11 +81,11 @@ describe('a record', () => {
 describe('what the hosts file says of a node that is remembered', () => {
   const first = (clocks: typeof AFTER): Correspondent => {
     const end = endSystem(STABLE_A, ['2001:db8:1::']);
-    const { node, updates } = end.shim;
+    const { node } = end.shim;
     const c = correspondentOf(recordOf(talking(), BEFORE), clocks)!;
     node.ilcc.add(c);
     const locators = [{ ...locator('2001:db8:c::'), lifetime: Number.POSITIVE_INFINITY }];
-    teach(node, updates, { nid0: c.nid0, nid1: c.nid1, locators }, clocks.now);
+    teach(node, end.shim, { nid0: c.nid0, nid1: c.nid1, locators }, clocks.now);
     return c;
   };
   const words = (text: string) => locatorOf(l64(text));

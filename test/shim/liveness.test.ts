@@ -8,7 +8,7 @@ import { addressesOf, full, udp6 } from '../support/packets.ts';
 import { type End, endSystem, know, l64, move, STABLE_A, STABLE_B } from './support.ts';
 
 const SECOND = 1e6;
-const STEP = 0.05 * SECOND;
+const STEP = 0.1 * SECOND;
 const [A1, A2] = ['2001:db8:1::', '2001:db8:2::'];
 const [B1, B2] = ['2001:db8:b::', '2001:db8:c::'];
 const KNOWN = '2001:db8:b::b1';
@@ -31,7 +31,7 @@ class World {
   /** Pairs that data was sent on. */
   pair = '';
 
-  /** The program at a speaks for so long, every 50 ms. */
+  /** The program at a speaks for so long, every 100 ms. */
   speak(seconds: number, speaking = true): void {
     const until = this.now + seconds * SECOND;
     for (; this.now < until; this.now += STEP) {
@@ -116,7 +116,7 @@ describe('a provider that goes silent', () => {
     const before = world.back;
     world.speak(1);
 
-    expect(world.back - before).toBe(20); // every one
+    expect(world.back - before).toBe(10); // every one
     const known = atB(world).locators.map((l) => `${formatL64(l64Of(l))} ${l.preference}`);
     expect(known).toEqual(['2001:db8:2::/64 11', '2001:db8:1::/64 30010']);
     expect(counted(world.a, COUNT_FAILOVERS)).toBe(1);
@@ -138,16 +138,16 @@ describe('a provider that goes silent', () => {
   });
 
   test('that comes and goes is followed less and less', () => {
-    for (let k = 0; k < 40; k++) {
+    for (let k = 0; k < 20; k++) {
       world.dead.add(A1);
       world.speak(8);
       world.dead.clear();
       world.speak(8);
     }
-    // 640 seconds; followed at once it would be forty times
+    // 320 seconds; followed at once it would be twenty times
     expect(counted(world.a, COUNT_FAILOVERS)).toBeLessThanOrEqual(5);
     expect(counted(world.a, COUNT_FAILOVERS)).toBeGreaterThan(1);
-    world.speak(400);
+    world.speak(100);
     expect(world.pair).toBe(pair(A1, B1));
   });
 
@@ -209,7 +209,7 @@ test('who answers on no pair is lost, told again with growing pauses, and found 
   world.a.shim.liveness.relocated(world.peer, world.now);
   const before = world.back;
   world.speak(2);
-  expect(world.back - before).toBe(40);
+  expect(world.back - before).toBe(20);
 });
 
 test('programs that are silent make nobody ask, and after half a minute nobody is lost', () => {
