@@ -11,6 +11,7 @@ import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
+import type { KnownPair } from '../ilnp/pairs.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { claimGateway } from '../network/gateway-claim.ts';
 import { LinkWatch } from '../network/link-watch.ts';
@@ -20,20 +21,20 @@ import { IlnpError } from '../runtime/errors.ts';
 import { compile } from '../sbr/compile.ts';
 import { namedCounters } from '../sbr/counters.ts';
 import type { FibImage } from '../sbr/fib.ts';
-import { GuestUpdates } from '../sbr/updates.ts';
 import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { DataPlane } from './data-plane.ts';
-import { reachOf, type Uplinks } from './reach.ts';
+import type { Uplinks } from './reach.ts';
 import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
+import { type SpeakerReply, Speakers } from './speakers.ts';
 
 /** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
 const MAX_PAIRS = 16_384;
-const VISITORS_MS = 1000;
 
 export class Border {
   config: SiteConfig;
   readonly bindings: Bindings;
   readonly #log: Logger;
+  readonly #onDeparted: (site: string, sessions: readonly KnownPair[]) => void;
   readonly #gateway: Gateway;
   readonly #path: DataPlane;
   readonly #neighbours: Neighbours;
@@ -47,17 +48,27 @@ export class Border {
   /** What takes back those shown at the start. */
   #manualUndo: string[] = [];
   #compiledClasses = 0;
-  #updates: GuestUpdates | null = null;
-  /** Uplinks that correspondents are told of: those that are up and whose routes are there. */
+  #speakers: Speakers | null = null;
+  /** As compiled last. */
   #uplinks: Uplinks = { ids: new Uint8Array(0), usable: [] };
-  #tick: NodeJS.Timeout | undefined;
-  #visits: NodeJS.Timeout | undefined;
   #stopping = false;
   #changes: Promise<unknown> = Promise.resolve();
 
-  /** `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. */
-  constructor(config: SiteConfig, options: { runFolder: string; log: Logger; onFailure: (error: Error) => void }) {
+  /**
+   * `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. `onDeparted`: guests have gone to `site`, where
+   * their sessions should be known.
+   */
+  constructor(
+    config: SiteConfig,
+    options: {
+      runFolder: string;
+      log: Logger;
+      onFailure: (error: Error) => void;
+      onDeparted: (site: string, sessions: readonly KnownPair[]) => void;
+    },
+  ) {
     this.config = config;
+    this.#onDeparted = options.onDeparted;
     this.#log = options.log;
     this.#gateway = new Gateway(options.runFolder, config.site);
     this.#neighbours = new Neighbours({
@@ -121,13 +132,13 @@ export class Border {
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
-      this.#updates = new GuestUpdates({
+      this.#speakers = new Speakers({
         pairs: this.#path.pairs!,
-        reach: (nid, inside) => reachOf(this.config, this.bindings.get(nid), inside, this.#uplinks),
+        bindings: this.bindings,
+        config: () => this.config,
         emit: (packets) => this.#path.emit(OUTSIDE, packets),
-        seconds,
       });
-      this.#visits = setInterval(() => this.#lookForVisitors(), VISITORS_MS).unref();
+      this.#speakers.uplinksAre(this.#uplinks);
       this.#links.start();
       if (config.network === 'manual') {
         await this.#neighbours.sync(config, this.bindings.all());
@@ -147,8 +158,7 @@ export class Border {
   /** Takes the gateway set-up back, then stops the path. */
   async stop(): Promise<void> {
     this.#links.stop();
-    clearTimeout(this.#tick);
-    clearInterval(this.#visits);
+    this.#speakers?.close();
     this.#stopping = true;
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
@@ -235,19 +245,40 @@ export class Border {
     });
   }
 
+  /** Who speaks ILNP through this border. */
+  speakers(): SpeakerReply[] {
+    return this.#speakers?.shown() ?? [];
+  }
+
+  /** Another border knows these sessions of guests that have come from there. */
+  takeSpeakers(known: readonly KnownPair[]): void {
+    this.#speakers?.take(known);
+  }
+
   counters(): Record<string, number> {
-    const { sent = 0, givenUp = 0 } = this.#updates ?? {};
-    return { ...namedCounters(this.#path.counters()), updates_sent: sent, updates_given_up: givenUp };
+    return { ...namedCounters(this.#path.counters()), ...this.#speakers?.counters };
   }
 
   async #put(moved: readonly Binding[]): Promise<void> {
-    const arrived = moved.some((b) => b.at === this.config.site && this.bindings.get(b.nid)?.at !== this.config.site);
+    const { site } = this.config;
+    const arrived = moved.filter((b) => b.at === site && this.bindings.get(b.nid)?.at !== site);
+    const departed = moved.filter((b) => b.at !== site && this.bindings.get(b.nid)?.at === site);
     for (const binding of moved) this.bindings.put(binding);
     if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
+    this.#speakers?.arrived(arrived.map((b) => b.nid)); // before their packets take another way
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
-    if (arrived) this.#neighbours.announceGateways(this.config);
+    this.#handOver(departed);
+    if (arrived.length > 0) this.#neighbours.announceGateways(this.config);
     await this.#neighbours.moved(this.config, moved);
     this.#showManual();
+  }
+
+  /** What is known of the sessions of guests that have left goes where they are now. */
+  #handOver(departed: readonly Binding[]): void {
+    for (const site of new Set(departed.map((b) => b.at))) {
+      const known = this.#speakers?.departed(departed.filter((b) => b.at === site).map((b) => b.nid)) ?? [];
+      if (known.length > 0) this.#onDeparted(site, known);
+    }
   }
 
   #byHand(commands: string[][]): void {
@@ -265,32 +296,8 @@ export class Border {
 
   /** Tells the correspondents of guests what has changed; resolves when every worker sends what follows after that. */
   async #tell(usable: readonly boolean[], options?: { readonly choose: boolean }): Promise<void> {
-    this.#uplinks = { ids: this.#uplinks.ids, usable };
-    this.#updates?.begin(microseconds(), options);
-    this.#untilDue();
+    this.#speakers?.uplinksAre({ ids: this.#uplinks.ids, usable }, options);
     await this.#path.settled();
-  }
-
-  #untilDue(): void {
-    clearTimeout(this.#tick);
-    const now = microseconds();
-    const next = this.#stopping ? null : (this.#updates?.next(now) ?? null);
-    if (next === null) return;
-    this.#tick = setTimeout(
-      () => {
-        this.#updates?.run(microseconds());
-        this.#untilDue();
-      },
-      Math.ceil((next - now) / 1000),
-    ).unref();
-  }
-
-  /** Guests of other sites begin sessions here without anything else that changes. */
-  #lookForVisitors(): void {
-    const { site } = this.config;
-    if (!this.bindings.classes.some((c) => c.at === site && c.home !== site)) return;
-    this.#updates?.begin(microseconds());
-    this.#untilDue();
   }
 
   #compile(): FibImage {
@@ -376,6 +383,3 @@ function ownAddress(links: readonly { readonly interface: string }[]): Uint8Arra
   }
   return null;
 }
-
-const microseconds = (): number => performance.now() * 1000;
-const seconds = (): number => Math.floor(Date.now() / 1000);

@@ -22,12 +22,14 @@ import {
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { lockState } from '../runtime/state-lock.ts';
+import { handOver } from '../sites/hand-over.ts';
 import type { Reply, Request } from '../sites/messages.ts';
 import { MoveRecord } from '../sites/move-record.ts';
 import { Moves } from '../sites/moves.ts';
 import { PeerChannel } from '../sites/peer-channel.ts';
 import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
+import { fromSpoken } from '../sites/spoken.ts';
 import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
 import { shownPeers } from './shown-peers.ts';
@@ -41,7 +43,7 @@ export interface RunOptions {
 }
 
 /** What can be asked of a border, from before it has started. */
-const METHODS = ['move', 'guest', 'bindings', 'counters', 'config', 'peers'] as const;
+const METHODS = ['move', 'guest', 'bindings', 'counters', 'config', 'peers', 'sessions'] as const;
 type Methods = Readonly<Record<(typeof METHODS)[number], ControlMethods[string]>>;
 
 /** Runs the border of a configuration until SIGTERM or SIGINT, or until its path fails. */
@@ -62,7 +64,12 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
     undo.push(() => control.close());
     const lock = lockState(config.state, config.site);
     undo.push(() => lock.release());
-    const border = new Border(config, { runFolder, log, onFailure: (error) => fail(error) });
+    const border = new Border(config, {
+      runFolder,
+      log,
+      onFailure: (error) => fail(error),
+      onDeparted: (site, sessions) => void handOver(site, sessions, send, log),
+    });
     const { record, loaded } = await MoveRecord.open(config.state, config.site, (text) => log.warn(text));
     undo.push(() => record.close());
     border.placeMoved(loaded.moved.values());
@@ -75,9 +82,12 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
         key,
         listen: config.control.listen,
         peers: [...config.peers, ...controllersOf(config)],
-        answer: (from, request) => {
+        answer: async (from, request): Promise<Reply> => {
           if (request.kind === 'seen') return arrivals.answer(request);
-          return request.kind === 'registry' ? registries.answer(from, request.ask) : moves.handle(from, request);
+          if (request.kind === 'registry') return registries.answer(from, request.ask);
+          if (request.kind !== 'spoken') return moves.handle(from, request);
+          border.takeSpeakers(request.sessions.map(fromSpoken));
+          return { kind: 'ready' };
         },
         onConnected: (site) => {
           if (border.config.peers.some((peer) => peer.site === site)) moves.connected(site);
@@ -154,6 +164,10 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
       peers: (params): PeerReply[] => {
         readParams(noParams, params);
         return shownPeers(channel);
+      },
+      sessions: (params) => {
+        readParams(noParams, params);
+        return border.speakers();
       },
     };
 

@@ -1,5 +1,6 @@
 /** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
+import type { SpeakerReply } from '../border/speakers.ts';
 import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
 import type { NamesReply } from '../names/names.ts';
 import { ControlClient } from '../runtime/control-client.ts';
@@ -105,8 +106,9 @@ async function showPeers(client: ControlClient, out: Output, json: boolean): Pro
 }
 
 async function showSessions(client: ControlClient, out: Output, json: boolean): Promise<void> {
-  const sessions = (await client.call('sessions')) as readonly SessionReply[];
+  const sessions = (await client.call('sessions')) as readonly SessionReply[] | readonly SpeakerReply[];
   if (json) return out.write(`${JSON.stringify(sessions)}\n`);
+  if (isOfBorder(sessions)) return showSpeakers(sessions, out);
   const rows = sessions.map((s) => [
     s.nid,
     s.views.join(' ') || '-',
@@ -115,6 +117,14 @@ async function showSessions(client: ControlClient, out: Output, json: boolean): 
     s.locators.map((l) => `${l.locator},${l.preference} ${l.state}`).join('; '),
   ]);
   await out.write(columns(['NID', 'KNOWN AS', 'SPEAKS', 'HEARD MS AGO', 'LOCATORS'], rows));
+}
+
+const isOfBorder = (sessions: readonly SessionReply[] | readonly SpeakerReply[]): sessions is readonly SpeakerReply[] =>
+  sessions[0] !== undefined && 'guest' in sessions[0];
+
+async function showSpeakers(sessions: readonly SpeakerReply[], out: Output): Promise<void> {
+  const rows = sessions.map((s) => [s.guest, s.correspondent, s.locator, s.uplink ?? '-', s.nonces, s.told, s.idle]);
+  await out.write(columns(['GUEST', 'CORRESPONDENT', 'AT', 'UPLINK', 'NONCES', 'TOLD', 'IDLE S'], rows));
 }
 
 async function showLocators(client: ControlClient, out: Output, json: boolean): Promise<void> {

@@ -13,6 +13,8 @@
  * is torn by the retransmission of what was sent with it.
  */
 
+import { native32 } from '../wire/bytes.ts';
+import type { L64, Nid } from '../wire/text.ts';
 import { Originals } from './originals.ts';
 
 const WORDS = 20;
@@ -46,6 +48,21 @@ const ACKNOWLEDGED = 1 << 26;
 /** It was once told Locators of this site. */
 const KNOWS_US = 1 << 27;
 const FRESH = USED | (NONE << UPLINK_SHIFT) | (NONE << NEXT_SHIFT);
+
+/** Who and where, in numbers. */
+export interface PairPlace {
+  readonly guest: Nid;
+  readonly correspondent: Nid;
+  /** Where the guest sends to. */
+  readonly locator: L64;
+}
+
+/** What one border tells another of a pair whose guest moves there. */
+export interface KnownPair extends PairPlace {
+  /** From the guest to its correspondent, 4 or 12 octets; and the other way. */
+  readonly nonceOut: Uint8Array;
+  readonly nonceIn: Uint8Array;
+}
 
 /** Both NIDs, in the machine's order. */
 export interface PairKey {
@@ -252,6 +269,34 @@ export class Pairs {
     const none = (NONE << UPLINK_SHIFT) | (NONE << NEXT_SHIFT);
     this.words[pair + STATE] = (this.words[pair + STATE]! & ~(UNTOLD | ACKNOWLEDGED)) | none;
     this.words[pair + TOLD] = 0;
+  }
+
+  place(pair: number): PairPlace {
+    const e = this.words;
+    const half = (k: number): number => native32(e[pair + k]!);
+    return {
+      guest: { hi: half(0), lo: half(1) },
+      correspondent: { hi: half(CORRESPONDENT), lo: half(CORRESPONDENT + 1) },
+      locator: { hi: half(P_LOCATOR), lo: half(P_LOCATOR + 1) },
+    };
+  }
+
+  /** Null unless both nonces are known. */
+  known(pair: number): KnownPair | null {
+    const [nonceOut, nonceIn] = [this.nonceOut(pair), this.nonceIn(pair)];
+    if (nonceOut.length === 0 || nonceIn.length === 0) return null;
+    return { ...this.place(pair), nonceOut, nonceIn };
+  }
+
+  /** Takes what another border knows, unless packets have told us already; its correspondent has to be told. */
+  learn({ guest, correspondent, locator, nonceOut, nonceIn }: KnownPair, seconds: number): void {
+    const words = [guest, correspondent, locator].flatMap(({ hi, lo }) => [native32(hi) | 0, native32(lo) | 0]);
+    const [g0, g1, c0, c1, l0, l1] = words as [number, number, number, number, number, number];
+    const pair = this.open(g0, g1, c0, c1, seconds);
+    if (pair < 0) return;
+    if (this.outLength(pair) === 0) this.heardGuest(pair, nonceOut, 0, nonceOut.length, l0, l1, 0, 0, seconds);
+    if (this.inLength(pair) === 0) this.heardCorrespondent(pair, nonceIn, 0, nonceIn.length, l0, l1, seconds);
+    this.arrived(pair);
   }
 
   /** Copies; empty where unknown. */

@@ -125,7 +125,7 @@ function fromOutside(
   const c = slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
   if (c < 0 || (fib.classes[c + C_FLAGS]! & HOME) === 0) {
     // a visitor, or one that was: its correspondent was told that it is here
-    if (c >= 0 && fib.knowsUs(word, w))
+    if (c >= 0 && fib.knowsUs(word[w + 8]!, word[w + 9]!, word[w + 4]!, word[w + 5]!))
       return rewrite(batch, i, fib, protocol, transport, 0, towards(batch, i, fib, c));
     if ((role & SUBNET_OUTSIDE) !== 0) return subnetInbound(batch, i, fib, protocol, transport, role, now);
     return unreachable(batch, i, fib, OUTSIDE, now);
@@ -169,7 +169,7 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
 
   if (role === 0) heardGuest(batch, i, fib, now);
   if ((flags & HOME) === 0) {
-    const uplink = visitorUplink(fib);
+    const uplink = visitorUplink(fib, fib.pair);
     if (uplink >= 0) {
       const row = fib.image.uplinkRows[uplink]!;
       return fromGlobal(batch, i, fib, protocol, transport, role, uplink, row, now);

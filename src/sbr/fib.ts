@@ -207,11 +207,11 @@ export class Fib {
     }
   }
 
-  /** True when the correspondent that sent the packet at word `w` was told Locators of this site. */
-  knowsUs(word: Int32Array, w: number): boolean {
+  /** True when the correspondent c0 c1 of the guest g0 g1 was told Locators of this site. */
+  knowsUs(g0: number, g1: number, c0: number, c1: number): boolean {
     const pairs = this.pairs;
     if (pairs === null) return false;
-    const pair = pairs.find(word[w + 8]!, word[w + 9]!, word[w + 4]!, word[w + 5]!);
+    const pair = pairs.find(g0, g1, c0, c1);
     return pair >= 0 && pairs.knowsUs(pair);
   }
 

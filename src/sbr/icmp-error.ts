@@ -7,6 +7,7 @@
  * replaced in it as well. The quoted transport checksum follows its addresses, as far as the quote holds it.
  */
 import { S_CLASS } from '../ilnp/locator-table.ts';
+import { SESSION_ILNP } from '../ilnp/sessions.ts';
 import { INSIDE, OUTSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
 import {
   DROP_ASTRAY,
@@ -43,9 +44,10 @@ import {
   SUBNET_OUTSIDE,
   UPLINK,
 } from './fib.ts';
+import { visitorUplink } from './pair.ts';
 import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow } from './subnet.ts';
-import { flowOf, indexOf, uplinkOf } from './uplink.ts';
+import { asPair, flowOf, indexOf, uplinkOf } from './uplink.ts';
 
 /** Octets of an ICMPv6 error before the packet it quotes. */
 const ERROR_HEADER = 8;
@@ -83,7 +85,10 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   // where to: the destination of the error, and the source of what it quotes
   let destinationRow = 0;
   if (c >= 0 && (role & (UPLINK | SITE_L64 | GUEST)) !== 0) {
-    if ((role & UPLINK) !== 0 && (fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_UNKNOWN_DESTINATION;
+    if ((role & UPLINK) !== 0 && (fib.classes[c + C_FLAGS]! & HOME) === 0) {
+      const isVisitor = fib.knowsUs(word[w + 8]!, word[w + 9]!, word[q + 8]!, word[q + 9]!);
+      if (!isVisitor) return DROP_UNKNOWN_DESTINATION;
+    }
     destinationRow = towards(batch, i, fib, c);
     if (destinationRow < 0) return -destinationRow;
     const straggles = port === SITE && batch.egress[i] === SITE && (role & UPLINK) === 0;
@@ -105,7 +110,10 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   let sourceRow = 0;
   if (port !== OUTSIDE && (role & ANY_INSIDE) === 0) {
     const flags = subject < 0 ? 0 : fib.classes[subject + C_FLAGS]!;
-    if (subject >= 0 && (flags & HOME) === 0) {
+    const visitor = subject >= 0 && (flags & HOME) === 0 ? subjectVisitor(fib, word, q) : -1;
+    if (visitor >= 0) {
+      sourceRow = fib.image.uplinkRows[visitor]!; // its correspondent knows it as one of this site
+    } else if (subject >= 0 && (flags & HOME) === 0) {
       sourceRow = fib.classes[subject + C_HOME]!;
       batch.egress[i] = SITE; // the home border knows under which Locator the session runs
       destinationRow = 0;
@@ -173,6 +181,12 @@ function classOf(fib: Fib, word: Int32Array, at: number): number {
   return slot < 0 ? -1 : (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
 }
 
+/** Index of the uplink that a visitor's pair uses here, or -1; the quoted packet's header is at word `q`. */
+function subjectVisitor(fib: Fib, word: Int32Array, q: number): number {
+  if (fib.pairs === null) return -1;
+  return visitorUplink(fib, fib.pairs.find(word[q + 8]!, word[q + 9]!, word[q + 4]!, word[q + 5]!));
+}
+
 /** The uplink of the session between subject (destination of the quote) and correspondent (its source). */
 function subjectUplink(batch: PacketBatch, i: number, fib: Fib, quote: number, pinned: number, now: number): number {
   const word = batch.word;
@@ -193,7 +207,9 @@ function subjectUplink(batch: PacketBatch, i: number, fib: Fib, quote: number, p
 function sessionUplink(fib: Fib, word: Int32Array, q: number, flow: number): number {
   const sessions = fib.sessions!;
   const entry = sessions.find(word[q + 8]!, word[q + 9]!, word[q + 2]!, word[q + 3]!, word[q + 4]!, word[q + 5]!, flow);
-  return entry < 0 ? -1 : indexOf(fib, sessions.uplink(entry));
+  const known = entry < 0 ? -1 : indexOf(fib, sessions.uplink(entry));
+  if (known < 0 || !sessions.has(entry, SESSION_ILNP)) return known;
+  return asPair(fib, word[q + 8]!, word[q + 9]!, word[q + 4]!, word[q + 5]!, known);
 }
 
 /** Puts the Locator of the row at word `w`; what the sum over it has grown by. */

@@ -103,9 +103,9 @@ export function pairUplink(fib: Fib, word: Int32Array, w: number, pinned: number
   return chosen;
 }
 
-/** Row of the own global Locator of a guest that is a visitor here, once its correspondent knows that one; else 0. */
-export function visitorUplink(fib: Fib): number {
-  const { pair, pairs, image } = fib;
+/** Index of the uplink of this site for the pair of a guest that is a visitor here, once its correspondent knows; else -1. */
+export function visitorUplink(fib: Fib, pair: number): number {
+  const { pairs, image } = fib;
   if (pair < 0) return -1;
   const known = indexOf(fib, pairs!.uplink(pair));
   return known >= 0 && image.uplinkUsable[known] === 1 ? known : -1;

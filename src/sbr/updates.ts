@@ -13,8 +13,6 @@ import type { L64, Nid } from '../wire/text.ts';
 
 const FIRST_WAIT_US = 1e6;
 const ATTEMPTS = 7;
-/** Who was silent for longer is no correspondent of an active session (RFC 6743 section 2). */
-const ACTIVE_SECONDS = 600;
 const BURST = 64;
 const BURST_GAP_US = 10_000;
 /** Preferences of the Locators of a list, in its order. */
@@ -49,6 +47,8 @@ interface Outstanding {
 }
 
 export class GuestUpdates {
+  /** Who was silent for longer is no correspondent of an active session (RFC 6743 section 2). */
+  static readonly ACTIVE_SECONDS = 600;
   sent = 0;
   givenUp = 0;
   readonly #world: UpdatesWorld;
@@ -74,7 +74,7 @@ export class GuestUpdates {
     const seconds = this.#world.seconds();
     for (const pair of pairs.all()) {
       if (!isSendable(pairs.outLength(pair)) || pairs.inLength(pair) === 0) continue;
-      if (pairs.idle(pair, seconds) > ACTIVE_SECONDS) continue;
+      if (pairs.idle(pair, seconds) > GuestUpdates.ACTIVE_SECONDS) continue;
       const reach = this.#reach(pair);
       const [first] = reach ?? [];
       if (first === undefined) continue;

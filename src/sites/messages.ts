@@ -9,12 +9,14 @@
  *   seen    a machine with this link-layer address is here; which of these Node Identifiers
  *           (with none: of those you knew at that address) have you lost              -> gone
  *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
+ *   spoken  a guest that is yours now speaks ILNP with these, by these nonces         -> ready
  *
  * Any of them may be answered by `error`. A change is a tuple [nid high, nid low, at, epoch], 15 octets and a name.
  */
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 import type { Nid } from '../wire/text.ts';
+import { MAX_SPOKEN, spoken } from './spoken.ts';
 
 /** A Node Identifier is at site `at` since `epoch`; of two changes of one identifier the greater epoch holds. */
 export interface Change {
@@ -48,6 +50,7 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
   z.strictObject({ kind: z.literal('set'), changes }),
   z.strictObject({ kind: z.literal('report'), changes }),
+  z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
   z.strictObject({ kind: z.literal('seen'), mac, nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({ kind: z.literal('registry'), ask: z.unknown() }),
 ]);

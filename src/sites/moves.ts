@@ -130,7 +130,8 @@ export class Moves {
           await this.#home.adopt(request.changes.map(fromWire).filter((change) => this.#isSite(change.at)));
           return { kind: 'ready' };
         case 'seen':
-          throw new IlnpError('E_PROTOCOL', 'guests are not looked for here'); // src/arrivals answers where they are
+        case 'spoken':
+          throw new IlnpError('E_PROTOCOL', 'nothing about moves'); // answered elsewhere, where somebody does
         case 'registry':
           throw new IlnpError('E_REGISTRY', `${this.#world.site} keeps no registry`);
       }

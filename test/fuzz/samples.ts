@@ -51,6 +51,7 @@ export const MESSAGES: readonly unknown[] = [
   [6, { kind: 'have', newer: [[0, 0xa1, 'site2', 5]], refused: [[0, 0xa2, 'E_UNKNOWN_NID']] }],
   [7, { kind: 'error', code: 'E_STATE', message: 'no' }],
   [8, { kind: 'ready' }],
+  [9, { kind: 'spoken', sessions: [[0, 0xa1, 0, 0xc0, 0x20010db8, 0xc0000, new Uint8Array(4), new Uint8Array(12)]] }],
   [2 ** 32, null, true, 1.5, -7, 2n ** 60n, new Uint8Array(20), 'ä'.repeat(40), { a: { b: { c: [[[]]] } } }],
 ];
 

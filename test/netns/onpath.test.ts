@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { octetsOf } from '../support/packets.ts';
-import { L1, L11, SHOWS_INSIDE } from './support/addresses.ts';
+import { CN, L1, L2, L11, SHOWS_INSIDE } from './support/addresses.ts';
 import { Capture } from './support/capture.ts';
 import { labForThisFile } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
@@ -47,6 +47,7 @@ afterAll(async () => {
   await outside?.remove();
 });
 
+const plain = () => openSession(lab, 'records', { listener: 'cn', connector: 'vm-a1', to: CN });
 const speaking = () => openSession(lab, 'records', { listener: 'cn', connector: 'vm-a1', to: SPEAKER });
 
 describe('two providers', () => {
@@ -77,17 +78,62 @@ describe('two providers', () => {
   });
 });
 
+describe('a move to another site', () => {
+  // shows: S14, S20, S31
+  test('the correspondent is told by 136 octets and goes to the new site, a plain session stays with the old one', async () => {
+    const [session, other] = [await speaking(), await plain()];
+    await Promise.all([session.connector.receives(100), other.connector.receives(100)]);
+    const before = [await lab.counters(1), await lab.counters(2)] as const;
+
+    await lab.move('a1', 'site2');
+    await until('the Locator of site 2', async () => (await known()).join() === '2001:db8:2::/64 active');
+    await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
+    await Promise.all([other.connector.receives(100), other.listener.receives(100)]);
+    const [sbr1, sbr2] = [await lab.counters(1), await lab.counters(2)];
+    expect([sbr2.updates_sent! - before[1].updates_sent!, sbr2.taken! - before[1].taken!]).toEqual([1, 1]);
+    expect(sbr1.updates_sent).toBe(before[0].updates_sent);
+    expect(await lab.show('sessions', 2)).toEqual([
+      expect.objectContaining({ guest: '0:0:0:a1', correspondent: '0:0:0:c9', uplink: 'isp3', told: 'acknowledged' }),
+    ]);
+
+    await lab.move('a1', 'site1');
+    await until('the Locators of site 1', async () => (await known())[0] === '2001:db8:1::/64 active');
+    await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
+    const { remote } = await other.listener.said('established');
+    expect(remote).toBe(`${L1}a1`);
+    expectIntact(await session.end());
+    expectIntact(await other.end());
+  });
+
+  test('a session begun at the other site goes on from there when the guest comes home', async () => {
+    await lab.move('a1', 'site2');
+    const session = await speaking();
+    await until('the Locator of site 2', async () => (await known()).join() === '2001:db8:2::/64 active');
+    await session.connector.receives(100);
+    await lab.move('a1', 'site1');
+    await until('the Locators of site 1', async () => (await known())[0] === '2001:db8:1::/64 active');
+    await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
+    expectIntact(await session.end());
+  });
+});
+
 // shows: S17a
-test('no inside Locator was seen outside, and every update had its nonce', async () => {
+test('no inside Locator was seen outside, every update had its nonce, and plain IPv6 its Locator', async () => {
   await outside.stop();
   const inside = await outside.fields(SHOWS_INSIDE, ['frame.number']);
   const listed = (await outside.fields(UPDATES, ['icmpv6.ilnp.nb_locator'])).flatMap(([list]) => list!.split(','));
   const bare = await outside.fields(`${UPDATES} && !(ipv6.opt.type == 0x8b)`, ['frame.number']);
+  const sizes = await outside.fields(`${UPDATES} && icmpv6.ilnp.nb_locator == ${asTshark(L2)}`, ['ipv6.plen']);
+  const wayOf = async (to: string) =>
+    new Set((await outside.fields(`tcp && ipv6.dst == ${to}`, ['ipv6.src'])).flat().map((src) => src!.slice(0, -2)));
   const bad = await outside.fields('icmpv6.checksum.status == 0', ['frame.number']);
 
   expect(inside).toEqual([]);
   expect(bare).toEqual([]);
   expect(bad).toEqual([]);
+  expect(new Set(sizes.flat())).toEqual(new Set(['28'])); // 68 octets each, update and acknowledgement
+  expect(await wayOf(SPEAKER)).toEqual(new Set([L1, L2, L11]));
+  expect(await wayOf(CN)).toEqual(new Set([L1])); // plain IPv6: where it began
   expect(listed.length).toBeGreaterThan(3);
-  expect(new Set(listed)).toEqual(new Set([L1, L11].map(asTshark)));
+  expect(new Set(listed)).toEqual(new Set([L1, L2, L11].map(asTshark)));
 });

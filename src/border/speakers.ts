@@ -1,0 +1,152 @@
+/**
+ * Guests that speak ILNP through this border, on its control plane: their correspondents are told when uplinks or guests come
+ * and go (sbr/updates.ts), and what is known of them goes along with a guest that moves to another site.
+ */
+import type { SiteConfig } from '../config/site-config.ts';
+import type { Bindings } from '../ilnp/bindings.ts';
+import type { KnownPair, Pairs } from '../ilnp/pairs.ts';
+import { GuestUpdates } from '../sbr/updates.ts';
+import { formatL64, formatNid, type Nid } from '../wire/text.ts';
+import { reachOf, type Uplinks } from './reach.ts';
+
+/** How often the border looks for sessions that guests of other sites have begun here; nothing else would tell it. */
+const VISITORS_MS = 1000;
+
+export interface SpeakersOptions {
+  readonly pairs: Pairs;
+  readonly bindings: Bindings;
+  readonly config: () => SiteConfig;
+  /** Hands packets to the kernel as if they had come from the path towards the uplinks. */
+  readonly emit: (packets: readonly Uint8Array[]) => void;
+}
+
+/** What `ilnp show sessions` says of one pair; nonces are nobody's business. */
+export interface SpeakerReply {
+  readonly guest: string;
+  readonly correspondent: string;
+  /** Where the guest sends to. */
+  readonly locator: string;
+  /** Name of the uplink; null: none yet, or by way of its home. */
+  readonly uplink: string | null;
+  /** Whose nonces have been seen. */
+  readonly nonces: 'both' | 'guest';
+  /** The last Locator Update of this border. */
+  readonly told: 'nothing' | 'unacknowledged' | 'acknowledged';
+  /** Seconds since anything was heard of them. */
+  readonly idle: number;
+}
+
+export class Speakers {
+  readonly #options: SpeakersOptions;
+  readonly #updates: GuestUpdates;
+  readonly #visits: NodeJS.Timeout;
+  #uplinks: Uplinks = { ids: new Uint8Array(0), usable: [] };
+  #tick: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: SpeakersOptions) {
+    this.#options = options;
+    const { pairs, bindings, config, emit } = options;
+    this.#updates = new GuestUpdates({
+      pairs,
+      reach: (nid, inside) => reachOf(config(), bindings.get(nid), inside, this.#uplinks),
+      emit,
+      seconds,
+    });
+    this.#visits = setInterval(() => this.#lookForVisitors(), VISITORS_MS).unref();
+  }
+
+  get counters(): Record<string, number> {
+    const { sent, givenUp } = this.#updates;
+    return { updates_sent: sent, updates_given_up: givenUp };
+  }
+
+  /** Uplinks are other ones now; `choose`: because the operator says so. */
+  uplinksAre(uplinks: Uplinks, options?: { readonly choose: boolean }): void {
+    this.#uplinks = uplinks;
+    this.#begin(options);
+  }
+
+  /** Guests have come from other sites; the bindings say so already. */
+  arrived(nids: readonly Nid[]): void {
+    for (const pair of this.#of(nids)) this.#options.pairs.arrived(pair);
+    this.#begin();
+  }
+
+  /** Guests have gone; what is known of their live sessions, for where they are now. */
+  departed(nids: readonly Nid[]): KnownPair[] {
+    const { pairs } = this.#options;
+    const known: KnownPair[] = [];
+    for (const pair of this.#of(nids)) {
+      const one = pairs.known(pair);
+      if (one !== null && pairs.idle(pair, seconds()) <= GuestUpdates.ACTIVE_SECONDS) known.push(one);
+      pairs.departed(pair);
+    }
+    return known;
+  }
+
+  /** Another border knows these sessions of guests that are here, or will be at once. */
+  take(known: readonly KnownPair[]): void {
+    const { pairs, bindings } = this.#options;
+    for (const one of known) if (bindings.get(one.guest) !== undefined) pairs.learn(one, seconds());
+    this.#begin();
+  }
+
+  shown(): SpeakerReply[] {
+    const { pairs, config } = this.#options;
+    const now = seconds();
+    return [...pairs.all()].map((pair) => {
+      const { guest, correspondent, locator } = pairs.place(pair);
+      const index = this.#uplinks.ids.indexOf(pairs.uplink(pair));
+      const isAcknowledged = pairs.isAcknowledged(pair);
+      return {
+        guest: formatNid(guest),
+        correspondent: formatNid(correspondent),
+        locator: formatL64(locator),
+        uplink: config().uplinks[index]?.name ?? null,
+        nonces: pairs.inLength(pair) > 0 ? 'both' : 'guest',
+        told: pairs.told(pair) === 0 ? 'nothing' : isAcknowledged ? 'acknowledged' : 'unacknowledged',
+        idle: pairs.idle(pair, now),
+      };
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#tick);
+    clearInterval(this.#visits);
+  }
+
+  #begin(options?: { readonly choose: boolean }): void {
+    this.#updates.begin(microseconds(), options);
+    this.#untilDue();
+  }
+
+  #untilDue(): void {
+    clearTimeout(this.#tick);
+    const now = microseconds();
+    const next = this.#closed ? null : this.#updates.next(now);
+    if (next === null) return;
+    const run = (): void => {
+      this.#updates.run(microseconds());
+      this.#untilDue();
+    };
+    this.#tick = setTimeout(run, Math.ceil((next - now) / 1000)).unref();
+  }
+
+  #lookForVisitors(): void {
+    const { bindings, config } = this.#options;
+    const { site } = config();
+    if (bindings.classes.some((c) => c.at === site && c.home !== site)) this.#begin();
+  }
+
+  *#of(nids: readonly Nid[]): IterableIterator<number> {
+    if (nids.length === 0) return;
+    const wanted = new Set(nids.map(formatNid));
+    for (const pair of this.#options.pairs.all())
+      if (wanted.has(formatNid(this.#options.pairs.place(pair).guest))) yield pair;
+  }
+}
+
+const microseconds = (): number => performance.now() * 1000;
+const seconds = (): number => Math.floor(Date.now() / 1000);
