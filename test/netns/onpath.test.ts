@@ -8,13 +8,15 @@ import { CN, L1, L2, L11, SHOWS_INSIDE } from './support/addresses.ts';
 import { Capture } from './support/capture.ts';
 import { labForThisFile } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
-import { expectIntact } from './support/sessions.ts';
+import { expectIntact, expectNoLoss } from './support/sessions.ts';
 import { ShimNode } from './support/shim-node.ts';
 import { until } from './support/wait.ts';
 
 const lab = labForThisFile();
 /** The correspondent as an end system, under the Locator of its link. */
 const SPEAKER = '2001:db8:c::c9';
+/** Of the subnet to which a host goes. */
+const L_OF_MAP = '2001:db8:35::';
 const UPDATES = 'icmpv6.type == 156';
 
 let guest: ShimNode;
@@ -26,9 +28,15 @@ interface Shown {
   readonly locators: readonly { readonly locator: string; readonly state: string }[];
 }
 /** The Locators the correspondent has of the guest, the one in use marked. */
-async function known(): Promise<string[]> {
-  const session = (await speaker.show<Shown[]>('sessions')).find(({ nid }) => nid === '0:0:0:a1');
+async function known(id = 'a1'): Promise<string[]> {
+  const session = (await speaker.show<Shown[]>('sessions')).find(({ nid }) => nid === `0:0:0:${id}`);
   return (session?.locators ?? []).map(({ locator, state }) => `${locator} ${state}`);
+}
+/** The uplink of the guest at site 1, and whether the correspondent has acknowledged that. */
+async function uplinkOf(): Promise<string> {
+  const sessions = await lab.show<{ guest: string; uplink: string; told: string }[]>('sessions', 1);
+  const { uplink, told } = sessions.find(({ guest: id }) => id === '0:0:0:a1')!;
+  return `${uplink} ${told}`;
 }
 /** A Locator in the words of tshark. */
 const asTshark = (l64: string): string => `0x${Buffer.from(octetsOf(l64)).toString('hex').slice(0, 16)}`;
@@ -76,6 +84,49 @@ describe('two providers', () => {
     const { updates_acknowledged: acknowledged } = await guest.show<Record<string, number>>('counters');
     expect(acknowledged).toBe(0); // it has sent none, and was given none
   });
+
+  // shows: S14, S18, S20, S33
+  test('the operator prefers the other one: nothing is lost and nothing overtaken while sessions go over', async () => {
+    const session = await openSession(lab, 'udp', { listener: 'cn', connector: 'vm-a1', to: SPEAKER });
+    await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
+    lab.editConfig(1, (text) => text.replace('preference: 20', 'preference: 5'));
+    await lab.reload(1);
+    await until('the second Locator first', async () => (await known())[0] === '2001:db8:11::/64 active');
+    await until('the acknowledgement', async () => (await uplinkOf()) === 'isp2 acknowledged');
+    await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
+    lab.editConfig(1, (text) => text.replace('preference: 5', 'preference: 20'));
+    await lab.reload(1);
+    await until('the first Locator first', async () => (await known())[0] === '2001:db8:1::/64 active');
+    await until('the acknowledgement', async () => (await uplinkOf()) === 'isp1 acknowledged');
+    await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
+    expectNoLoss(await session.end());
+  });
+});
+
+// shows: S17b
+test('a host without a binding that goes to another subnet tells its correspondent itself, by a translated update', async () => {
+  for (const n of [4, 5]) await ip('core', `route add 2001:db8:3${n}::/64 via 2001:db8:f1::2`);
+  const maps = [4, 5].map((n) => `  - { inside: "fd05:0:0:${n}::/64", outside: "2001:db8:3${n}::/64", uplink: isp1 }`);
+  lab.editConfig(1, (text) => `${text}\nsubnets:\n${maps.join('\n')}\n`);
+  await lab.reload(1);
+  await ip('vm-a2', 'addr add fd05:0:0:4::1/64 dev eth0');
+  await ip('vm-a2', 'addr del fd00:1::a2/128 dev eth0');
+  const host = await ShimNode.start(lab, 'vm-a2', 'e2', '0+0+0+c9  cn  2001-db8-c-0\n');
+  const session = await openSession(lab, 'records', { listener: 'cn', connector: 'vm-a2', to: SPEAKER });
+  await session.connector.receives(50);
+  expect(await known('e2')).toEqual(['2001:db8:34::/64 active']);
+
+  await ip('vm-a2', 'addr add fd05:0:0:5::1/64 dev eth0');
+  await ip('vm-a2', 'addr del fd05:0:0:4::1/64 dev eth0');
+  await until('the other Locator', async () => (await known('e2')).join() === '2001:db8:35::/64 active');
+  await until('its acknowledgement', async () => {
+    const { updates_acknowledged: acknowledged } = await host.show<Record<string, number>>('counters');
+    return acknowledged! > 0;
+  });
+  await Promise.all([session.connector.receives(50), session.listener.receives(50)]);
+  expectIntact(await session.end());
+  await host.stop();
+  expect((await lab.counters(1)).updates_translated).toBeGreaterThan(0);
 });
 
 describe('a move to another site', () => {
@@ -132,8 +183,8 @@ test('no inside Locator was seen outside, every update had its nonce, and plain 
   expect(bare).toEqual([]);
   expect(bad).toEqual([]);
   expect(new Set(sizes.flat())).toEqual(new Set(['28'])); // 68 octets each, update and acknowledgement
-  expect(await wayOf(SPEAKER)).toEqual(new Set([L1, L2, L11]));
+  expect(await wayOf(SPEAKER)).toEqual(new Set([L1, L2, L11, '2001:db8:34::', L_OF_MAP]));
   expect(await wayOf(CN)).toEqual(new Set([L1])); // plain IPv6: where it began
-  expect(listed.length).toBeGreaterThan(3);
-  expect(new Set(listed)).toEqual(new Set([L1, L2, L11].map(asTshark)));
+  expect([...new Set(listed)]).toEqual(expect.arrayContaining([L1, L2, L11, L_OF_MAP].map(asTshark)));
+  expect(listed.filter((locator) => locator.startsWith('0xf'))).toEqual([]);
 });
