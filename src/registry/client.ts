@@ -71,8 +71,14 @@ export class RegistryClient implements Registry {
   async close(): Promise<void> {}
 
   async #question(ask: Ask, timeoutMs: number = ANSWER_MS): Promise<Answer> {
-    return parseAnswer(await this.#ask(ask, timeoutMs));
+    return parseAnswer(await this.#ask(ask, timeoutMs).catch(said));
   }
+}
+
+/** Who keeps it is not to be had: that is what this registry says then. */
+function said(error: unknown): never {
+  if (!(error instanceof IlnpError) || error.code !== 'E_PEER_UNREACHABLE') throw error;
+  throw new IlnpError('E_REGISTRY', `the registry: ${error.message}`, { cause: error });
 }
 
 function expected<K extends Answer['answer']>(kind: K, answer: Answer): Extract<Answer, { answer: K }> {

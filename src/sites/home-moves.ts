@@ -104,8 +104,9 @@ export class HomeMoves {
         const binding = this.#world.bindings.get(nid);
         const pending = this.#open.get(key);
         if (binding === undefined || epoch <= Math.max(binding.epoch, pending?.epoch ?? 0)) return;
-        const wider = new Set([...(pending?.active ?? []), ...active, at]);
-        this.#open.set(key, { nid, at, epoch, active: wider, heard: new Set() });
+        // The registry knows who was active when it was asked; what was carried out since, we know.
+        const wider = [...active, at, ...(pending?.active ?? [binding.at])];
+        this.#open.set(key, { nid, at, epoch, active: new Set(wider), heard: new Set() });
         this.retrySoon();
       });
     }

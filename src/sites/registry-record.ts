@@ -106,8 +106,9 @@ export class RegistryRecord implements Recorder {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      for (const [key, change] of this.#unsettled) {
-        if (this.#closed) return;
+      // A newer one may come for an identifier while its older one is said.
+      for (let next = firstOf(this.#unsettled); next !== undefined && !this.#closed; next = firstOf(this.#unsettled)) {
+        const [key, change] = next;
         await this.#settleOne(change);
         if (this.#decided.get(key) === change.epoch) this.#decided.delete(key);
         if (this.#unsettled.get(key) === change) this.#unsettled.delete(key);
@@ -138,6 +139,11 @@ export class RegistryRecord implements Recorder {
       log.warn({ nid: formatNid(nid), reason: error.message }, 'the registry does not take that a move is settled');
     }
   }
+}
+
+function firstOf<K, V>(map: ReadonlyMap<K, V>): readonly [K, V] | undefined {
+  for (const one of map) return one;
+  return undefined;
 }
 
 const isDecision = (entry: RecordEntry): entry is RecordEntry & OpenDecision => entry.active !== undefined;

@@ -15,16 +15,24 @@ const BINDINGS: readonly Binding[] = [
   { nid: { hi: 1, lo: 0xa3 }, guest: GUEST, home: 'site2', uplink: undefined, at: 'site3', epoch: 0 },
 ];
 
+const FAILURES = ['E_PEER_UNREACHABLE', 'E_STATE', 'E_UNKNOWN_NID', 'E_UNKNOWN_SITE'];
+const REGISTRY_FAILURES = ['E_REGISTRY', 'E_STALE_EPOCH'];
+
 interface Outcome {
   readonly binding: Binding;
   readonly result: MoveResult;
 }
 
 /** Plays one schedule; throws as soon as an identifier is active twice. */
-async function play(seed: number, faults: Faults, crashes: number): Promise<{ sites: MemorySites; done: Outcome[] }> {
+async function play(
+  seed: number,
+  faults: Faults,
+  crashes: number,
+  hasRegistry: boolean,
+): Promise<{ sites: MemorySites; done: Outcome[] }> {
   const random = randomOf(seed);
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
-  const sites = new MemorySites(NAMES, BINDINGS, random);
+  const sites = new MemorySites(NAMES, BINDINGS, random, hasRegistry);
   sites.faults = faults;
   const done: Outcome[] = [];
   const failures: unknown[] = [];
@@ -49,12 +57,17 @@ async function play(seed: number, faults: Faults, crashes: number): Promise<{ si
       sites.time.after(when, () => sites.crash(name));
       sites.time.after(when + random() * 6000, () => sites.isUp(name) || sites.start(name));
     }
+    if (hasRegistry && random() < crashes) {
+      const when = random() * 12_000;
+      sites.time.after(when, () => sites.killRegistry());
+      sites.time.after(when + random() * 6000, () => sites.startRegistry());
+    }
   }
   await sites.time.runUntil(14_000);
   await sites.heal();
 
   for (const failure of failures) {
-    expect(['E_PEER_UNREACHABLE', 'E_STATE', 'E_UNKNOWN_NID', 'E_UNKNOWN_SITE']).toContain(failure);
+    expect([...FAILURES, ...(hasRegistry ? REGISTRY_FAILURES : [])]).toContain(failure);
   }
   return { sites, done };
 }
@@ -64,6 +77,9 @@ function expectConverged(sites: MemorySites, done: readonly Outcome[]): void {
     const truth = sites.binding(home, nid)!;
     expect(sites.active(nid)).toEqual([truth.at]);
     for (const name of NAMES) expect(sites.binding(name, nid)).toEqual(truth);
+    const { epoch, guest, uplink, at } = truth;
+    if (sites.registry)
+      expect(sites.registry.state.get(nid)).toEqual({ nid, epoch, binding: { guest, home, uplink, at } });
   }
   for (const name of NAMES) expect(sites.moves(name).unsettled).toBe(0);
   for (const { binding, result } of done) {
@@ -81,13 +97,19 @@ const WEATHER: readonly (readonly [string, Faults, number])[] = [
   ['all of it', { loss: 0.15, repeat: 0.3, delay: 3000, diskRefuses: 0.05 }, 0.4],
 ];
 
-describe.each(WEATHER)('%s', (_name, faults, crashes) => {
+describe.each(
+  WEATHER.flatMap(([name, ...rest]) => [
+    [name, false, ...rest] as const,
+    [`${name}, with a registry`, true, ...rest] as const,
+  ]),
+)('%s', (_name, hasRegistry, faults, crashes) => {
   // shows: S29
   test('at most one active site at all times, one truth after healing', { timeout: 120_000 }, async () => {
     let moved = 0;
-    for (let seed = 1; seed <= SCHEDULES / WEATHER.length; seed++) {
+    const seeds = SCHEDULES / WEATHER.length / (hasRegistry ? 2 : 1);
+    for (let seed = 1; seed <= seeds; seed++) {
       try {
-        const { sites, done } = await play(seed, faults, crashes);
+        const { sites, done } = await play(seed, faults, crashes, hasRegistry);
         expectConverged(sites, done);
         moved += done.length;
       } catch (error) {
@@ -95,6 +117,6 @@ describe.each(WEATHER)('%s', (_name, faults, crashes) => {
       }
     }
 
-    expect(moved).toBeGreaterThan(SCHEDULES / WEATHER.length);
+    expect(moved).toBeGreaterThan(seeds);
   });
 });

@@ -5,12 +5,20 @@
 import { expect } from 'vitest';
 import type { PolicyRule } from '../../../src/config/site-config.ts';
 import type { Binding } from '../../../src/ilnp/bindings.ts';
+import { RegistryClient } from '../../../src/registry/client.ts';
+import { MemoryRegistry } from '../../../src/registry/memory.ts';
+import type { Ask } from '../../../src/registry/messages.ts';
+import type { RegistryOfRange } from '../../../src/registry/ranges.ts';
+import { RegistryService } from '../../../src/registry/service.ts';
 import { IlnpError } from '../../../src/runtime/errors.ts';
 import { type Change, parseReply, parseRequest, type Reply, type Request } from '../../../src/sites/messages.ts';
 import { type OpenDecision, type RecordEntry, replay } from '../../../src/sites/move-record.ts';
 import { Moves } from '../../../src/sites/moves.ts';
+import type { MovesClock } from '../../../src/sites/moves-world.ts';
 import { nidKey } from '../../../src/sites/nid-key.ts';
 import { PeerError } from '../../../src/sites/peer-error.ts';
+import { RegistryFollow } from '../../../src/sites/registry-follow.ts';
+import { RegistryRecord } from '../../../src/sites/registry-record.ts';
 import { formatNid, type Nid } from '../../../src/wire/text.ts';
 
 /** Small seeded generator (mulberry32). */
@@ -73,6 +81,8 @@ export const NO_FAULTS: Faults = { loss: 0, repeat: 0, delay: 1, diskRefuses: 0 
 
 interface Running {
   readonly moves: Moves;
+  readonly follow: RegistryFollow | undefined;
+  readonly decisions: RegistryRecord | undefined;
   readonly table: Map<string, Binding>;
   alive: boolean;
 }
@@ -100,9 +110,17 @@ export class MemorySites {
   octets = 0;
   requests: string[] = [];
 
-  constructor(names: readonly string[], bindings: readonly Binding[], random: () => number) {
+  /** The registry of all sites, when there is one; it forgets nothing when it dies, as store.ts does not. */
+  readonly registry: MemoryRegistry | undefined;
+  #service: RegistryService | undefined;
+
+  constructor(names: readonly string[], bindings: readonly Binding[], random: () => number, hasRegistry = false) {
     this.configured = bindings;
     this.#random = random;
+    if (hasRegistry) {
+      this.registry = new MemoryRegistry({ now: () => this.time.now, seed: [1, 2], limit: 1000, remembered: 16 });
+      this.startRegistry();
+    }
     for (const name of names) this.sites.set(name, new Site(name));
     for (const name of names) this.start(name);
   }
@@ -130,10 +148,14 @@ export class MemorySites {
       const key = nidKey(binding.nid);
       table.set(key, { ...binding, ...site.moved.get(key) });
     }
-    const running: Running = { moves: this.#machine(site, table, () => running), table, alive: true };
+    const decisions = this.#decisions(site, table, () => running);
+    const moves = this.#machine(site, table, () => running, decisions);
+    const follow = decisions && this.#follow(site, table, () => running, moves, decisions);
+    const running: Running = { moves, follow, decisions, table, alive: true };
     site.running = running;
     this.checkOneActive();
     running.moves.start([...site.open.values()]);
+    follow?.start();
     for (const other of this.sites.keys()) {
       if (other === name) continue;
       this.connect(name, other);
@@ -147,7 +169,19 @@ export class MemorySites {
     if (site.running === undefined) return;
     site.running.alive = false;
     site.running.moves.close();
+    site.running.decisions?.close();
+    void site.running.follow?.close();
     site.running = undefined;
+  }
+
+  /** The registry's process begins (again); what it had, it has. */
+  startRegistry(): void {
+    this.#service ??= new RegistryService(this.registry!, (ms, run) => this.time.after(ms, run));
+  }
+
+  killRegistry(): void {
+    this.#service?.close();
+    this.#service = undefined;
   }
 
   /** The disk is lost too. */
@@ -170,6 +204,7 @@ export class MemorySites {
   /** Everything works again; runs until nobody has anything left to do. */
   async heal(): Promise<void> {
     this.faults = NO_FAULTS;
+    if (this.registry !== undefined) this.startRegistry();
     for (const name of this.sites.keys()) if (!this.isUp(name)) this.start(name);
     for (const from of this.sites.keys()) for (const to of this.sites.keys()) if (from !== to) this.connect(from, to);
     await this.time.runUntil(this.time.now + 120_000);
@@ -192,22 +227,83 @@ export class MemorySites {
     }
   }
 
-  #machine(site: Site, table: Map<string, Binding>, self: () => Running): Moves {
+  #clock(self: () => Running): MovesClock {
+    return {
+      now: () => this.time.now * 1000,
+      after: (ms, run) =>
+        this.time.after(ms, () => {
+          if (self().alive) run();
+        }),
+    };
+  }
+
+  #registries(site: Site, self: () => Running): RegistryOfRange[] {
+    const range = { from: { hi: 0, lo: 0 }, to: { hi: 0xffff_ffff, lo: 0xffff_ffff } };
+    const ask = (question: Ask, timeoutMs: number): Promise<unknown> =>
+      this.#ask(site.name, question, { timeoutMs, sender: self() });
+    return [{ range, registry: new RegistryClient(ask) }];
+  }
+
+  #decisions(site: Site, table: Map<string, Binding>, self: () => Running): RegistryRecord | undefined {
+    if (this.registry === undefined) return undefined;
+    return new RegistryRecord({
+      site: site.name,
+      record: { append: (entries) => this.#append(site, entries, self()) },
+      registries: this.#registries(site, self),
+      bindings: { get: (nid) => table.get(nidKey(nid)), all: () => table.values() },
+      isSynced: () => self().follow!.isSynced,
+      clock: this.#clock(self),
+      log: { info: () => {}, warn: () => {} },
+    });
+  }
+
+  #follow(site: Site, table: Map<string, Binding>, self: () => Running, moves: Moves, record: RegistryRecord) {
+    const never = (what: string) => (): never => {
+      throw new Error(`nothing is ${what} here`);
+    };
+    return new RegistryFollow({
+      site: site.name,
+      registries: this.#registries(site, self),
+      bindings: { get: (nid) => table.get(nidKey(nid)), all: () => table.values() },
+      moves,
+      record,
+      place: never('placed'),
+      withdraw: never('withdrawn'),
+      configured: () =>
+        this.configured.filter(({ home }) => home === site.name).map(({ nid }) => table.get(nidKey(nid))!),
+      clock: this.#clock(self),
+      log: { info: () => {}, warn: () => {} },
+    });
+  }
+
+  /** A question of a site to the registry and its answer, on ways that lose, repeat and delay. */
+  #ask(from: string, question: Ask, how: { timeoutMs: number; sender: Running }): Promise<unknown> {
+    const { timeoutMs, sender } = how;
+    return new Promise((resolve, reject) => {
+      this.time.after(timeoutMs, () => sender.alive && reject(new PeerError('the registry does not answer', true)));
+      this.#carry(() => {
+        const service = this.#service;
+        if (service === undefined) return;
+        const alive = (): boolean => service === this.#service && sender.alive;
+        service.answer(from, structuredClone(question)).then(
+          (answer) => this.#carry(() => alive() && resolve(structuredClone(answer))),
+          (error: unknown) => this.#carry(() => alive() && reject(error)),
+        );
+      });
+    });
+  }
+
+  #machine(site: Site, table: Map<string, Binding>, self: () => Running, decisions?: RegistryRecord): Moves {
     return new Moves({
       site: site.name,
       bindings: { get: (nid) => table.get(nidKey(nid)), all: () => table.values() },
-      record: { append: (entries) => this.#append(site, entries, self()) },
+      record: decisions ?? { append: (entries) => this.#append(site, entries, self()) },
+      registered: () => decisions !== undefined,
       apply: (bindings) => this.#apply(site, bindings, self()),
       send: (to, request, timeoutMs = 2000) => this.#send(site.name, to, request, { timeoutMs, sender: self() }),
       policy: () => site.policy,
       peers: () => [...this.sites.keys()].filter((name) => name !== site.name),
-      clock: {
-        now: () => this.time.now * 1000,
-        after: (ms, run) =>
-          this.time.after(ms, () => {
-            if (self().alive) run();
-          }),
-      },
+      clock: this.#clock(self),
       octets: () => this.octets,
       log: {
         info: () => {},
