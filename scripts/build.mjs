@@ -14,6 +14,7 @@ const stage = join(root, `out/build-${process.pid}`);
 /** What is not TypeScript and belongs to the package: from, to. */
 const COPIED = [
   ['src/config/site.schema.json', 'dist/config/site.schema.json'],
+  ['src/config/shim.schema.json', 'dist/config/shim.schema.json'],
   ['native-free/with-tun', 'dist/native-free/with-tun'],
   ...readdirSync(join(root, 'native-free/scenarios')).map((file) => {
     const path = `native-free/scenarios/${file}`;

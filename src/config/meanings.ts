@@ -93,15 +93,15 @@ interface Schema {
 }
 
 /** Writes the meanings before the forms in a JSON Schema; returns the paths of keys that have none. */
-export function describeKeys(schema: Schema, path = ''): string[] {
+export function describeKeys(schema: Schema, meanings = MEANINGS, path = ''): string[] {
   const missing: string[] = [];
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
     const here = path === '' ? key : `${path}.${key}`;
-    const meaning = MEANINGS[here];
+    const meaning = meanings[here];
     if (meaning === undefined) missing.push(here);
     else value.description = value.description === undefined ? meaning : `${meaning} Form: ${value.description}`;
-    missing.push(...describeKeys(value, here));
-    if (value.items !== undefined) missing.push(...describeKeys(value.items, `${here}[]`));
+    missing.push(...describeKeys(value, meanings, here));
+    if (value.items !== undefined) missing.push(...describeKeys(value.items, meanings, `${here}[]`));
   }
   return missing;
 }

@@ -211,8 +211,13 @@ export type BindingDraft = Draft<z.output<typeof bindingSchema>>;
 
 /** Gives the JSON Schema of a configuration file, as published in `site.schema.json`. */
 export function siteJsonSchema(): string {
-  const schema = z.toJSONSchema(siteSchema, { io: 'input' });
-  const missing = describeKeys(schema as Parameters<typeof describeKeys>[0]);
+  return jsonSchema('ilnp site configuration', siteSchema);
+}
+
+/** `meanings`: of the keys; absent: those of a site. */
+export function jsonSchema(title: string, form: z.ZodType, meanings?: Readonly<Record<string, string>>): string {
+  const schema = z.toJSONSchema(form, { io: 'input' });
+  const missing = describeKeys(schema as Parameters<typeof describeKeys>[0], meanings);
   if (missing.length > 0) throw new Error(`no meaning for ${missing.join(', ')}`);
-  return `${JSON.stringify({ title: 'ilnp site configuration', ...schema }, null, 2)}\n`;
+  return `${JSON.stringify({ title, ...schema }, null, 2)}\n`;
 }

@@ -5,6 +5,7 @@ import {
   dnsServer,
   domainName,
   filePath,
+  jsonSchema,
   LIST,
   l64,
   listen,
@@ -16,6 +17,7 @@ import {
   whole,
   yesOrNo,
 } from './schema.ts';
+import { SHIM_MEANINGS } from './shim-meanings.ts';
 
 const IO = ['auto', 'uring', 'uring-single', 'poll'] as const;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -74,11 +76,11 @@ export const shimSchema = z.strictObject(
     spread: yesOrNo.default(false),
     hosts: filePath.optional(),
     names: names.optional(),
-    /** Octets of the nonces this node sends (RFC 6744 section 2). */
     /** What TCP and UDP sum over on the wire; `zeroed`: not over Locators (RFC 6741 section 4.2). */
     checksum: convention.default('full'),
     /** What is agreed with single nodes. */
     peers: z.array(z.strictObject({ nid, checksum: convention.optional() }, MAPPING), LIST).default([]),
+    /** Octets of the nonces this node sends (RFC 6744 section 2). */
     nonce: z.literal([4, 12], { error: '4 or 12' }).default(4),
     control: z.strictObject({ socket: filePath.optional() }, MAPPING).prefault({}),
     limits: z
@@ -95,3 +97,6 @@ export const shimSchema = z.strictObject(
   },
   MAPPING,
 );
+
+/** The published JSON Schema. */
+export const shimJsonSchema = (): string => jsonSchema('ilnp end system configuration', shimSchema, SHIM_MEANINGS);

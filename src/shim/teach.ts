@@ -9,6 +9,8 @@ import type { Node } from './node.ts';
 import type { Control } from './take-update.ts';
 import { ACTIVE_US } from './updates.ts';
 
+const LAST = 65_535;
+
 /** A node that speaks ILNP, by its name; words in the machine's order. */
 export interface NamedHost {
   readonly nid0: number;
@@ -57,7 +59,10 @@ export function teach(node: Node, { updates, liveness }: Control, host: NamedHos
     return;
   }
   const isNew = locators.some((l) => !c.locators.some((old) => sameLocator(old, l)));
-  if (c.replace(locators, now)) liveness.relocated(c, now);
+  // the DNS may be late itself: what was known before is still tried, behind
+  const before = wasLost ? c.locators.filter((old) => !locators.some((l) => sameLocator(l, old))) : [];
+  const behind = before.map((old) => ({ ...old, preference: LAST, expires: locators[0]!.expires }));
+  if (c.replace([...locators, ...behind], now)) liveness.relocated(c, now);
   if (wasLost && isNew) updates.tell(c, now);
 }
 

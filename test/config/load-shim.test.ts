@@ -81,3 +81,39 @@ test('what is agreed with single nodes; a node in the list twice is a mistake', 
   expect(text).toContain('peers[1].nid: expected a Node Identifier that is not in the list already');
   expect(text).toContain('nonce: expected 4 or 12');
 });
+
+test('names: servers with and without a port, a key beside the file, a low TTL', () => {
+  const update = 'server: 192.0.2.53, zone: example.com, name: a.example.com, keyFile: a.key';
+  const names = `names: { upstream: ["2001:db8::53", "[fe80::53%eth0]:5353"], update: { ${update} } }\n`;
+
+  expect(loadShimConfig(write('a.yaml', RIGHT + names)).names).toEqual({
+    listen: { host: '::1', port: 53 },
+    upstream: [
+      { host: '2001:db8::53', port: 53 },
+      { host: 'fe80::53%eth0', port: 5353 },
+    ],
+    update: {
+      server: { host: '192.0.2.53', port: 53 },
+      zone: 'example.com',
+      name: 'a.example.com',
+      keyFile: join(folder, 'a.key'),
+      nid: true,
+      aaaa: true,
+      ttl: 30,
+    },
+  });
+});
+
+// shows: D1b
+test.each([
+  ['upstream: []', 'a list with at least one server'],
+  ['upstream: ["here"]', 'the address of a DNS server'],
+  ['upstream: ["::"]', 'the address of a DNS server'],
+  ['upstream: ["2001:db8::53"], update: { server: "::2", zone: ., name: a, keyFile: k }', 'a domain name'],
+  [
+    'upstream: ["2001:db8::53"], update: { server: "2001:db8::53", zone: e, name: A.e, subnet: a.e., keyFile: k }',
+    'another name than the node has',
+  ],
+])('names: { %s } is refused: %s', (names, expected) => {
+  expect(said(write('a.yaml', `${RIGHT}names: { ${names} }\n`))).toContain(expected);
+});

@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { siteJsonSchema, siteSchema } from '../../src/config/schema.ts';
+import { shimJsonSchema } from '../../src/config/shim-schema.ts';
 
-test('the published JSON Schema is the one of the program (npm run schema writes it)', async () => {
+test('the published JSON Schemas are those of the program (npm run schema writes them)', async () => {
   await expect(siteJsonSchema()).toMatchFileSnapshot('../../src/config/site.schema.json');
+  await expect(shimJsonSchema()).toMatchFileSnapshot('../../src/config/shim.schema.json');
 });
 
 test('the JSON Schema has every key, allows no other, and asks only for site and inside', () => {

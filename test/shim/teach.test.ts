@@ -123,7 +123,7 @@ describe('a session that lives', () => {
     a.sent.length = 0;
 
     named(a, ['2001:db8:7::'], { now: 13.1 * SECOND });
-    expect(where(a)).toEqual(['2001:db8:7::/64']);
+    expect(where(a)).toEqual(['2001:db8:7::/64', '2001:db8:5::/64']); // the last one is only tried
     expect(a.sent.map((packet) => addressesOf(packet))).toEqual([
       { src: full('2001:db8:9::a1'), dst: full('2001:db8:7::b1') },
     ]);
@@ -143,6 +143,19 @@ describe('a session that lives', () => {
     named(a, ['2001:db8:5::'], { now: 13.1 * SECOND });
     expect(a.sent).toEqual([]);
     expect(a.shim.updates.next(13.1 * SECOND)).toBe(17 * SECOND);
+  });
+
+  test('the DNS is late: every further round asks it again, and tries what it says and what was known', () => {
+    b(a).lose();
+    named(a, ['2001:db8:4::'], { now: 10 * SECOND, lifetime: 2 });
+    expect(where(a)).toEqual(['2001:db8:4::/64', '2001:db8:5::/64']);
+    b(a).lose();
+    named(a, ['2001:db8:4::'], { now: 20 * SECOND, lifetime: 2 });
+    expect(b(a).locators.map(({ expires }) => expires / SECOND)).toEqual([22, 22]);
+    expect(b(a).target(30 * SECOND)).toMatchObject(locatorOf(l64('2001:db8:4::'))); // expired, and better than the other
+    b(a).lose();
+    named(a, ['2001:db8:7::'], { now: 31 * SECOND });
+    expect(where(a)).toEqual(['2001:db8:7::/64', '2001:db8:4::/64', '2001:db8:5::/64']);
   });
 
   test('once it is heard again the DNS has not the word any more', () => {
