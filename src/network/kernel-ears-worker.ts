@@ -24,6 +24,7 @@ const from = new Uint8Array(28);
 const fromLength = new Uint32Array(1);
 
 const fds = Int32Array.of(stopFd, POLLIN, netlink, POLLIN, advertisements, POLLIN);
+say({ kind: 'listening' });
 for (;;) {
   for (let k = 1; k < fds.length; k += 2) fds[k] = POLLIN;
   if (libc.poll(fds, fds.length / 2, -1) < 0 && libc.errno() !== libc.EINTR)

@@ -7,6 +7,8 @@ import { Worker } from 'node:worker_threads';
 import { eventfd } from '../device/libc.ts';
 
 export type Heard =
+  /** From now on; what has changed since the thread was started was not heard. */
+  | { readonly kind: 'listening' }
   /** Addresses, links or routes of the main table are others now. */
   | { readonly kind: 'changed' }
   /** An ICMPv6 Router Advertisement from `router` on the interface of this index. */

@@ -3,7 +3,7 @@
  * anyway.
  */
 import { ifIndexToName } from '../device/libc.ts';
-import { KernelEars } from './kernel-ears.ts';
+import { type Heard, KernelEars } from './kernel-ears.ts';
 import { type KernelView, lookAtKernel } from './kernel-view.ts';
 import type { RouteSocket } from './netlink.ts';
 import { locatorsIn, type OwnLocator } from './own-locators.ts';
@@ -57,22 +57,25 @@ export class LocatorWatch {
   start(): void {
     this.#timer = setInterval(() => this.#onEvent(), PERIOD_MS);
     this.#ears = new KernelEars((heard) => {
-      if (this.#timer === undefined) return;
-      if (heard.kind === 'changed') this.#onEvent();
-      else {
-        const name = ifIndexToName(heard.index);
-        const isOurs = this.#interfaces.some((i) => i.interface === name);
-        if (isOurs && this.#routers.heard(name, heard.router, prefixesIn(heard.message), performance.now()))
-          this.#onEvent();
-      }
+      if (this.#timer !== undefined && this.#takeIn(heard)) this.#onEvent();
     }, this.#onFailure);
-    // what routers have said before is not in the kernel: they say it again when asked (RFC 4861 section 6.3.7)
-    for (const { interface: name } of this.#interfaces) solicit(name);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
     await this.#ears?.stop();
+  }
+
+  /** True when Locators may be others. */
+  #takeIn(heard: Heard): boolean {
+    if (heard.kind === 'advertised') {
+      const name = ifIndexToName(heard.index);
+      if (!this.#interfaces.some((i) => i.interface === name)) return false;
+      return this.#routers.heard(name, heard.router, prefixesIn(heard.message), performance.now());
+    }
+    // what routers have said before is not in the kernel: they say it again when asked (RFC 4861 section 6.3.7)
+    if (heard.kind === 'listening') for (const { interface: name } of this.#interfaces) solicit(name);
+    return true;
   }
 }

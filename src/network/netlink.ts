@@ -26,6 +26,8 @@ const BUFFER = 1 << 16;
 /** One message: its body starts with the fixed header of its type, attributes follow. */
 export interface Message {
   readonly type: number;
+  /** That of the request it answers. */
+  readonly sequence: number;
   readonly body: DataView;
 }
 
@@ -68,7 +70,7 @@ export function* messagesIn(octets: Uint8Array): Generator<Message> {
     const length = view.getUint32(at, LITTLE);
     if (length < HEADER || at + length > octets.length) return;
     const body = new DataView(octets.buffer, octets.byteOffset + at + HEADER, length - HEADER);
-    yield { type: view.getUint16(at + 4, LITTLE), body };
+    yield { type: view.getUint16(at + 4, LITTLE), sequence: view.getUint32(at + 8, LITTLE), body };
     at += (length + 3) & ~3;
   }
 }
@@ -115,15 +117,14 @@ export class RouteSocket {
   /** Asks for a change; 0 or the errno the kernel answers. */
   change(change: Change): number {
     this.#send({ ...change, flags: change.flags | ACKNOWLEDGE });
-    for (const { type, body } of messagesIn(this.#read())) if (type === ERROR) return 0 - body.getInt32(0, LITTLE);
-    return 0;
+    for (;;) for (const { type, body } of this.#answers()) if (type === ERROR) return 0 - body.getInt32(0, LITTLE);
   }
 
   #ask(request: Change): Message[] {
     this.#send(request);
     const found: Message[] = [];
     for (;;) {
-      for (const message of messagesIn(this.#read())) {
+      for (const message of this.#answers()) {
         if (message.type === DONE) return found;
         if (message.type === ERROR) {
           const errno = 0 - message.body.getInt32(0, LITTLE);
@@ -132,7 +133,7 @@ export class RouteSocket {
         }
         found.push(message);
       }
-      if ((request.flags & DUMP) === 0) return found;
+      if ((request.flags & DUMP) === 0 && found.length > 0) return found;
     }
   }
 
@@ -146,6 +147,11 @@ export class RouteSocket {
     octets.set(body, HEADER);
     if (libc.sendto(this.#fd, octets, octets.length, 0, KERNEL, 12) !== octets.length)
       throw new IlnpError('E_NETWORK', `rtnetlink: errno ${libc.errno()}`);
+  }
+
+  /** Messages for the last request; what is left of one that failed is passed over. */
+  #answers(): Message[] {
+    return [...messagesIn(this.#read())].filter(({ sequence }) => sequence === this.#sequence);
   }
 
   #read(): Uint8Array {

@@ -107,9 +107,18 @@ export class Liveness {
   locatorsChanged(now: number): void {
     const node = this.#node;
     for (const c of node.ilcc.all()) {
-      if (c.own !== null) c.own = node.spread ? node.usualFor(c) : node.valid(c.own.l0, c.own.l1);
+      if (c.own !== null) c.own = this.#stillOwn(c, c.own);
       if (this.#active.has(c)) calm(c, this.#watchOf(c), now);
     }
+  }
+
+  /** What was found to work stays in use, unless it is about to go. */
+  #stillOwn(c: Correspondent, own: LocalLocator): LocalLocator | null {
+    const node = this.#node;
+    if (node.locators.length === 0) return null;
+    if (node.spread) return node.usualFor(c);
+    const found = node.valid(own.l0, own.l1);
+    return found !== null && node.isFirstClass(found) ? found : null;
   }
 
   /** The correspondent has other Locators: what was asked before says nothing. */

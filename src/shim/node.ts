@@ -12,6 +12,11 @@ const PREFERENCE_CLASS = 10_000;
 /** Locators that were ours until a moment ago; packets on their way still come to them. */
 const DRAINING = 8;
 
+const classOf = ({ preference }: LocalLocator): number => Math.trunc(preference / PREFERENCE_CLASS);
+
+/** How long somebody has to come to another Locator of ours only, before it is answered from there. */
+const FOLLOW_US = 1e6;
+
 export interface NodeOptions {
   /** Identifier of this node, machine order. */
   readonly nid0: number;
@@ -119,9 +124,8 @@ export class Node {
 
   #shareOf(share: number): LocalLocator {
     const { locators } = this;
-    const classOf = (l: LocalLocator): number => Math.trunc(l.preference / PREFERENCE_CLASS);
     let equals = 1;
-    while (equals < locators.length && classOf(locators[equals]!) === classOf(locators[0]!)) equals++;
+    while (equals < locators.length && this.isFirstClass(locators[equals]!)) equals++;
     const mixed = Math.imul(share ^ (share >>> 15) ^ (share >>> 24), 0x9e3779b1);
     return locators[(mixed >>> 16) % equals]!;
   }
@@ -139,6 +143,18 @@ export class Node {
     const inUse = c.own ?? this.locators[0];
     const at = w + ipv6.W_DST_L64;
     if (inUse !== undefined && inUse.l0 === word[at] && inUse.l1 === word[at + 1]) c.waitingSince = 0;
+    else if (!c.proved) this.#follow(c, this.valid(word[at]!, word[at + 1]!), now);
+  }
+
+  /** Who is not asked is answered from where it has found us, at first and when it does not come elsewhere any more. */
+  #follow(c: Correspondent, own: LocalLocator | null, now: number): void {
+    const isNeeded = c.sentAt === 0 || (c.waitingSince !== 0 && now - c.waitingSince > FOLLOW_US);
+    if (own !== null && isNeeded && this.isFirstClass(own)) c.own = own;
+  }
+
+  /** True for a Locator that is neither deprecated nor without a router, as long as there is one that is not. */
+  isFirstClass(locator: LocalLocator): boolean {
+    return classOf(locator) === classOf(this.locators[0]!);
   }
 
   /** A program speaks to `c`. */

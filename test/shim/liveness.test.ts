@@ -227,6 +227,20 @@ test('strangers cannot make us ask: only who has proved to hear us is looked at'
   expect(world.b.shim.next(world.now)).toBeNull();
 });
 
+test('who comes to another Locator of ours is answered from there, from the first packet on', () => {
+  const a = endSystem(STABLE_A, [A1, A2]);
+  const b = endSystem(STABLE_B, [B1]);
+  know(b, '2001:db8:2::a1');
+  const first = b.pass(udp6({ src: STABLE_B, dst: '2001:db8:2::a1' }), SECOND) as Uint8Array;
+  const got = a.pass(first, SECOND) as Uint8Array;
+  const answer = a.pass(udp6({ src: STABLE_A, dst: addressesOf(got).src }), SECOND) as Uint8Array;
+
+  expect(addressesOf(answer).src).toBe(full('2001:db8:2::a1'));
+  move(a, [A1], 2 * SECOND); // that one is gone
+  const later = a.pass(udp6({ src: STABLE_A, dst: addressesOf(got).src }), 2 * SECOND) as Uint8Array;
+  expect(addressesOf(later).src).toBe(full('2001:db8:1::a1'));
+});
+
 test('spread: correspondents share Locators of one class, each keeps its own; a deprecated one has no share', () => {
   const end = endSystem(STABLE_A, [A1, A2], undefined, { spread: true });
   const sources = (): string[] =>

@@ -1,0 +1,214 @@
+/**
+ * End systems with several ways out: providers that go silent while their link stays up, an interface that vanishes, and
+ * several routers on one link, each for a prefix of its own. Programs are curl, TCP records and UDP.
+ */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Capture } from './support/capture.ts';
+import { openSession } from './support/probe.ts';
+import { expectIntact } from './support/sessions.ts';
+import { at, type HostName, type SiteNumber, shimLabForThisFile } from './support/shim-lab.ts';
+import { until } from './support/wait.ts';
+
+const lab = shimLabForThisFile();
+const KNOWS_B = '0+0+0+b1  bob  2001-db8-2-0,10  2001-db8-3-0,20\n';
+const BOTH = ['eth0', 'eth1'];
+
+type Counters = Readonly<Record<string, number>>;
+const counters = (host: HostName): Promise<Counters> => lab.show<Counters>(host, 'counters');
+interface ShownLocator {
+  readonly locator: string;
+  readonly gateway: string | null;
+  readonly preference: number;
+}
+const locators = async (host: HostName): Promise<string[]> =>
+  (await lab.show<ShownLocator[]>(host, 'locators')).map((l) => `${l.locator} ${l.gateway} ${l.preference}`);
+
+/** The provider of a site drops everything, in both directions, and says nothing; its link stays up. */
+async function silence(site: SiteNumber): Promise<void> {
+  await lab.ip(`r${site}`, 'route add blackhole default metric 1');
+  await lab.ip('core', `route add blackhole 2001:db8:${site}::/64 metric 1`);
+}
+
+async function heal(site: SiteNumber): Promise<void> {
+  await lab.run(`r${site}`, 'ip', '-6', 'route', 'del', 'blackhole', 'default', 'metric', '1');
+  await lab.run('core', 'ip', '-6', 'route', 'del', 'blackhole', `2001:db8:${site}::/64`, 'metric', '1');
+}
+
+beforeAll(async () => {
+  await lab.plug('a', 3, 'eth1');
+  await lab.plug('b', 3, 'eth1');
+});
+afterEach(async () => {
+  for (const site of [1, 2, 3] as const) await heal(site);
+  for (const host of ['a', 'b'] as const) {
+    await lab.stop(host);
+    await lab.ip(host, 'route flush proto ra', 'addr flush dev eth0 scope global', 'addr flush dev eth1 scope global');
+  }
+  for (const site of [1, 3]) await lab.ip('a', `route flush 2001:db8:${site}::/64 dev eth0`);
+  await lab.move('a', 1);
+  await lab.move('b', 2);
+});
+
+describe('a provider that goes silent', () => {
+  // shows: H33, H2, H4
+  test('is left for the other one, and used again once it works; downloads and datagrams go on', async () => {
+    await lab.configure('a', 3, 'eth1', 2048);
+    await lab.start('a', { hosts: KNOWS_B, interfaces: BOTH });
+    await lab.start('b');
+    const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+    const records = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(100);
+
+    const file = `${lab.directory}/served`;
+    writeFileSync(file, 'x'.repeat(6_000_000));
+    const words = [
+      'netns',
+      'exec',
+      lab.namespace('b'),
+      '/usr/bin/python3',
+      '-m',
+      'http.server',
+      '--bind',
+      '::',
+      '8080',
+    ];
+    const server = spawn('ip', [...words, '--directory', lab.directory], { stdio: 'ignore' });
+    try {
+      await until('the server', async () => (await lab.exec('b', 'ss', '-6tlnH', 'sport = :8080')) !== '');
+      const download = lab.exec(
+        'a',
+        'curl',
+        '-sS',
+        '--limit-rate',
+        '600k',
+        '-o',
+        '/dev/null',
+        '-w',
+        '%{size_download}',
+        `http://[${at('b', 2)}]:8080/served`,
+      );
+      await session.connector.receives(200);
+      await silence(1);
+      await until('the failover', async () => (await counters('a')).failovers === 1);
+      await session.connector.receives(300);
+      await session.listener.receives(300);
+      const [peer] = await lab.show<{ locators: { locator: string; state: string }[] }[]>('b', 'sessions');
+      expect(peer?.locators.find((l) => l.state === 'active')?.locator).toBe('2001:db8:3::/64');
+
+      await heal(1);
+      await until('the return', async () => (await counters('a')).failovers_undone === 1, 20_000);
+      await session.connector.receives(300);
+      expect(await download).toBe('6000000');
+    } finally {
+      server.kill('SIGKILL');
+    }
+    expectIntact(await records.end());
+    const { connector } = await session.end();
+    expect(connector.longestGap.ms).toBeLessThan(6000); // generous: the way is doubted after 0.5 s, left after 1 s
+    expect(await counters('a')).toMatchObject({ failovers: 1, failovers_undone: 1 });
+  });
+
+  test('of a correspondent is left for the other one that it has, also by who begins to speak then', async () => {
+    await lab.configure('b', 3, 'eth1', 2048);
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b', { interfaces: BOTH });
+    const before = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await before.connector.receives(50);
+    await silence(2);
+    await before.connector.receives(100, 20_000);
+    const after = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await after.connector.receives(50);
+    expectIntact(await before.end());
+    expectIntact(await after.end());
+    await lab.stop('a');
+    await lab.stop('b');
+
+    await lab.start('a', { hosts: KNOWS_B }); // knows nothing of what does not work
+    await lab.start('b', { interfaces: BOTH });
+    const first = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await first.connector.receives(50);
+    expectIntact(await first.end());
+    expect(await counters('a')).toMatchObject({ fallbacks: 0 });
+  });
+});
+
+test('an interface that vanishes and comes back is left and used again', async () => {
+  await lab.configure('a', 3, 'eth1', 2048);
+  await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth1', 'eth0'] });
+  await lab.start('b');
+  const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+  await session.connector.receives(50);
+  expect((await locators('a'))[0]).toBe('2001:db8:3::/64 fe80::3 10');
+  await lab.ip('a', 'link del dev eth1');
+  await until('one Locator', async () => (await locators('a')).join() === '2001:db8:1::/64 fe80::1 10');
+  await session.connector.receives(100);
+  await lab.plug('a', 3, 'eth1');
+  await lab.configure('a', 3, 'eth1', 2048);
+  await until('the other one again', async () => (await locators('a'))[0] === '2001:db8:3::/64 fe80::3 10');
+  const capture = await Capture.start(lab, 'core', 's3', 'ip6 and not icmp6');
+  await session.connector.receives(100);
+  await capture.stop();
+  expectIntact(await session.end());
+
+  const sources = new Set((await capture.fields('tcp', ['ipv6.src'])).flat());
+  await capture.remove();
+  expect(sources).toContain(at('a', 3));
+});
+
+describe('two routers on one link', () => {
+  const advertise = (site: SiteNumber, ...more: string[]) =>
+    lab.exec(
+      `r${site}`,
+      '/usr/bin/python3',
+      'test/netns/probes/advertise.py',
+      'lan0',
+      `fe80::${site}`,
+      `2001:db8:${site}::`,
+      ...more,
+    );
+
+  test('each has its own prefix: what comes from it leaves by that router; preferences and lifetimes count', async () => {
+    await lab.ip('air', 'link set dev r3 master lan1');
+    await lab.ip('a', 'addr flush dev eth0 scope global', 'route del default');
+    try {
+      await lab.start('a', { hosts: KNOWS_B });
+      await lab.start('b');
+      await advertise(1, '1800', '600');
+      await advertise(3, '1800', '600');
+      const two = ['2001:db8:1::/64 fe80::1 10', '2001:db8:3::/64 fe80::3 10'];
+      await until('both', async () => (await locators('a')).sort().join() === two.join());
+
+      await advertise(3, '1800', '600', '--preference', 'high');
+      await until('the one of the better router', async () => (await locators('a'))[0] === two[1]);
+      const [one, three] = [await Capture.start(lab, 'r1', 'up0'), await Capture.start(lab, 'r3', 'up0')];
+      const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+      await session.connector.receives(50);
+
+      await advertise(3, '1800', '0', '--preference', 'high'); // deprecated
+      await until(
+        'the other one',
+        async () => (await locators('a')).join() === `${two[0]},2001:db8:3::/64 fe80::3 10010`,
+      );
+      await session.connector.receives(50);
+      await advertise(1, '1800', '600', '--router', '0'); // its router says that it is none any more
+      const rest = '2001:db8:3::/64 fe80::3 10010,2001:db8:1::/64 null 20010';
+      await until('what has a router', async () => (await locators('a')).join() === rest);
+      await session.connector.receives(50);
+      expectIntact(await session.end());
+      await one.stop();
+      await three.stop();
+
+      const sources = async (capture: Capture): Promise<string[]> => {
+        const seen = (await capture.fields('tcp && ipv6.dst == 2001:db8:2::b1', ['ipv6.src'])).flat();
+        await capture.remove();
+        return [...new Set(seen)];
+      };
+      expect(await sources(one)).toEqual([at('a', 1)]);
+      expect(await sources(three)).toEqual([at('a', 3)]);
+    } finally {
+      await lab.ip('air', 'link set dev r3 master lan3');
+    }
+  });
+});
