@@ -27,7 +27,7 @@ const MAY: Record<string, string> = {
   hypervisor: 'runtime',
   border: 'packet wire ilnp sbr device network config runtime',
   names: 'wire config runtime',
-  host: 'wire ilnp shim device network names config runtime',
+  host: 'wire ilnp shim sites device network names config runtime',
   cli: 'wire registry sites arrivals hypervisor config runtime border host names native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */

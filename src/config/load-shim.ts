@@ -47,6 +47,11 @@ export function loadShimConfig(path: string): ShimConfig {
     const place = ['peers', k, 'nid'];
     found.push(problemAt(path, place, 'a Node Identifier that is not in the list already', source.valueAt(place)));
   }
+  for (const [k, peer] of (draft.peers ?? []).entries()) {
+    if (peer?.authentication !== 'required' || peer.keyFile !== undefined) continue;
+    const place = ['peers', k, 'authentication'];
+    found.push(problemAt(path, place, '`required` only with a `keyFile`', source.valueAt(place)));
+  }
   if (found.length > 0 || value === null) throw new ConfigError(found);
   const { socket } = value.control;
   return {
@@ -55,6 +60,9 @@ export function loadShimConfig(path: string): ShimConfig {
     hosts,
     names: namesFrom(value.names, base),
     state: resolve(base, value.state),
+    peers: value.peers.map(({ keyFile, ...peer }) =>
+      keyFile === undefined ? peer : { ...peer, keyFile: resolve(base, keyFile) },
+    ),
     control: { socket: socket === undefined ? `/run/ilnp/${value.node}.sock` : resolve(base, socket) },
   };
 }

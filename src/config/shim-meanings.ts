@@ -28,6 +28,11 @@ export const SHIM_MEANINGS: Readonly<Record<string, string>> = {
   peers: 'What is agreed with single nodes.',
   'peers[].nid': 'Its Node Identifier.',
   'peers[].checksum': 'As checksum, for this node.',
+  'peers[].keyFile':
+    'Key of this pair of nodes, the same at both, made by ilnp key: Locator Updates are authenticated by more than the nonce.',
+  'peers[].authentication': 'required: without the key no Locator Update of this node is believed.',
+  authenticationOption:
+    'Type of the Destination Option that authenticates Locator Updates: experimental, skipped by who does not know it (RFC 4727).',
   spread:
     'Spread correspondents, and flows of plain IPv6, over the Locators of this node instead of using the preferred one.',
   nonce: 'Octets of the nonces of this node (RFC 6744 section 2).',

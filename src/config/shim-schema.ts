@@ -79,7 +79,24 @@ export const shimSchema = z.strictObject(
     /** What TCP and UDP sum over on the wire; `zeroed`: not over Locators (RFC 6741 section 4.2). */
     checksum: convention.default('full'),
     /** What is agreed with single nodes. */
-    peers: z.array(z.strictObject({ nid, checksum: convention.optional() }, MAPPING), LIST).default([]),
+    peers: z
+      .array(
+        z.strictObject(
+          {
+            nid,
+            checksum: convention.optional(),
+            /** The same key at both ends, made by `ilnp key`: Locator Updates are authenticated by more than the nonce. */
+            keyFile: filePath.optional(),
+            /** `required`: without the key no Locator Update of this node is believed. */
+            authentication: oneOf('optional', 'required').default('optional'),
+          },
+          MAPPING,
+        ),
+        LIST,
+      )
+      .default([]),
+    /** Type of the option that authenticates Locator Updates: experimental, skipped by who does not know it (RFC 4727). */
+    authenticationOption: z.literal([0x1e, 0x3e], { error: '0x1e or 0x3e' }).default(0x1e),
     /** Octets of the nonces this node sends (RFC 6744 section 2). */
     nonce: z.literal([4, 12], { error: '4 or 12' }).default(4),
     control: z.strictObject({ socket: filePath.optional() }, MAPPING).prefault({}),

@@ -9,6 +9,8 @@ export function admission(peers: readonly PeerSettings[], checksum: Convention):
   return (c) => {
     const peer = byNid.get(key(c.nid0, c.nid1));
     c.checksum = peer?.checksum ?? checksum;
+    c.key = peer?.key ?? null;
+    c.isKeyRequired = peer?.isKeyRequired ?? false;
     c.zeroed = c.checksum === 'zeroed' || (c.checksum === 'auto' && c.zeroed);
   };
 }

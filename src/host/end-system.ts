@@ -13,6 +13,7 @@ import { LocatorWatch } from '../network/locator-watch.ts';
 import { RouteSocket } from '../network/netlink.ts';
 import { destinationsOf, type OwnLocator, sameLocators } from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { readSiteKey } from '../sites/site-key.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { Answers, Question } from './messages.ts';
 import { namedHost, Path } from './path.ts';
@@ -107,11 +108,14 @@ export class EndSystem {
     const missing = this.config.interfaces.filter((i) => ifNameToIndex(i.interface) === 0).map((i) => i.interface);
     if (missing.length > 0)
       throw new IlnpError('E_NETWORK', `expected these interfaces to exist, got none: ${missing.join(', ')}`);
+    const keys = await Promise.all(
+      this.config.peers.map(({ keyFile }) => (keyFile === undefined ? null : readSiteKey(keyFile))),
+    );
     try {
       this.#path.open(this.config); // first: whoever has the TUN owns the set-up
       if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const mtu = Math.min(...this.config.interfaces.map((i) => readMtu(i.interface)));
-      await this.#path.start(this.config, this.nid, mtu, this.#remember());
+      await this.#path.start(this.config, this.nid, mtu, { remembered: this.#remember(), keys });
       this.#keeper?.start();
       const commands = this.#network.up(mtu);
       this.#look();

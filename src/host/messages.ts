@@ -12,6 +12,9 @@ export interface PeerSettings {
   readonly nid0: number;
   readonly nid1: number;
   readonly checksum: Convention;
+  /** For Locator Updates; null: none is shared. */
+  readonly key: Uint8Array | null;
+  readonly isKeyRequired: boolean;
 }
 
 export interface WorkerStart {
@@ -28,6 +31,8 @@ export interface WorkerStart {
   readonly nonceOctets: 4 | 12;
   readonly checksum: Convention;
   readonly peers: readonly PeerSettings[];
+  /** Type of the option that authenticates Locator Updates. */
+  readonly authenticationOption: number;
   readonly limits: { readonly strangers: number; readonly known: number };
   readonly seed: readonly [number, number];
   readonly hosts: readonly NamedHost[];

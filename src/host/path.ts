@@ -18,6 +18,13 @@ const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const START_MS = 10_000;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
+export interface Secrets {
+  /** Sessions of an earlier run. */
+  readonly remembered: readonly Uint8Array[];
+  /** Of the peers of the configuration, in their order. */
+  readonly keys: readonly (Uint8Array | null)[];
+}
+
 export interface PathEvents {
   /** The worker died; the path is gone. */
   readonly onFailure: (error: Error) => void;
@@ -53,8 +60,8 @@ export class Path {
     this.#wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
   }
 
-  /** Resolves when the worker is ready for packets. `mtu`: the smallest of the links; `remembered`: sessions. */
-  start(config: ShimConfig, nid: Nid, mtu: number, remembered: readonly Uint8Array[]): Promise<void> {
+  /** Resolves when the worker is ready for packets. `mtu`: the smallest of the links. */
+  start(config: ShimConfig, nid: Nid, mtu: number, { remembered, keys }: Secrets): Promise<void> {
     const seed = (): number => randomInt(0, 2 ** 32);
     const workerData: WorkerStart = {
       tun: this.#tun!,
@@ -66,7 +73,13 @@ export class Path {
       mtu,
       nonceOctets: config.nonce,
       checksum: config.checksum,
-      peers: config.peers.map(({ nid: of, checksum = config.checksum }) => ({ ...words(of), checksum })),
+      peers: config.peers.map(({ nid: of, checksum = config.checksum, authentication }, k) => ({
+        ...words(of),
+        checksum,
+        key: keys[k] ?? null,
+        isKeyRequired: authentication === 'required',
+      })),
+      authenticationOption: config.authenticationOption,
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
       seed: [seed(), seed()],
       hosts: config.hosts.map(({ nid, locators }) =>

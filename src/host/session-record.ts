@@ -4,6 +4,7 @@
  *
  *   | CRC-32 | NID (8) | flags | lengths of nonces (2) | numbers of Locators, of views | heard, plain until (2 x 8)
  *   | our nonce (12) | its nonce (64) | 16 Locators of 16 octets: L64, expires in seconds, preference | 8 views of 8 octets |
+ *   | sequence numbers of authenticated updates, its and ours (2 x 8) |
  *
  * Big-endian. Times are of the wall clock, because they outlive the clock of the path.
  */
@@ -15,13 +16,14 @@ export const RECORD_OCTETS = 512;
 
 const [NID, FLAGS, OUR_LENGTH, ITS_LENGTH, LOCATORS, VIEWS] = [4, 12, 13, 14, 15, 16];
 const [HEARD, PLAIN, OURS, ITS, LOCATORS_AT, VIEWS_AT] = [24, 32, 40, 52, 116, 372];
+const [REMOTE_SEQUENCE, LOCAL_SEQUENCE] = [436, 444];
 const LONGEST_NONCE = ITS - OURS;
 const LONGEST_OF_OTHERS = LOCATORS_AT - ITS;
 const LOCATOR_OCTETS = 16;
 const MOST_LOCATORS = (VIEWS_AT - LOCATORS_AT) / LOCATOR_OCTETS;
 const VIEW_OCTETS = 8;
 const MOST_VIEWS = 8;
-const [CONFIGURED, PROVED, ZEROED] = [1, 2, 4];
+const [CONFIGURED, PROVED, ZEROED, USES_KEY] = [1, 2, 4, 8];
 /** When it was heard is written as the end of that minute, so that a session that only goes on is written once a minute. */
 const HEARD_STEP_MS = 60_000;
 /** Who was silent for so long may have forgotten us as well. */
@@ -49,7 +51,8 @@ export function recordOf(c: Correspondent, clocks: Clocks): Uint8Array {
   const views = c.views.slice(0, MOST_VIEWS);
   put32(b, NID, c.nid.hi);
   put32(b, NID + 4, c.nid.lo);
-  b[FLAGS] = (c.isConfigured ? CONFIGURED : 0) | (c.proved ? PROVED : 0) | (c.zeroed ? ZEROED : 0);
+  b[FLAGS] =
+    (c.isConfigured ? CONFIGURED : 0) | (c.proved ? PROVED : 0) | (c.zeroed ? ZEROED : 0) | (c.usesKey ? USES_KEY : 0);
   b[OUR_LENGTH] = c.localNonce.length;
   b[ITS_LENGTH] = its.length;
   b[LOCATORS] = locators.length;
@@ -65,6 +68,8 @@ export function recordOf(c: Correspondent, clocks: Clocks): Uint8Array {
     view.setUint16(at + 12, preference);
   }
   for (const [k, locator] of views.entries()) putL64(b, VIEWS_AT + k * VIEW_OCTETS, locator);
+  view.setFloat64(REMOTE_SEQUENCE, c.remoteSequence);
+  view.setFloat64(LOCAL_SEQUENCE, c.localSequence);
   put32(b, 0, crc32(b.subarray(4)));
   return b;
 }
@@ -81,7 +86,8 @@ export function correspondentOf(b: Uint8Array, clocks: Clocks): Correspondent | 
   const [heard, plain] = [view.getFloat64(HEARD), view.getFloat64(PLAIN)];
   if ((ours !== 4 && ours !== LONGEST_NONCE) || its > LONGEST_OF_OTHERS) return null;
   if (locators < 1 || locators > MOST_LOCATORS || views > MOST_VIEWS) return null;
-  if (!Number.isFinite(heard) || !Number.isFinite(plain)) return null;
+  if (![heard, plain, view.getFloat64(REMOTE_SEQUENCE), view.getFloat64(LOCAL_SEQUENCE)].every(Number.isFinite))
+    return null;
   const plainUs = Math.min((plain - clocks.wallMs) * 1000, LONGEST_PLAIN_US);
   if (plainUs <= 0 && clocks.wallMs - heard > STALE_MS) return null;
 
@@ -103,6 +109,9 @@ export function correspondentOf(b: Uint8Array, clocks: Clocks): Correspondent | 
   c.remoteNonce = its === 0 ? null : b.slice(ITS, ITS + its);
   c.proved = (b[FLAGS]! & PROVED) !== 0;
   c.zeroed = (b[FLAGS]! & ZEROED) !== 0;
+  c.usesKey = (b[FLAGS]! & USES_KEY) !== 0;
+  c.remoteSequence = view.getFloat64(REMOTE_SEQUENCE);
+  c.localSequence = view.getFloat64(LOCAL_SEQUENCE);
   c.heardAt = its === 0 ? 0 : path(heard);
   c.sentAt = c.heardAt;
   c.plainUntil = plainUs > 0 ? clocks.now + plainUs : 0;

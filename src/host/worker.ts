@@ -41,6 +41,8 @@ const node = new Node({
   seed: start.seed[0],
   nonceOctets: start.nonceOctets,
   spread: start.spread,
+  authenticationOption: start.authenticationOption,
+  wallClock: () => Date.now() * 1000,
   random: (count) => randomBytes(count),
   emit,
   lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),

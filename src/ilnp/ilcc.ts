@@ -76,6 +76,14 @@ export class Correspondent {
   checksum: 'full' | 'zeroed' | 'auto' = 'full';
   /** It does not, as far as is known. */
   zeroed = false;
+  /** Shared with it, for the authentication of Locator Updates beyond the nonce; `required`: it must use it. */
+  key: Uint8Array | null = null;
+  isKeyRequired = false;
+  /** It has used it: from then on it must. */
+  usesKey = false;
+  /** The newest sequence numbers, of what it has told us and of what it was told. */
+  remoteSequence = 0;
+  localSequence = 0;
   /** It has shown that it hears us. Never undone. */
   proved = false;
   /** Valid Locators, preferred first; never empty. */

@@ -3,6 +3,7 @@
  */
 import { type Correspondent, type Ilcc, type LocalLocator, type Locator, sameLocator } from '../ilnp/ilcc.ts';
 import * as ipv6 from '../wire/ipv6.ts';
+import { EXPERIMENTAL_OPTION } from '../wire/update-authentication.ts';
 import { Flows } from './flows.ts';
 import { COUNTERS } from './verdict.ts';
 
@@ -33,6 +34,10 @@ export interface NodeOptions {
   readonly nonceOctets?: 4 | 12;
   /** So many octets from a cryptographic generator (RFC 6744 section 2). */
   readonly random: (octets: number) => Uint8Array;
+  /** Type of the option that authenticates Locator Updates; that of RFC 4727 when absent. */
+  readonly authenticationOption?: number;
+  /** A number that grows over restarts: microseconds of the wall clock; 0 when absent. */
+  readonly wallClock?: () => number;
   /** What has to be sent besides: whole packets in network order, handed to the kernel like those of the path. */
   readonly emit: (packet: Uint8Array) => void;
   /** A correspondent does not answer on any path, and again after every further round of trying; names may know better. */
@@ -50,6 +55,8 @@ export class Node {
   readonly counters: Float64Array;
   readonly nonceOctets: 4 | 12;
   readonly random: (octets: number) => Uint8Array;
+  readonly authenticationOption: number;
+  readonly wallClock: () => number;
   readonly emit: (packet: Uint8Array) => void;
   readonly lost: (correspondent: Correspondent) => void;
   readonly flows: Flows;
@@ -71,6 +78,8 @@ export class Node {
     this.counters = options.counters ?? new Float64Array(COUNTERS);
     this.nonceOctets = options.nonceOctets ?? 4;
     this.random = options.random;
+    this.authenticationOption = options.authenticationOption ?? EXPERIMENTAL_OPTION;
+    this.wallClock = options.wallClock ?? (() => 0);
     this.emit = options.emit;
     this.lost = (correspondent) => {
       correspondent.lose();

@@ -13,11 +13,19 @@ import {
   type LocatorEntry,
   readLocatorUpdate,
 } from '../wire/locator-update.ts';
+import { authenticated, authenticationOption } from '../wire/update-authentication.ts';
 import type { Liveness } from './liveness.ts';
 import type { Node } from './node.ts';
 import { sameOctets } from './same-octets.ts';
 import type { Updates } from './updates.ts';
-import { COUNT_UPDATES_TAKEN, DROP_BAD_UPDATE, DROP_FORGED_UPDATE, TAKEN } from './verdict.ts';
+import {
+  COUNT_UPDATES_TAKEN,
+  DROP_BAD_UPDATE,
+  DROP_FORGED_UPDATE,
+  DROP_REPLAYED_UPDATE,
+  DROP_UNAUTHENTICATED_UPDATE,
+  TAKEN,
+} from './verdict.ts';
 
 /** What goes on besides packets. */
 export interface Control {
@@ -48,19 +56,33 @@ export function takeUpdate(
   if (end - at < LOCATORS_AT) return DROP_BAD_UPDATE;
   const update = readLocatorUpdate(batch.bytes, o, at, end - at);
   if (typeof update === 'string') return DROP_BAD_UPDATE;
+  const key = c.key && { key: c.key, option: node.authenticationOption };
+  const sequence = key && authenticated(batch.bytes, o, at, end, key);
+  if (sequence === false) return DROP_UNAUTHENTICATED_UPDATE;
+  if (sequence === null && c.key !== null && (c.isKeyRequired || c.usesKey)) return DROP_UNAUTHENTICATED_UPDATE;
+  if (sequence !== null) c.usesKey = true;
   if (update.operation === ACKNOWLEDGEMENT) {
+    if (sequence !== null && sequence !== c.localSequence) return TAKEN; // of an older set, perhaps a replay
     updates.acknowledged(c, update.locators, now);
     node.heard(c, batch.word, w, now);
     liveness.answered(c, locatorAt(batch.word, w + ipv6.W_DST_L64), locatorAt(batch.word, w + ipv6.W_SRC_L64), now);
     return TAKEN;
   }
+  if (sequence !== null && sequence < c.remoteSequence) return DROP_REPLAYED_UPDATE;
   const usable = update.locators.filter(isUsable).map((entry) => remoteOf(entry, now));
   if (usable.length === 0) return DROP_BAD_UPDATE; // the old set is better than none
+  if (sequence !== null) c.remoteSequence = sequence;
   if (c.replace(usable, now)) liveness.relocated(c, now);
   node.heard(c, batch.word, w, now);
   node.counters[COUNT_UPDATES_TAKEN]!++;
   updates.log.received(c.nid, update.locators, now);
-  const answer = acknowledgementOf(batch.bytes.slice(o, end), c.localNonce);
+  const answer = acknowledgementOf(
+    batch.bytes.slice(o, end),
+    c.localNonce,
+    key && sequence !== null
+      ? (message, envelope) => authenticationOption(message, envelope, { ...key, sequence })
+      : undefined,
+  );
   if (answer !== null) node.emit(answer);
   return TAKEN;
 }

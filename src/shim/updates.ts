@@ -8,6 +8,7 @@
 import { type Correspondent, type Locator, l64Of, sameLocator } from '../ilnp/ilcc.ts';
 import { native32, put32 } from '../wire/bytes.ts';
 import { ADVERTISEMENT, type LocatorEntry, locatorUpdatePacket } from '../wire/locator-update.ts';
+import { authenticationOption } from '../wire/update-authentication.ts';
 import type { Node } from './node.ts';
 import { sameLocators, type UpdateEntry, UpdateLog } from './update-log.ts';
 import { COUNT_UPDATES_ACKNOWLEDGED, COUNT_UPDATES_GIVEN_UP, COUNT_UPDATES_SENT } from './verdict.ts';
@@ -39,6 +40,8 @@ export class Updates {
   /** Who has not acknowledged the newest set, in the order they are told. */
   readonly #outstanding = new Map<Correspondent, Outstanding>();
   #set: readonly LocatorEntry[] = [];
+  /** Which set has the newest number (update-authentication.ts). */
+  readonly #numbered = new WeakMap<Correspondent, readonly LocatorEntry[]>();
 
   constructor(node: Node) {
     this.#node = node;
@@ -166,9 +169,25 @@ export class Updates {
 
   #emit(c: Correspondent, own: Locator, remote: Locator, locators: readonly LocatorEntry[]): boolean {
     const envelope = { source: address(own, this.#node), destination: address(remote, c), nonce: c.localNonce };
-    const packet = locatorUpdatePacket({ operation: ADVERTISEMENT, locators }, envelope);
+    const sequence = this.#sequenceOf(c, locators);
+    const { key } = c;
+    const option = this.#node.authenticationOption;
+    const packet = locatorUpdatePacket(
+      { operation: ADVERTISEMENT, locators },
+      envelope,
+      key === null ? undefined : (message) => authenticationOption(message, envelope, { key, sequence, option }),
+    );
     if (packet !== null) this.#node.emit(packet);
     return packet !== null;
+  }
+
+  /** The number of this set: a new one when it is another set than the last one that `c` was told by this run. */
+  #sequenceOf(c: Correspondent, locators: readonly LocatorEntry[]): number {
+    const last = this.#numbered.get(c);
+    if (last !== undefined && sameLocators(last, locators)) return c.localSequence;
+    this.#numbered.set(c, locators);
+    c.localSequence = Math.max(c.localSequence + 1, this.#node.wallClock());
+    return c.localSequence;
   }
 }
 

@@ -23,6 +23,8 @@ export const DROP_FORGED_UPDATE = 13;
 export const DROP_BAD_UPDATE = 14;
 export const DROP_FORGED_ICMP = 15;
 export const DROP_QUOTE_UNKNOWN = 16;
+export const DROP_UNAUTHENTICATED_UPDATE = 17;
+export const DROP_REPLAYED_UPDATE = 18;
 
 /** Name and meaning of every verdict, index = verdict. */
 export const VERDICTS: readonly { readonly name: string; readonly meaning: string }[] = [
@@ -49,6 +51,11 @@ export const VERDICTS: readonly { readonly name: string; readonly meaning: strin
     meaning: 'ICMPv6 from a correspondent without its nonce, or an error that cannot be true',
   },
   { name: 'drop_quote_unknown', meaning: 'ICMPv6 error that quotes nothing this node has sent' },
+  {
+    name: 'drop_unauthenticated_update',
+    meaning: 'Locator Update or acknowledgement with the right nonce, but without the key that was agreed on',
+  },
+  { name: 'drop_replayed_update', meaning: 'Locator Update with the right key that is older than the newest one' },
 ];
 
 /** Indexes of the counters behind those of the verdicts. */

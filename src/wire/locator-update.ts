@@ -104,17 +104,20 @@ export interface Envelope {
   readonly nonce: Bytes;
 }
 
+/** Gives an option that stands behind the nonce of such a message (update-authentication.ts). */
+type OptionOf = (message: Bytes, envelope: Envelope) => Uint8Array;
+
 /** The whole packet: IPv6, Destination Options with the nonce, ICMPv6; null where a part of it cannot be. */
-export function locatorUpdatePacket(update: LocatorUpdate, envelope: Envelope): Uint8Array | null {
+export function locatorUpdatePacket(update: LocatorUpdate, envelope: Envelope, option?: OptionOf): Uint8Array | null {
   const message = writeLocatorUpdate(update);
-  return message && enclosed(message, envelope);
+  return message && enclosed(message, envelope, option);
 }
 
 /**
  * What acknowledges the advertisement in `packet`, an IPv6 packet: the same message but for operation and checksum, sent
  * to where it came from, with the nonce of that direction. Null when there is no right advertisement in it.
  */
-export function acknowledgementOf(packet: Bytes, nonce: Bytes): Uint8Array | null {
+export function acknowledgementOf(packet: Bytes, nonce: Bytes, option?: OptionOf): Uint8Array | null {
   if (packet.length < ipv6.HEADER_LENGTH) return null;
   const end = Math.min(packet.length, ipv6.HEADER_LENGTH + ipv6.payloadLength(packet, 0));
   const { upper, at } = headerChain(packet, 0, end);
@@ -124,13 +127,15 @@ export function acknowledgementOf(packet: Bytes, nonce: Bytes): Uint8Array | nul
   const message = packet.slice(at, end);
   message[5] = ACKNOWLEDGEMENT;
   const source = packet.subarray(ipv6.DST, ipv6.DST + 16);
-  return enclosed(message, { source, destination: packet.subarray(ipv6.SRC, ipv6.SRC + 16), nonce });
+  return enclosed(message, { source, destination: packet.subarray(ipv6.SRC, ipv6.SRC + 16), nonce }, option);
 }
 
 /** Puts an ICMPv6 message into a packet and fills in its checksum. */
-function enclosed(message: Bytes, { source, destination, nonce }: Envelope): Uint8Array | null {
-  const options = nonceHeader(ipv6.ICMPV6, nonce);
-  if (options === null || source.length !== 16 || destination.length !== 16) return null;
+function enclosed(message: Bytes, envelope: Envelope, option?: OptionOf): Uint8Array | null {
+  const { source, destination, nonce } = envelope;
+  if (source.length !== 16 || destination.length !== 16) return null;
+  const options = nonceHeader(ipv6.ICMPV6, nonce, option?.(message, envelope));
+  if (options === null) return null;
   const at = ipv6.HEADER_LENGTH + options.length;
   const packet = new Uint8Array(at + message.length);
   packet[0] = 0x60;

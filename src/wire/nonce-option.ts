@@ -22,6 +22,7 @@ const OPTION_PAD1 = 0;
 const OPTION_PADN = 1;
 const OPTION_CALIPSO = 7; // RFC 5570
 const LONGEST_HEADER = 8 * 256;
+const NOTHING = new Uint8Array(0);
 
 interface Option {
   readonly type: number;
@@ -38,6 +39,11 @@ const isSendable = (nonce: Bytes): boolean => nonce.length === 4 || nonce.length
  * its type, the nonce follows. `end`: first octet behind the packet.
  */
 export function findNonce(b: Bytes, base: number, end: number): number {
+  return findOption(b, base, end, OPTION_NONCE);
+}
+
+/** The same for a Destination Option of another type. */
+export function findOption(b: Bytes, base: number, end: number, wanted: number): number {
   if (end - base < ipv6.HEADER_LENGTH) return NONCE_MALFORMED;
   const chain = headerChain(b, base, end);
   let found = NONCE_NONE;
@@ -46,7 +52,7 @@ export function findNonce(b: Bytes, base: number, end: number): number {
     const options = optionsOf(b, header);
     if (options === null) return NONCE_MALFORMED;
     for (const { type, at } of options) {
-      if (type !== OPTION_NONCE) continue;
+      if (type !== wanted) continue;
       if (b[at + 1] === 0) return NONCE_MALFORMED;
       found = found === NONCE_NONE ? at : NONCE_SEVERAL;
     }
@@ -60,12 +66,15 @@ export function nonceOf(b: Bytes, base: number, end: number): Uint8Array | null 
   return at > 0 ? b.slice(at + 2, at + 2 + b[at + 1]!) : null;
 }
 
-/** A Destination Options header of nothing but the nonce; null unless that has 4 or 12 octets. */
-export function nonceHeader(next: number, nonce: Bytes): Uint8Array | null {
+/** A Destination Options header of the nonce, and `more`, an option behind it; null unless the nonce has 4 or 12 octets. */
+export function nonceHeader(next: number, nonce: Bytes, more: Bytes = NOTHING): Uint8Array | null {
   if (!isSendable(nonce)) return null;
-  const header = new Uint8Array(4 + nonce.length);
+  const end = 4 + nonce.length + more.length;
+  const header = new Uint8Array((end + 7) & ~7);
   header.set([next, header.length / 8 - 1, OPTION_NONCE, nonce.length]);
   header.set(nonce, 4);
+  header.set(more, 4 + nonce.length);
+  if (header.length - end > 1) header.set([OPTION_PADN, header.length - end - 2], end);
   return header;
 }
 

@@ -37,6 +37,7 @@ test('what is not said has a default', () => {
     nonce: 4,
     checksum: 'full',
     peers: [],
+    authenticationOption: 0x1e,
     state: '/var/lib/ilnp',
     spread: false,
     control: { socket: '/run/ilnp/a.sock' },
@@ -75,11 +76,15 @@ test('what is agreed with single nodes; a node in the list twice is a mistake', 
   expect(loadShimConfig(write('a.yaml', `${RIGHT}peers: [${peer}]\nchecksum: auto\nnonce: 12\n`))).toMatchObject({
     nonce: 12,
     checksum: 'auto',
-    peers: [{ nid: { hi: 0, lo: 0xb1 }, checksum: 'zeroed' }],
+    peers: [{ nid: { hi: 0, lo: 0xb1 }, checksum: 'zeroed', authentication: 'optional' }],
   });
-  const text = said(write('b.yaml', `${RIGHT}peers: [${peer}, { nid: "::b1" }]\nnonce: 8\n`));
+  const text = said(write('b.yaml', `${RIGHT}peers: [${peer}, { nid: "::b1", authentication: required }]\nnonce: 8\n`));
   expect(text).toContain('peers[1].nid: expected a Node Identifier that is not in the list already');
   expect(text).toContain('nonce: expected 4 or 12');
+  expect(text).toContain('peers[1].authentication: expected `required` only with a `keyFile`');
+  expect(loadShimConfig(write('c.yaml', `${RIGHT}peers: [{ nid: "::b1", keyFile: b.key }]\n`)).peers[0]?.keyFile).toBe(
+    join(folder, 'b.key'),
+  );
 });
 
 test('names: servers with and without a port, a key beside the file, a low TTL', () => {

@@ -211,3 +211,56 @@ describe('a peer on whose way packets with options are dropped', () => {
     expect({ fallbacks, nonces }).toEqual({ fallbacks: 0, nonces: out });
   });
 });
+
+describe('a key for Locator Updates', () => {
+  const KEY = 'ab'.repeat(32);
+  const OPTION = 'ipv6.opt.type == 0x1e';
+  const sharedWith = (host: 'a' | 'b', authentication = 'optional'): string[] => {
+    writeFileSync(`${lab.directory}/pair.key`, KEY, { mode: 0o600 });
+    return [`peers: [{ nid: "0:0:0:${host}1", keyFile: pair.key, authentication: ${authentication} }]`];
+  };
+
+  test('at both ends: a session lives through changes of site, every update has its HMAC', async () => {
+    await lab.start('a', { hosts: KNOWS_B, more: sharedWith('b', 'required') });
+    await lab.start('b', { more: sharedWith('a', 'required') });
+    const capture = await Capture.start(lab, 'core', 'any', 'ip6');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await lab.move('a', 3);
+    await session.connector.receives(50);
+    await lab.stop('a');
+    await lab.start('a', { hosts: KNOWS_B, more: sharedWith('b', 'required'), again: true });
+    await lab.move('a', 1);
+    await session.connector.receives(50);
+    expectIntact(await session.end());
+    await until('the acknowledgement', async () => (await counters('a')).updates_acknowledged! >= 1);
+    await capture.stop();
+    const updates = await capture.fields('icmpv6.type == 156', ['frame.number']);
+    const authenticated = await capture.fields(`icmpv6.type == 156 && ${OPTION}`, ['frame.number']);
+    await capture.remove();
+
+    expect(updates.length).toBeGreaterThanOrEqual(4);
+    expect(authenticated).toEqual(updates);
+    for (const host of ['a', 'b'] as const)
+      expect(await counters(host)).toMatchObject({ drop_unauthenticated_update: 0, drop_replayed_update: 0 });
+    expect(JSON.stringify(await lab.show('a', 'config'))).not.toContain(KEY);
+    expect(lab.log('a')).not.toContain(KEY);
+  });
+
+  test('at one end only: updates are those of RFC 6743, unless the key is required', async () => {
+    await lab.start('a', { hosts: KNOWS_B, more: sharedWith('b') });
+    await lab.start('b');
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(20);
+    await lab.move('a', 3);
+    await session.connector.receives(50);
+    await until('the acknowledgement', async () => (await counters('a')).updates_acknowledged === 1);
+    await lab.stop('a');
+    await lab.start('a', { hosts: KNOWS_B, more: sharedWith('b', 'required'), again: true });
+    await lab.move('b', 1);
+    await until('the drop', async () => (await counters('a')).drop_unauthenticated_update! >= 1);
+    expectIntact(await session.end()); // the nonce lets data through, and answers follow it
+
+    expect(lab.log('a')).toContain('"drop":"drop_unauthenticated_update"');
+  });
+});
