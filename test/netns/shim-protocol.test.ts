@@ -230,6 +230,7 @@ describe('a key for Locator Updates', () => {
     await session.connector.receives(50);
     await lab.stop('a');
     await lab.start('a', { hosts: KNOWS_B, more: sharedWith('b', 'required'), again: true });
+    await session.connector.receives(50); // TCP has waited longer each time
     await lab.move('a', 1);
     await session.connector.receives(50);
     expectIntact(await session.end());
