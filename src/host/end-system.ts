@@ -67,7 +67,7 @@ export class EndSystem {
             self: { nid, stable: config.stable },
             hosts: config.hosts,
             log: options.log,
-            teach: (found) => this.#path.ask({ what: 'teach', host: namedHost(found.nid, found.locators) }),
+            teach: (found, isKnownName) => this.#path.ask({ what: 'teach', host: namedHost(found, isKnownName) }),
           });
     const identity = { nid, stable: config.stable, tun: config.tun.name };
     const interfaces = config.interfaces.map((i) => i.interface);

@@ -58,7 +58,7 @@ export type Question =
   | { readonly what: 'trace'; readonly count: number }
   /** What trace `trace` has shown since the last question. */
   | { readonly what: 'traced'; readonly trace: number }
-  /** Names say this of a node; answered when the path goes by it. */
+  /** Names say this of a node; answered when the path goes by it, or does not believe it. */
   | { readonly what: 'teach'; readonly host: NamedHost }
   /** Sessions to be written; `all`: at once. `again`: what was given out before did not get to disk. */
   | { readonly what: 'unsaved'; readonly all: boolean; readonly again: boolean };
@@ -68,7 +68,7 @@ export interface Answers {
   readonly updates: readonly UpdateReply[];
   readonly trace: number;
   readonly traced: TraceReply;
-  readonly teach: null;
+  readonly teach: boolean;
   readonly unsaved: { readonly records: readonly SavedRecord[]; readonly isOver: boolean };
 }
 

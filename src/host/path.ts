@@ -83,10 +83,7 @@ export class Path {
       limits: { strangers: config.limits.strangers, known: config.limits.correspondents },
       seed: [seed(), seed()],
       hosts: config.hosts.map(({ nid, locators }) =>
-        namedHost(
-          nid,
-          locators.map((l) => ({ ...l, lifetime: Number.POSITIVE_INFINITY })),
-        ),
+        namedHost({ nid, locators: locators.map((l) => ({ ...l, lifetime: Number.POSITIVE_INFINITY })) }, true),
       ),
       remembered,
       counters: this.#counters,
@@ -179,14 +176,16 @@ export class Path {
 /** A NID in the machine's order. */
 const words = ({ hi, lo }: Nid) => ({ nid0: native32(hi) | 0, nid1: native32(lo) | 0 });
 
-/** `lifetime`: seconds. */
-export function namedHost(
-  nid: Nid,
-  locators: readonly { readonly l64: L64; readonly preference: number; readonly lifetime: number }[],
-): NamedHost {
+interface Places {
+  readonly nid: Nid;
+  /** `lifetime`: seconds. */
+  readonly locators: readonly { readonly l64: L64; readonly preference: number; readonly lifetime: number }[];
+}
+
+export function namedHost({ nid, locators }: Places, isKnownName: boolean): NamedHost {
   const place = ({ l64, preference, lifetime }: (typeof locators)[number]): NamedHost['locators'][number] => {
     const { l0, l1 } = locatorOf(l64);
     return { l0, l1, preference, lifetime };
   };
-  return { ...words(nid), locators: locators.map(place) };
+  return { ...words(nid), isKnownName, locators: locators.map(place) };
 }

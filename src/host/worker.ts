@@ -119,8 +119,7 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
       shim.trace = trace;
       return ++traces;
     case 'teach':
-      teach(node, shim, question.host, now);
-      return null;
+      return teach(node, shim, question.host, now);
     case 'traced':
       return question.trace === traces ? { packets: trace.take(), left: trace.left } : { packets: [], left: 0 };
     case 'unsaved':

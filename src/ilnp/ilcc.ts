@@ -282,6 +282,16 @@ export class Ilcc {
     set.add(entry);
   }
 
+  /** Another node with the same NID takes the place of `old`, and knows nothing of its sessions. */
+  replace(old: Correspondent, entry: Correspondent): void {
+    this.#admit(entry);
+    this.#entries[old.slot] = entry;
+    entry.slot = old.slot;
+    this.#strangers.delete(old);
+    this.#known.delete(old);
+    this.#known.add(entry);
+  }
+
   /** It hears us: no stranger any more. */
   prove(entry: Correspondent): void {
     entry.proved = true;

@@ -26,6 +26,8 @@ export interface LocatorRecord {
 
 /** A node of the ILNP by its name. */
 export interface Found {
+  /** The one that has the records; names that are aliases lead here. */
+  readonly name: string;
   readonly nid: Nid;
   /** Preferred first; `lifetime` in seconds. Never empty. */
   readonly locators: readonly { readonly l64: L64; readonly preference: number; readonly lifetime: number }[];
@@ -34,7 +36,12 @@ export interface Found {
 }
 
 /** null: not a name of an ILNPv6 node. `wanted`: only with this identifier, whatever its preference. */
-export function choose(nids: readonly NidRecord[], locators: readonly LocatorRecord[], wanted?: Nid): Found | null {
+export function choose(
+  name: string,
+  nids: readonly NidRecord[],
+  locators: readonly LocatorRecord[],
+  wanted?: Nid,
+): Found | null {
   const isWanted = ({ nid }: NidRecord): boolean =>
     wanted === undefined ? !isReservedNid(nid) : nid.hi === wanted.hi && nid.lo === wanted.lo;
   const [chosen] = nids.filter(isWanted).sort((a, b) => a.preference - b.preference);
@@ -46,6 +53,7 @@ export function choose(nids: readonly NidRecord[], locators: readonly LocatorRec
   const kept = sorted.filter(isFirst).slice(0, LOCATORS_MAX);
   if (chosen === undefined || kept.length === 0) return null;
   return {
+    name,
     nid: chosen.nid,
     locators: kept.map(({ l64, preference, ttl }) => ({ l64, preference, lifetime: ttl })),
     ttl: Math.min(chosen.ttl, ...kept.map(({ ttl }) => ttl)),

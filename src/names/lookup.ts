@@ -38,7 +38,7 @@ export async function lookUp(name: string, records: Records, options: LookUp = {
     .slice(0, SUBNETS_MAX);
   const there = await Promise.all(subnets.map((lp) => records(lp.name, RR_L64, fresh)));
   const through = subnets.flatMap(({ preference }, k) => locatorsOf(there[k]!, { preference, ttl: lps.ttl }));
-  return choose(nidsOf(nids), [...locatorsOf(l64s), ...through], wanted);
+  return choose(nids.owner, nidsOf(nids), [...locatorsOf(l64s), ...through], wanted);
 }
 
 const nidsOf = ({ records, ttl }: Rrset): NidRecord[] =>

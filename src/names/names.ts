@@ -29,8 +29,11 @@ export interface NamesOptions {
   readonly self: { readonly nid: Nid; readonly stable: L64 };
   readonly hosts: readonly IlnpHost[];
   readonly log: Logger;
-  /** Tells the path where a node is; resolves when it knows. */
-  readonly teach: (found: Found) => Promise<unknown>;
+  /**
+   * Tells the path where a node is; resolves when it knows. `isKnownName`: it was taught by this name before. False: it
+   * does not believe this.
+   */
+  readonly teach: (found: Found, isKnownName: boolean) => Promise<boolean>;
 }
 
 /** What operators see. */
@@ -41,18 +44,13 @@ export interface NamesReply {
   readonly update: PublisherState | null;
 }
 
-interface Taught {
-  readonly name: string;
-  readonly found: Found;
-}
-
 export class Names {
   readonly #options: NamesOptions;
   readonly #resolver: Resolver;
   readonly #rrsets: Rrsets;
   readonly #hosts = new Map<string, Found>();
   /** By NID, oldest first. */
-  readonly #taught = new Map<string, Taught>();
+  readonly #taught = new Map<string, Found>();
   readonly #seeking = new Set<string>();
   #listener: Listener | null = null;
   #publisher: Publisher | null = null;
@@ -67,10 +65,10 @@ export class Names {
     for (const host of options.hosts) {
       const locators = host.locators.map((l) => ({ ...l, lifetime: Number.POSITIVE_INFINITY }));
       locators.sort((a, b) => a.preference - b.preference);
-      const found = { nid: host.nid, locators, ttl: HOSTS_TTL };
-      for (const name of host.names) {
-        this.#hosts.set(absolute(name), found);
-        this.#remember(absolute(name), found);
+      for (const name of host.names.map(absolute)) {
+        const found = { name, nid: host.nid, locators, ttl: HOSTS_TTL };
+        this.#hosts.set(name, found);
+        this.#remember(found);
       }
     }
     this.#resolver = new Resolver({
@@ -78,10 +76,7 @@ export class Names {
       find: (name) => this.#find(name),
       isHost: (name) => this.#hosts.has(name),
       self: options.self,
-      teach: async (name, found) => {
-        this.#remember(name, found);
-        await options.teach(found).catch(() => {}); // the path is ending
-      },
+      teach: (found) => this.#teach(found),
     });
   }
 
@@ -126,9 +121,7 @@ export class Names {
       const found = await lookUp(taught.name, (...asked) => this.#rrsets.get(...asked), { fresh: true, wanted: nid });
       const locators = found?.locators.map(({ l64 }) => formatL64(l64)) ?? null;
       this.#options.log.info({ nid: key, name: taught.name, locators }, 'names were asked for a lost correspondent');
-      if (found === null) return;
-      this.#remember(taught.name, found);
-      await this.#options.teach(found).catch(() => {}); // the path is ending
+      if (found !== null) await this.#teach({ ...found, name: taught.name });
     } finally {
       this.#seeking.delete(key);
     }
@@ -138,10 +131,10 @@ export class Names {
     return {
       answers: this.#resolver.counters,
       kept: this.#rrsets.size,
-      names: [...this.#taught].map(([nid, { name, found }]) => ({
+      names: [...this.#taught].map(([nid, { name, locators }]) => ({
         nid,
         name,
-        locators: found.locators.map(({ l64, preference }) => `${formatL64(l64)} ${preference}`),
+        locators: locators.map(({ l64, preference }) => `${formatL64(l64)} ${preference}`),
       })),
       update: this.#publisher?.state ?? null,
     };
@@ -153,10 +146,17 @@ export class Names {
     return lookUp(name, (...asked) => this.#rrsets.get(...asked));
   }
 
-  #remember(name: string, found: Found): void {
+  async #teach(found: Found): Promise<boolean> {
+    const isKnownName = this.#taught.get(formatNid(found.nid))?.name === found.name;
+    const isBelieved = await this.#options.teach(found, isKnownName).catch(() => false); // the path is ending
+    if (isBelieved) this.#remember(found);
+    return isBelieved;
+  }
+
+  #remember(found: Found): void {
     const key = formatNid(found.nid);
     this.#taught.delete(key);
     if (this.#taught.size >= TAUGHT_MAX) this.#taught.delete(this.#taught.keys().next().value!);
-    this.#taught.set(key, { name, found });
+    this.#taught.set(key, found);
   }
 }

@@ -42,8 +42,8 @@ export interface ResolverOptions {
   readonly find: (name: string) => Promise<Found | null>;
   /** True for names of the hosts file: they exist, whatever the upstream thinks. */
   readonly isHost: (name: string) => boolean;
-  /** Tells the path; resolves when it knows. */
-  readonly teach: (name: string, found: Found) => Promise<void>;
+  /** Tells the path; resolves when it knows. False: it does not believe this, the name counts as one without ILNP. */
+  readonly teach: (found: Found) => Promise<boolean>;
   /** This node: its own name leads to the address that its programs have. */
   readonly self: { readonly nid: Nid; readonly stable: L64 };
 }
@@ -51,7 +51,7 @@ export interface ResolverOptions {
 export class Resolver {
   readonly #options: ResolverOptions;
   /** Answers given, by kind. */
-  readonly counters = { forwarded: 0, ilnp: 0, failed: 0 };
+  readonly counters = { forwarded: 0, ilnp: 0, refused: 0, failed: 0 };
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -67,10 +67,12 @@ export class Resolver {
     const forwarded = this.#options.ask(query, over);
     if (question.type === RR_AAAA && question.class === IN && !validatesItself(message)) {
       const found = await this.#find(question.name, forwarded);
-      if (found !== null) {
+      const isTaught = found !== null && (this.#isSelf(found) || (await this.#options.teach(found)));
+      if (isTaught) {
         this.counters.ilnp++;
         return this.#synthesised(query, message, question, found);
       }
+      if (found !== null) this.counters.refused++;
     }
     const reply = await forwarded;
     this.counters[reply === null ? 'failed' : 'forwarded']++;
@@ -97,16 +99,13 @@ export class Resolver {
     return found;
   }
 
-  async #synthesised(
-    query: Uint8Array,
-    { flags, additionals }: DnsMessage,
-    question: DnsQuestion,
-    found: Found,
-  ): Promise<Uint8Array> {
-    const { self, teach } = this.#options;
-    const isSelf = found.nid.hi === self.nid.hi && found.nid.lo === self.nid.lo;
-    if (!isSelf) await teach(question.name, found);
-    const l64 = isSelf ? self.stable : found.locators[0]!.l64;
+  #isSelf({ nid }: Found): boolean {
+    const { self } = this.#options;
+    return nid.hi === self.nid.hi && nid.lo === self.nid.lo;
+  }
+
+  #synthesised(query: Uint8Array, { flags, additionals }: DnsMessage, question: DnsQuestion, found: Found): Uint8Array {
+    const l64 = this.#isSelf(found) ? this.#options.self.stable : found.locators[0]!.l64;
     const asked = query.slice(DNS_HEADER, question.end);
     const answer = recordOctets(question.name, { type: RR_AAAA, ttl: found.ttl }, addressOctets(l64, found.nid));
     const opt = additionals.some(({ type }) => type === RR_OPT) ? [optOctets()] : [];

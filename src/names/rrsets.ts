@@ -33,11 +33,14 @@ const ALIASES_MAX = 8;
 
 /** Records of one name and type; `ttl`: seconds that are left. */
 export interface Rrset {
+  /** The name that has them: the one asked for, or what it is an alias of. */
+  readonly owner: string;
   readonly records: readonly IlnpRecord[];
   readonly ttl: number;
 }
 
 interface Kept {
+  readonly owner: string;
   readonly records: readonly IlnpRecord[];
   /** Milliseconds of the clock. */
   readonly until: number;
@@ -71,7 +74,7 @@ export class Rrsets {
     const kept = this.#kept.get(key);
     const leftMs = (kept?.until ?? 0) - this.#options.now();
     if (!fresh && kept !== undefined && leftMs > 0)
-      return Promise.resolve({ records: kept.records, ttl: Math.floor(leftMs / 1000) });
+      return Promise.resolve({ owner: kept.owner, records: kept.records, ttl: Math.floor(leftMs / 1000) });
     const asked = this.#underWay.get(key) ?? this.#ask(absolute(name), type, key);
     this.#underWay.set(key, asked);
     return asked;
@@ -82,7 +85,7 @@ export class Rrsets {
       const reply = await this.#options.ask(
         messageOctets(0, RD, [[questionOctets(name, type)], [], [], [optOctets()]]),
       );
-      const found = reply === null ? { records: [], ttl: UNANSWERED } : rrsetOf(reply, name, type);
+      const found = reply === null ? { owner: name, records: [], ttl: UNANSWERED } : rrsetOf(reply, name, type);
       this.#keep(key, found);
       return found;
     } finally {
@@ -91,11 +94,11 @@ export class Rrsets {
   }
 
   /** What has a TTL of 0 is used once (RFC 6740 section 4.4). The oldest makes room. */
-  #keep(key: string, { records, ttl }: Rrset): void {
+  #keep(key: string, { owner, records, ttl }: Rrset): void {
     this.#kept.delete(key);
     if (ttl === 0) return;
     if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value!);
-    this.#kept.set(key, { records, until: this.#options.now() + ttl * 1000 });
+    this.#kept.set(key, { owner, records, until: this.#options.now() + ttl * 1000 });
   }
 }
 
@@ -103,15 +106,16 @@ export class Rrsets {
 export function rrsetOf(reply: Uint8Array, name: string, type: number): Rrset {
   const message = readMessage(reply);
   const rcode = message === null ? -1 : rcodeOf(message.flags);
-  if (message === null || (rcode !== NOERROR && rcode !== NXDOMAIN)) return { records: [], ttl: UNANSWERED };
+  if (message === null || (rcode !== NOERROR && rcode !== NXDOMAIN))
+    return { owner: name, records: [], ttl: UNANSWERED };
   const { owner, ttl: aliasTtl } = aliasOf(reply, message, name);
   const answers = message.answers.filter((r) => r.name === owner && r.type === type && r.class === IN);
   const records = answers
     .slice(0, RECORDS_MAX)
     .map((r) => readRdata(type, reply, r.at, r.length))
     .filter((record) => record !== null);
-  if (records.length === 0) return { records, ttl: Math.min(negativeTtl(reply, message), NEGATIVE_MAX) };
-  return { records, ttl: Math.min(POSITIVE_MAX, aliasTtl, ...answers.map(({ ttl }) => ttl)) };
+  if (records.length === 0) return { owner, records, ttl: Math.min(negativeTtl(reply, message), NEGATIVE_MAX) };
+  return { owner, records, ttl: Math.min(POSITIVE_MAX, aliasTtl, ...answers.map(({ ttl }) => ttl)) };
 }
 
 /** The name at the end of the CNAMEs that begin at `name`. */

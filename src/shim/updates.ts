@@ -89,6 +89,14 @@ export class Updates {
     this.#emit(c, own, remote, this.#outstanding.get(c)?.entry.locators ?? this.#setFor(c));
   }
 
+  /** Nobody waits for this correspondent any more. */
+  forget(c: Correspondent, now: number): void {
+    const state = this.#outstanding.get(c);
+    if (state === undefined) return;
+    this.log.end(state.entry, 'given up', now);
+    this.#outstanding.delete(c);
+  }
+
   /** The way out is another one: what is not acknowledged is sent again at once, as if for the first time. */
   again(now: number): void {
     for (const state of this.#outstanding.values()) {

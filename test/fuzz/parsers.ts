@@ -17,6 +17,8 @@ import { replayedLine } from '../../src/cli/replay.ts';
 import { readBindings } from '../../src/config/bindings-file.ts';
 import { loadSiteConfig } from '../../src/config/load.ts';
 import { ConfigError } from '../../src/config/problem.ts';
+import { rrsetOf } from '../../src/names/rrsets.ts';
+import { sign, type TsigKey, verify } from '../../src/names/tsig.ts';
 import { bindingsParams, moveParams, noParams, readParams } from '../../src/runtime/control-methods.ts';
 import { readRequest } from '../../src/runtime/control-socket.ts';
 import { type ErrorCode, IlnpError } from '../../src/runtime/errors.ts';
@@ -25,6 +27,8 @@ import { parseReply, parseRequest } from '../../src/sites/messages.ts';
 import { parseLine, replay as replayMove } from '../../src/sites/move-record.ts';
 import { pack, unpack } from '../../src/sites/pack.ts';
 import { parseSiteKey } from '../../src/sites/site-key.ts';
+import { messageOctets, optOctets, questionOctets, readMessage, recordOctets } from '../../src/wire/dns-message.ts';
+import { writeName } from '../../src/wire/dns-name.ts';
 import { formatRdata, parseRdata, readRdata, writeRdata } from '../../src/wire/dns-records.ts';
 import { explainPacket } from '../../src/wire/explain.ts';
 import * as chain from '../../src/wire/extension-headers.ts';
@@ -167,6 +171,35 @@ function dns(octets: Uint8Array): void {
   same(parsed, written && readRdata(type, written, 0, written.length), 'the octets of a record');
 }
 
+const TSIG_KEY: TsigKey = { name: 'k.', algorithm: 'hmac-sha256', secret: new Uint8Array(32) };
+
+/** An answer with an alias and names that point back, and a signed message. */
+function dnsSamples(): Uint8Array[] {
+  const question = questionOctets('www.a.', 106);
+  const alias = Uint8Array.of(0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, 16);
+  const rdata = writeRdata({ type: 106, preference: 10, locator: { hi: 0x20010db8, lo: 0 } })!;
+  const l64 = recordOctets('a.', { type: 106, ttl: 20 }, rdata);
+  const answer = messageOctets(1, 0x8400, [[question], [alias, l64], [], [optOctets()]]);
+  return [answer, sign(answer, TSIG_KEY, 0).octets];
+}
+
+function dnsMessage(octets: Uint8Array): void {
+  const message = readMessage(octets);
+  const { isVerified } = verify(octets, TSIG_KEY, new Uint8Array(31), 0);
+  if (isVerified) throw new Finding('a signature with a key that nobody has');
+  const name = message?.question?.name ?? 'a.';
+  for (const type of [104, 106, 107]) {
+    const { records, ttl } = rrsetOf(octets, name, type);
+    if (records.length > octets.length / 12) throw new Finding(`${records.length} records`);
+    if (!(ttl >= 0 && ttl <= 3600)) throw new Finding(`a TTL of ${ttl}`);
+  }
+  if (message === null) return;
+  for (const { name: owner, at, length } of [...message.answers, ...message.authorities, ...message.additionals]) {
+    if (at + length > octets.length) throw new Finding('a record behind the message');
+    if (writeName(owner) === null) throw new Finding(`an owner that is no name: ${owner.slice(0, 80)}`);
+  }
+}
+
 function addresses(octets: Uint8Array): void {
   const text = textOf(octets);
   const nid = parseNid(text);
@@ -291,6 +324,13 @@ export const PARSERS: readonly Parser[] = [
     words: ['.', '\\', '\\046', '\\300', ':', '::', ' ', '65535'],
     inputs: 1024,
     parse: dns,
+  },
+  {
+    name: 'dns-message',
+    samples: dnsSamples,
+    words: ['\u0000', '\u00c0\u000c', '\u0000\u0001', '\u003f'],
+    inputs: 1024,
+    parse: dnsMessage,
   },
   {
     name: 'text',

@@ -87,7 +87,7 @@ describe('what the hosts file says of a node that is remembered', () => {
     const c = correspondentOf(recordOf(talking(), BEFORE), clocks)!;
     node.ilcc.add(c);
     const locators = [{ ...locator('2001:db8:c::'), lifetime: Number.POSITIVE_INFINITY }];
-    teach(node, end.shim, { nid0: c.nid0, nid1: c.nid1, locators }, clocks.now);
+    teach(node, end.shim, { nid0: c.nid0, nid1: c.nid1, isKnownName: true, locators }, clocks.now);
     return c;
   };
   const words = (text: string) => locatorOf(l64(text));

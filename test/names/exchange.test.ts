@@ -151,6 +151,7 @@ describe('octets of strangers', () => {
       ['host1.example.com.', 107, 3600],
     ]);
     expect(rrsetOf(published, 'host1.example.com.', 104)).toEqual({
+      owner: 'host1.example.com.',
       records: [{ type: 104, preference: 10, nid: { hi: 0x00144fff, lo: 0xff20ee64 } }],
       ttl: 3600,
     });

@@ -14,10 +14,10 @@ const A = 1;
 const PLAIN = '20010db800ff00000000000000000001';
 
 /** A resolver before one zone; `clock.now` in milliseconds. */
-function over(text: string, { hosts = {} as Record<string, Found>, negativeTtl = 60 } = {}) {
+function over(text: string, { hosts = {} as Record<string, Found>, negativeTtl = 60, isBelieved = true } = {}) {
   const answer = zone(text, negativeTtl);
   const asked: string[] = [];
-  const taught: { name: string; found: Found }[] = [];
+  const taught: Found[] = [];
   const clock = { now: 0 };
   const rrsets = new Rrsets({
     ask: async (octets) => {
@@ -31,7 +31,10 @@ function over(text: string, { hosts = {} as Record<string, Found>, negativeTtl =
     ask: async (octets) => answer(octets),
     find: async (name) => hosts[name] ?? lookUp(name, (...args) => rrsets.get(...args)),
     isHost: (name) => name in hosts,
-    teach: async (name, found) => void taught.push({ name, found }),
+    teach: async (found) => {
+      taught.push(found);
+      return isBelieved;
+    },
     self: { nid: parseNid('0:0:0:a1')!, stable: parseL64('fd00:a:0:0')! },
   });
   return { resolver, rrsets, asked, taught, clock };
@@ -58,8 +61,8 @@ describe('a name with NID and L64', () => {
     expect(addressesIn(reply)).toEqual([['20010db80002000000000000000000b1', 30]]);
     expect(u16(reply, 0)).toBe(7);
     expect(o.taught.map(({ name }) => name)).toEqual(['b.example.']);
-    expect(o.taught[0]!.found.nid).toEqual({ hi: 0, lo: 0xb1 });
-    expect(locators(o.taught[0]!.found)).toEqual(['2001:db8:2::/64 10 30', '2001:db8:3::/64 20 30']);
+    expect(o.taught[0]!.nid).toEqual({ hi: 0, lo: 0xb1 });
+    expect(locators(o.taught[0]!)).toEqual(['2001:db8:2::/64 10 30', '2001:db8:3::/64 20 30']);
   });
 
   test('of another type is what the upstream says', async () => {
@@ -106,7 +109,7 @@ describe('a name with NID and L64', () => {
 test('a TTL of 0 is handed on, and nothing is kept', async () => {
   const o = over('b.example. 900 NID 10 0:0:0:b1\nb.example. 0 L64 10 2001:db8:2:0');
   expect(addressesIn(await ask(o, 'b.example.'))).toEqual([['20010db80002000000000000000000b1', 0]]);
-  expect(locators(o.taught[0]!.found)).toEqual(['2001:db8:2::/64 10 0']);
+  expect(locators(o.taught[0]!)).toEqual(['2001:db8:2::/64 10 0']);
   await ask(o, 'b.example.');
   expect(o.asked.filter((question) => question === 'b.example. 106')).toHaveLength(2);
 });
@@ -123,7 +126,7 @@ describe('LP', () => {
       near.example. 30 L64 30 2001:db8:3:0
       far.example. 20 L64 1 2001:db8:4:0`);
     expect(addressesIn(await ask(o, 'b.example.'))).toEqual([['20010db80003000000000000000000b1', 20]]);
-    expect(locators(o.taught[0]!.found)).toEqual([
+    expect(locators(o.taught[0]!)).toEqual([
       '2001:db8:3::/64 10 30',
       '2001:db8:2::/64 10 30',
       '2001:db8:5::/64 15 40',
@@ -163,6 +166,14 @@ test('an alias is followed, and its TTL counts', async () => {
     b.example. 900 NID 10 0:0:0:b1
     b.example. 30 L64 10 2001:db8:2:0`);
   expect(addressesIn(await ask(o, 'www.example.'))).toEqual([['20010db80002000000000000000000b1', 10]]);
+  expect(o.taught[0]!.name).toBe('b.example.');
+});
+
+test('a node that the path does not believe counts as one without ILNP', async () => {
+  const text = `b.example. 900 NID 10 0:0:0:b1\nb.example. 30 L64 10 2001:db8:2:0\nb.example. 300 AAAA ${PLAIN}`;
+  const o = over(text, { isBelieved: false });
+  expect(addressesIn(await ask(o, 'b.example.'))).toEqual([[PLAIN, 300]]);
+  expect(o.resolver.counters).toMatchObject({ ilnp: 0, refused: 1, forwarded: 1 });
 });
 
 test('an alias of itself ends', async () => {
@@ -210,6 +221,7 @@ test('what is kept is bounded', async () => {
 
 describe('names of the hosts file', () => {
   const bob: Found = {
+    name: 'bob.',
     nid: parseNid('0:0:0:b1')!,
     locators: [{ l64: parseL64('2001:db8:2:0')!, preference: 10, lifetime: Number.POSITIVE_INFINITY }],
     ttl: 60,

@@ -54,6 +54,22 @@ const dug = async (node: string, server: string, ...words: string[]): Promise<st
     .sort();
 };
 
+/** Questions whose answers nobody has to touch. */
+const UNTOUCHED = [
+  'peer.example.com NID',
+  'lan2.example.com L64',
+  'mail.example.com MX',
+  'big.example.com TXT', // too long for UDP
+  '+tcp big.example.com TXT',
+  '+noedns plain.example.com A',
+  'plain.example.com AAAA',
+  'none.example.com AAAA', // no such name
+  'mail.example.com AAAA', // no such record
+  'example.net AAAA', // refused
+  '-x 2001:db8:c::c0',
+  '+dnssec +cdflag peer.example.com AAAA', // from who validates by itself
+];
+
 describe.each(SERVERS)('before %s', (server) => {
   // shows: D4, D5
   test('programs get one address for a name with ILNP records, and what they send there has a nonce', async () => {
@@ -94,24 +110,14 @@ describe.each(SERVERS)('before %s', (server) => {
     await web;
   });
 
-  test.each([
-    ['another type', ['peer.example.com', 'NID']],
-    ['a subnet', ['lan2.example.com', 'L64']],
-    ['mail', ['mail.example.com', 'MX']],
-    ['an answer too long for UDP', ['big.example.com', 'TXT']],
-    ['the same over TCP', ['+tcp', 'big.example.com', 'TXT']],
-    ['without EDNS', ['+noedns', 'plain.example.com', 'A']],
-    ['an AAAA without ILNP', ['plain.example.com', 'AAAA']],
-    ['no such name', ['none.example.com', 'AAAA']],
-    ['no such record', ['mail.example.com', 'AAAA']],
-    ['another zone, refused', ['example.net', 'AAAA']],
-    ['a reverse look-up', ['-x', '2001:db8:c::c0']],
-    ['who validates by itself', ['+dnssec', '+cdflag', 'peer.example.com', 'AAAA']],
-  ])('%s is as the server says it, octet for octet as far as dig shows', async (_, words) => {
-    if (!(await isStarted('a'))) await lab.start('a', { more: [upstream(server)] });
-    const [direct, through] = [await dug('cn', serverAddress(server), ...words), await dug('a', '::1', ...words)];
-    expect(through).toEqual(direct);
-    expect(direct.length).toBeGreaterThan(2);
+  test('everything else is as the server says it, as far as dig shows', async () => {
+    await lab.start('a', { more: [upstream(server)] });
+    for (const words of UNTOUCHED) {
+      const asked = words.split(' ');
+      const [direct, through] = [await dug('cn', serverAddress(server), ...asked), await dug('a', '::1', ...asked)];
+      expect(through, words).toEqual(direct);
+      expect(direct.length, words).toBeGreaterThan(2);
+    }
   });
 
   // shows: D3, D7, D8
@@ -178,11 +184,6 @@ describe.each(SERVERS)('before %s', (server) => {
     expect(peer?.views).toEqual([at('b', 2)]); // what the program has all the time
   }, 90_000);
 });
-
-/** True while the shim of a host runs. */
-async function isStarted(host: HostName): Promise<boolean> {
-  return (await lab.run(host, 'ip', 'link', 'show', 'ilnp0')).code === 0;
-}
 
 describe('the resolver', () => {
   test('knows names of the hosts file, and its own', async () => {

@@ -14,13 +14,13 @@ const NONCE = Uint8Array.of(1, 2, 3, 4);
 const SECOND = 1e6;
 const NID_B = { nid0: 0, nid1: native32(0xb1) | 0 };
 
-/** Names say that B is there; index = preference. */
-function named(a: End, locators: readonly string[], { lifetime = 30, now = SECOND } = {}): void {
+/** A name says that B is there; index = preference. `isKnownName`: the one it had before. */
+function named(a: End, locators: readonly string[], { lifetime = 30, now = SECOND, isKnownName = true } = {}): boolean {
   const all = locators.map((text, k) => {
     const { l0, l1 } = locatorOf(l64(text));
     return { l0, l1, preference: k, lifetime };
   });
-  teach(a.shim.node, a.shim, { ...NID_B, locators: all }, now);
+  return teach(a.shim.node, a.shim, { ...NID_B, isKnownName, locators: all }, now);
 }
 
 const b = (a: End): Correspondent => a.shim.node.ilcc.find(NID_B.nid0, NID_B.nid1)!;
@@ -53,7 +53,7 @@ test('our own name is nobody', () => {
   const { l0, l1 } = locatorOf(l64('2001:db8:2::'));
   const { nid0, nid1 } = a.shim.node;
   const locators = [{ l0, l1, preference: 1, lifetime: 1 }];
-  teach(a.shim.node, a.shim, { nid0, nid1, locators }, 1);
+  teach(a.shim.node, a.shim, { nid0, nid1, isKnownName: false, locators }, 1);
   expect(a.shim.node.ilcc.size).toBe(0);
 });
 
@@ -76,6 +76,61 @@ test('a flood of strangers does not push out who was named', () => {
   named(a, ['2001:db8:2::']);
   for (let k = 0; k < 300; k++) heard(a, `2001:db8:bad::${(0x1000 + k).toString(16)}`, 2 * SECOND);
   expect(where(a)).toEqual(['2001:db8:2::/64']);
+});
+
+describe('another name with the same NID', () => {
+  const EVIL = ['2001:db8:bad::'];
+  const other = { isKnownName: false };
+
+  test('is not believed while the first one holds, and may say the same', () => {
+    named(a, ['2001:db8:2::', '2001:db8:3::']);
+    expect(named(a, EVIL, other)).toBe(false);
+    expect(named(a, ['2001:db8:2::', ...EVIL], other)).toBe(false);
+    expect(where(a)).toEqual(['2001:db8:2::/64', '2001:db8:3::/64']);
+    expect(named(a, ['2001:db8:3::'], other)).toBe(true);
+  });
+
+  test('takes over when nobody has spoken under the first one and it is out of date', () => {
+    named(a, ['2001:db8:2::']);
+    expect(named(a, ['2001:db8:4::'], { ...other, now: 32 * SECOND })).toBe(true);
+    expect(where(a)).toEqual(['2001:db8:4::/64']);
+  });
+
+  test('never takes over what the operator has written', () => {
+    named(a, ['2001:db8:2::'], { lifetime: Number.POSITIVE_INFINITY });
+    expect(named(a, EVIL, { ...other, now: 1e6 * SECOND })).toBe(false);
+  });
+
+  test('never takes over a session: while it lives it is not believed, later it is another node, with another nonce', () => {
+    named(a, ['2001:db8:2::']);
+    const before = out(a, '2001:db8:2::b1', 2 * SECOND);
+    heard(a, '2001:db8:2::b1', 3 * SECOND);
+    heard(a, '2001:db8:2::b1', 4 * SECOND);
+    expect(named(a, EVIL, { ...other, now: 600 * SECOND })).toBe(false);
+    const old = b(a);
+    expect(named(a, EVIL, { ...other, now: 700 * SECOND })).toBe(true);
+    expect(b(a)).not.toBe(old);
+    expect(b(a).localNonce).not.toEqual(old.localNonce);
+    // the program of that session speaks to the address it has, without ILNP; nothing goes to the other node
+    const after = out(a, '2001:db8:2::b1', 701 * SECOND);
+    expect([before[6], after[6]]).toEqual([60, 17]);
+    expect(addressesOf(after).dst).toBe(full('2001:db8:2::b1'));
+    expect(addressesOf(out(a, '2001:db8:bad::b1', 702 * SECOND)).dst).toBe(full('2001:db8:bad::b1'));
+  });
+
+  test('nor a lost one', () => {
+    named(a, ['2001:db8:2::']);
+    out(a, '2001:db8:2::b1', 2 * SECOND);
+    heard(a, '2001:db8:2::b1', 3 * SECOND);
+    heard(a, '2001:db8:2::b1', 4 * SECOND);
+    move(a, ['2001:db8:9::'], 40 * SECOND);
+    expect(a.shim.updates.outstanding).toBe(1);
+    b(a).lose();
+    const old = b(a);
+    named(a, EVIL, { ...other, now: 41 * SECOND });
+    expect(b(a)).not.toBe(old);
+    expect(a.shim.updates.outstanding).toBe(0); // nobody is told with the nonce of that session
+  });
 });
 
 describe('a session that lives', () => {
