@@ -41,6 +41,7 @@ export function site(bindings) {
     peers: [],
     subnets: [],
     policy: [],
+    pair: undefined,
     icmp: { rate: 10, burst: 10 },
   };
   const classes = new Bindings(1, SEED);

@@ -24,11 +24,12 @@ const MAY: Record<string, string> = {
   registry: 'wire ilnp runtime',
   sites: 'wire ilnp runtime config registry',
   arrivals: 'wire ilnp device runtime config network sites',
+  pair: 'config network runtime sites',
   hypervisor: 'runtime',
   border: 'packet wire ilnp sbr device network config runtime',
   names: 'wire config runtime',
   host: 'wire ilnp shim sites device network names config runtime',
-  cli: 'wire registry sites arrivals hypervisor config runtime border host names native-free',
+  cli: 'wire registry sites arrivals pair hypervisor config runtime border host names native-free',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

@@ -59,6 +59,7 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
     bindings,
     subnets: [],
     policy: [],
+    pair: undefined,
     control: { socket: `/run/ilnp/${site.name}.sock`, listen: undefined, keyFile: undefined },
     registries: [],
     state: '/var/lib/ilnp',

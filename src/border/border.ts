@@ -147,6 +147,7 @@ export class Border {
         return [...run, ...this.#manual.splice(0)];
       }
       const commands = this.#gateway.up(config, this.#guests());
+      this.#neighbours.announceGateways(config); // guests may know another border under this address
       await this.#serial(() => this.#neighbours.repair(config, this.bindings.all()));
       return commands;
     } catch (error) {
@@ -248,6 +249,16 @@ export class Border {
   /** Who speaks ILNP through this border. */
   speakers(): SpeakerReply[] {
     return this.#speakers?.shown() ?? [];
+  }
+
+  /** All sessions of guests that speak ILNP, as far as another border could go on with them. */
+  spoken(): KnownPair[] {
+    return this.#speakers?.known() ?? [];
+  }
+
+  /** The file of sessions; null when there is none. */
+  get sessionFile(): number | null {
+    return this.#sessions?.fd ?? null;
   }
 
   /** Another border knows these sessions of guests that have come from there. */

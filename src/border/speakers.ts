@@ -85,6 +85,12 @@ export class Speakers {
     return known;
   }
 
+  /** All that another border could go on with. */
+  known(): KnownPair[] {
+    const { pairs } = this.#options;
+    return [...pairs.all()].flatMap((pair) => pairs.known(pair) ?? []);
+  }
+
   /** Another border knows these sessions of guests that are here, or will be at once. */
   take(known: readonly KnownPair[]): void {
     const { pairs, bindings } = this.#options;

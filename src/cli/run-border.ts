@@ -16,6 +16,7 @@ import {
   type MoveReply,
   moveParams,
   noParams,
+  type PairReply,
   type PeerReply,
   readParams,
 } from '../runtime/control-methods.ts';
@@ -32,6 +33,7 @@ import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken } from '../sites/spoken.ts';
 import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
+import type { ActiveOfPair } from './run-pair.ts';
 import { shownPeers } from './shown-peers.ts';
 import { untilSignal } from './until-signal.ts';
 
@@ -40,14 +42,19 @@ export interface RunOptions {
   readonly path: string;
   readonly runFolder: string;
   readonly log: Logger;
+  /** For a border of a pair: what it does beside, as long as it is the active one. */
+  readonly pair?: ActiveOfPair;
 }
 
 /** What can be asked of a border, from before it has started. */
-const METHODS = ['move', 'guest', 'bindings', 'counters', 'config', 'peers', 'sessions'] as const;
+export const METHODS = ['move', 'guest', 'bindings', 'counters', 'config', 'peers', 'pair', 'sessions'] as const;
 type Methods = Readonly<Record<(typeof METHODS)[number], ControlMethods[string]>>;
 
-/** Runs the border of a configuration until SIGTERM or SIGINT, or until its path fails. */
-export async function runBorder(config: SiteConfig, { path, runFolder, log }: RunOptions): Promise<void> {
+/**
+ * Runs the border of a configuration until SIGTERM or SIGINT, until its path fails, or until the other border of its pair is
+ * active; says why it ended.
+ */
+export async function runBorder(config: SiteConfig, { path, runFolder, log, pair }: RunOptions): Promise<string> {
   let fail = (_: Error): void => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;
@@ -104,7 +111,10 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
         return () => clearTimeout(timer);
       },
     };
-    const registries = await BorderRegistries.open({ config, border, record, send, clock, log });
+    const registries = await BorderRegistries.open({
+      ...{ config, border, send, clock, log },
+      record: pair?.recorder(record) ?? record,
+    });
     undo.push(() => registries.close());
     const moves = new Moves({
       site: config.site,
@@ -165,6 +175,10 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
         readParams(noParams, params);
         return shownPeers(channel);
       },
+      pair: (params): PairReply => {
+        readParams(noParams, params);
+        return { role: pair === undefined ? 'alone' : 'active', isReady: pair?.hasStandby ?? false };
+      },
       sessions: (params) => {
         readParams(noParams, params);
         return border.speakers();
@@ -173,6 +187,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
 
     const commands = await border.start();
     undo.push(() => border.stop());
+    undo.push((await pair?.begin(border, key!)) ?? (() => {}));
     await channel?.start();
     if (channel) undo.push(() => channel.close());
     moves.start(loaded.open.values());
@@ -187,8 +202,9 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log }: Ru
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
     log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
-    const signal = await Promise.race([stopped.signal, failed]);
+    const signal = await Promise.race([stopped.signal, failed, ...(pair ? [pair.isOver] : [])]);
     log.info({ signal }, 'stopping');
+    return signal;
   } finally {
     failed.catch(() => {});
     for (const step of undo.reverse()) await step();

@@ -40,12 +40,12 @@ export function registerSbr(program: Command): void {
         return;
       }
       const { pino } = await import('pino');
-      const { runBorder } = await import('./run-border.ts');
+      const { runSite } = await import('./run-pair.ts');
       const log = pino(
         { level: config.log.level, base: { border: config.site } },
         pino.destination({ dest: 2, sync: true }),
       );
-      await runBorder(config, { path: options.config, runFolder: dirname(config.control.socket), log });
+      await runSite(config, { path: options.config, runFolder: dirname(config.control.socket), log });
     });
 }
 

@@ -1,10 +1,10 @@
-/** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names`: what a running border, or end system, knows. */
+/** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names|pair`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
 import type { SpeakerReply } from '../border/speakers.ts';
 import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
 import type { NamesReply } from '../names/names.ts';
 import { ControlClient } from '../runtime/control-client.ts';
-import type { BindingReply, BindingsPage, CountersReply, PeerReply } from '../runtime/control-methods.ts';
+import type { BindingReply, BindingsPage, CountersReply, PairReply, PeerReply } from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
@@ -21,6 +21,7 @@ const SHOW = {
   locators: showLocators,
   updates: showUpdates,
   names: showNames,
+  pair: showPair,
 } as const;
 
 /** Adds the sub-command to the program. */
@@ -90,6 +91,14 @@ function flat(counters: CountersReply, group: string): [string, number][] {
 async function showConfig(client: ControlClient, out: Output, json: boolean): Promise<void> {
   const config = await client.call('config');
   await out.write(json ? `${JSON.stringify(config)}\n` : (await import('yaml')).stringify(config));
+}
+
+async function showPair(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const pair = (await client.call('pair')) as PairReply;
+  if (json) return out.write(`${JSON.stringify(pair)}\n`);
+  const says = { alone: 'alone', active: 'active, ', standby: 'standing by, ' }[pair.role];
+  const ready = { alone: '', active: 'a standby', standby: 'a whole copy' }[pair.role];
+  await out.write(`${says}${ready && `${pair.isReady ? 'with' : 'without'} ${ready}`}\n`);
 }
 
 async function showPeers(client: ControlClient, out: Output, json: boolean): Promise<void> {

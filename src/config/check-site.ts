@@ -22,6 +22,9 @@ export function checkSite(site: SiteDraft, report: Report): void {
       report(['peers', i, 'control'], 'control.keyFile beside it, because borders authenticate each other', 'none');
     }
   });
+  if (site.pair !== undefined && mute) {
+    report(['pair'], 'control.keyFile beside it, because borders authenticate each other', 'none');
+  }
   if (control.listen !== undefined && mute) {
     report(['control', 'listen'], 'control.keyFile beside it, because borders authenticate each other', 'none');
   }

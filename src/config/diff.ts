@@ -35,6 +35,7 @@ const NEEDS_RESTART = [
   'tun',
   'network',
   'limits',
+  'pair',
   'control.listen',
   'control.socket',
   'registries',

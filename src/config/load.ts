@@ -94,6 +94,7 @@ function complete(value: z.output<typeof siteSchema>, base: string, more: SiteCo
     registries: [...(registry ? [{ range: ALL, ...registry }] : []), ...registries].map((one) =>
       completeRegistry(one, base),
     ),
+    pair: value.pair,
     state: resolve(base, value.state),
   };
 }

@@ -182,6 +182,7 @@ export const siteSchema = z.strictObject(
       .prefault({}),
     registry: z.strictObject(registryFields, MAPPING).optional(),
     registries: z.array(z.strictObject({ range: nidRange, ...registryFields }, MAPPING), LIST).prefault([]),
+    pair: z.strictObject({ address: nextHop, listen: peerControl, peer: peerControl }, MAPPING).optional(),
     state: filePath.prefault('/var/lib/ilnp'),
     icmp: z
       .strictObject({ rate: whole(1, 1_000_000).default(10), burst: whole(1, 1_000_000).default(10) }, MAPPING)

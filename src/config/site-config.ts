@@ -83,6 +83,16 @@ export interface TunConfig {
   readonly offload: boolean;
 }
 
+/** The other border of this site; the one that has `address` is active. */
+export interface PairConfig {
+  /** In RFC 5952 form. */
+  readonly address: string;
+  /** Own address of this border. */
+  readonly listen: Endpoint;
+  /** Where the other one listens. */
+  readonly peer: Endpoint;
+}
+
 interface ControlConfig {
   readonly socket: string;
   readonly listen: Endpoint | undefined;
@@ -129,6 +139,7 @@ export interface SiteConfig {
   /** The first rule that a Node Identifier is in holds. */
   readonly policy: readonly PolicyRule[];
   readonly control: ControlConfig;
+  readonly pair: PairConfig | undefined;
   /** Empty: the homes decide alone. */
   readonly registries: readonly RegistryConfig[];
   readonly state: string;

@@ -91,6 +91,13 @@ export interface PeerReply {
   readonly problem: string | null;
 }
 
+/** A border and the other one of its site. */
+export interface PairReply {
+  readonly role: 'alone' | 'active' | 'standby';
+  /** A standby has a whole copy; an active one has a standby. */
+  readonly isReady: boolean;
+}
+
 /** Reads the parameters of a method; E_USAGE if they are not its. */
 export function readParams<T>(schema: z.ZodType<T>, params: unknown): T {
   const result = schema.safeParse(params ?? {});

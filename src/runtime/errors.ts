@@ -20,6 +20,7 @@ export const ERROR_CODES = {
   E_UNKNOWN_SITE: 'no such site in the configuration',
   E_PEER_UNREACHABLE: 'a site that must agree does not answer',
   E_POLICY: 'the policy of a site forbids it',
+  E_STANDBY: 'this border stands by; the other one of its pair is active',
   E_STALE_EPOCH: 'a newer move of the same Node Identifier won',
   E_FULL: 'a table is full',
   E_HYPERVISOR: 'the monitor of a virtual machine is not reachable, or refuses',

@@ -10,12 +10,14 @@
  *           (with none: of those you knew at that address) have you lost              -> gone
  *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
  *   spoken  a guest that is yours now speaks ILNP with these, by these nonces         -> ready
+ *   mirror  what a standby asks its active border (mirrored.ts)                      -> mirrored
  *
  * Any of them may be answered by `error`. A change is a tuple [nid high, nid low, at, epoch], 15 octets and a name.
  */
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 import type { Nid } from '../wire/text.ts';
+import { mirrorAnswer, mirrorAsk } from './mirrored.ts';
 import { MAX_SPOKEN, spoken } from './spoken.ts';
 
 /** A Node Identifier is at site `at` since `epoch`; of two changes of one identifier the greater epoch holds. */
@@ -53,6 +55,7 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
   z.strictObject({ kind: z.literal('seen'), mac, nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({ kind: z.literal('registry'), ask: z.unknown() }),
+  z.strictObject({ kind: z.literal('mirror'), ...mirrorAsk }),
 ]);
 
 const count = z.int().min(0);
@@ -62,6 +65,7 @@ const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
 const reply = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('moved'), from: site, to: site, epoch, octets: count, microseconds: count }),
   z.strictObject({ kind: z.literal('ready') }),
+  z.strictObject({ kind: z.literal('mirrored'), ...mirrorAnswer }),
   z.strictObject({ kind: z.literal('gone'), nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({
     kind: z.literal('have'),

@@ -131,6 +131,7 @@ export class Moves {
           return { kind: 'ready' };
         case 'seen':
         case 'spoken':
+        case 'mirror':
           throw new IlnpError('E_PROTOCOL', 'nothing about moves'); // answered elsewhere, where somebody does
         case 'registry':
           throw new IlnpError('E_REGISTRY', `${this.#world.site} keeps no registry`);

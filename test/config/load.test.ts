@@ -24,6 +24,7 @@ describe('a right configuration', () => {
       bindings: [],
       subnets: [],
       policy: [],
+      pair: undefined,
       control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
       registries: [],
       state: '/var/lib/ilnp',

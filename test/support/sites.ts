@@ -53,6 +53,7 @@ export function siteConfig(
     bindings,
     subnets: [],
     policy: [],
+    pair: undefined,
     control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
     registries: [],
     state: '/var/lib/ilnp',
