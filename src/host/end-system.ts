@@ -49,7 +49,8 @@ export class EndSystem {
     this.#path = new Path({
       onFailure: options.onFailure,
       onDrops: (drops) => {
-        for (const { verdict, packet } of drops) this.#log.warn({ drop: verdict, ...shownPacket(packet) }, 'dropped');
+        for (const { verdict, count, packet } of drops)
+          this.#log.warn({ drop: verdict, count, ...shownPacket(packet) }, 'dropped');
       },
       onLost: (lost) => {
         this.#log.warn({ nid: formatNid(lost) }, 'a correspondent answers on no path');

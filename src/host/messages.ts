@@ -105,9 +105,10 @@ export interface TraceReply {
   readonly left: number;
 }
 
-/** A dropped packet: the name of its verdict and its first octets. */
+/** A dropped packet: the name of its verdict, how many of that kind there were since the last one, its first octets. */
 export interface Drop {
   readonly verdict: string;
+  readonly count: number;
   readonly packet: Uint8Array;
 }
 

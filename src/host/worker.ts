@@ -57,6 +57,7 @@ for (const host of start.hosts) teach(node, shim, host, microseconds());
 let due = Number.POSITIVE_INFINITY;
 /** How many of `node.spokenTo` a tick is asked for already. */
 let asked = 0;
+const toldDrops = new Float64Array(VERDICTS.length);
 let toldAt = Number.NEGATIVE_INFINITY;
 let trace = new Trace(0);
 let traces = 0;
@@ -70,7 +71,7 @@ try {
       shim.input(device.batch, microseconds());
       device.send();
       tellDrops();
-      if (node.spokenTo.length > asked) askForTick();
+      if (node.spokenTo.length > asked || shim.drops.length > 0) askForTick();
     }
     node.counters[COUNT_WRITE_FAILED]! += device.takeWriteFailures();
     if (device.takeWake() && !obey()) break;
@@ -80,13 +81,18 @@ try {
 }
 control.close();
 
-/** Once a second at most; what is dropped meanwhile is counted and not told. */
+/** One packet of each kind once a second at most, with how many there were since the last time. */
 function tellDrops(): void {
   const { drops } = shim;
   const now = performance.now();
   if (drops.length === 0 || now - toldAt < TELL_MS) return;
   toldAt = now;
-  say({ kind: 'drops', drops: drops.map(({ verdict, packet }) => ({ verdict: VERDICTS[verdict]!.name, packet })) });
+  const told = drops.map(({ verdict, packet }) => {
+    const count = node.counters[verdict]! - toldDrops[verdict]!;
+    toldDrops[verdict] = node.counters[verdict]!;
+    return { verdict: VERDICTS[verdict]!.name, count, packet };
+  });
+  say({ kind: 'drops', drops: told });
   drops.length = 0;
 }
 
@@ -102,6 +108,7 @@ function obey(): boolean {
     else if (message.kind === 'tick') {
       due = Number.POSITIVE_INFINITY;
       shim.run(now);
+      tellDrops();
     } else say({ kind: 'answer', id: message.id, value: answer(message, now) });
   }
   askForTick();
@@ -132,8 +139,9 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
 function askForTick(): void {
   const now = microseconds();
   asked = node.spokenTo.length;
-  const next = shim.next(now);
-  if (next === null || next >= due) return;
+  const tell = shim.drops.length > 0 ? (toldAt + TELL_MS) * 1000 : Number.POSITIVE_INFINITY;
+  const next = Math.min(shim.next(now) ?? Number.POSITIVE_INFINITY, tell);
+  if (next >= due) return;
   due = next;
   say({ kind: 'due', ms: Math.max(1, Math.ceil((next - now) / 1000)) });
 }

@@ -17,12 +17,11 @@ import type { Trace } from './trace.ts';
 import { Updates } from './updates.ts';
 import { DROP_BAD_ADDRESS, DROP_TRUNCATED, DROP_VERSION, PLAIN, TAKEN } from './verdict.ts';
 
-/** Dropped packets kept for the log until somebody takes them, and how much of each. */
-const DROPS_KEPT = 4;
+/** How much of a dropped packet is kept for the log. */
 const DROP_OCTETS = 80;
 
 export class Shim {
-  /** Whoever logs them empties the list. */
+  /** The first packet of each kind that is dropped; whoever logs them empties the list. */
   readonly drops: { readonly verdict: number; readonly packet: Uint8Array }[] = [];
   readonly node: Node;
   readonly updates: Updates;
@@ -76,7 +75,7 @@ export class Shim {
     batch.verdict[i] = verdict;
     batch.egress[i] = 0;
     this.node.counters[verdict]!++;
-    if (verdict > TAKEN && this.drops.length < DROPS_KEPT) {
+    if (verdict > TAKEN && !this.drops.some((drop) => drop.verdict === verdict)) {
       const o = batch.offset[i]!;
       this.drops.push({ verdict, packet: batch.bytes.slice(o, o + Math.min(batch.length[i]!, DROP_OCTETS)) });
     }

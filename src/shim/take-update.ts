@@ -2,7 +2,7 @@
  * A Locator Update or its acknowledgement from a correspondent, RFC 6743 section 4: with the right nonce it replaces the
  * Locators we have of it and is acknowledged, as often as it comes; without it is a forgery.
  */
-import { type Correspondent, type Locator, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, l64Of, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { sum64 } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';
@@ -69,7 +69,7 @@ export function takeUpdate(
     return TAKEN;
   }
   if (sequence !== null && sequence < c.remoteSequence) return DROP_REPLAYED_UPDATE;
-  const usable = update.locators.filter(isUsable).map((entry) => remoteOf(entry, now));
+  const usable = update.locators.filter((entry) => isUsable(entry, node)).map((entry) => remoteOf(entry, now));
   if (usable.length === 0) return DROP_BAD_UPDATE; // the old set is better than none
   if (sequence !== null) c.remoteSequence = sequence;
   if (c.replace(usable, now)) liveness.relocated(c, now);
@@ -93,8 +93,13 @@ const locatorAt = (word: Int32Array, w: number): Locator => ({
   sum: sum64(word[w]!, word[w + 1]!),
 });
 
-/** Global unicast (2000::/3) or unique local (fc00::/7): everything else can be nobody's Locator. */
-const isUsable = ({ locator: { hi } }: LocatorEntry): boolean => hi >>> 29 === 1 || hi >>> 25 === 0x7e;
+/**
+ * Global unicast (2000::/3), or unique local (fc00::/7) where this node has one too: elsewhere it leads to somebody else,
+ * or nowhere. Everything else can be nobody's Locator.
+ */
+const isUsable = ({ locator }: LocatorEntry, { locators }: Node): boolean =>
+  locator.hi >>> 29 === 1 ||
+  (ipv6.isUniqueLocalL64(locator) && locators.some((own) => ipv6.isUniqueLocalL64(l64Of(own))));
 
 const remoteOf = ({ locator, preference, lifetime }: LocatorEntry, now: number): RemoteLocator => ({
   ...locatorOf(locator),

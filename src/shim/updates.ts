@@ -5,8 +5,9 @@
  *
  * Pure: time comes in as an argument (microseconds), packets go out through the node.
  */
-import { type Correspondent, type Locator, l64Of, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, l64Of, locatorOf, sameLocator } from '../ilnp/ilcc.ts';
 import { native32, put32 } from '../wire/bytes.ts';
+import * as ipv6 from '../wire/ipv6.ts';
 import { ADVERTISEMENT, type LocatorEntry, locatorUpdatePacket } from '../wire/locator-update.ts';
 import { authenticationOption } from '../wire/update-authentication.ts';
 import type { Node } from './node.ts';
@@ -40,6 +41,8 @@ export class Updates {
   /** Who has not acknowledged the newest set, in the order they are told. */
   readonly #outstanding = new Map<Correspondent, Outstanding>();
   #set: readonly LocatorEntry[] = [];
+  /** For correspondents at global Locators: without unique local ones, unless there are no others (RFC 6748 section 2.1). */
+  #outsideSet: readonly LocatorEntry[] = [];
   /** Which set has the newest number (update-authentication.ts). */
   readonly #numbered = new WeakMap<Correspondent, readonly LocatorEntry[]>();
 
@@ -60,6 +63,8 @@ export class Updates {
   /** The Locators of the node have changed. */
   begin(now: number): void {
     this.#set = this.#node.locators.map((l) => ({ locator: l64Of(l), preference: l.preference, lifetime: l.lifetime }));
+    const isOutside = this.#set.filter(({ locator }) => !ipv6.isUniqueLocalL64(locator));
+    this.#outsideSet = isOutside.length === 0 ? this.#set : isOutside;
     for (const { entry } of this.#outstanding.values()) this.log.end(entry, 'superseded', now);
     this.#outstanding.clear();
     if (this.#set.length === 0) return; // nobody can be told
@@ -159,14 +164,14 @@ export class Updates {
   }
 
   /** All Locators of this node; those that its own preferences put before the one that works stand behind it. */
-  #setFor({ own }: Correspondent): readonly LocatorEntry[] {
-    const { locators } = this.#node;
-    const at = own === null ? 0 : locators.findIndex((l) => sameLocator(l, own));
-    if (at <= 0) return this.#set;
-    const behind = this.#set
+  #setFor({ own, current }: Correspondent): readonly LocatorEntry[] {
+    const all = ipv6.isUniqueLocalL64(l64Of(current)) ? this.#set : this.#outsideSet;
+    const at = own === null ? 0 : all.findIndex(({ locator }) => sameLocator(locatorOf(locator), own));
+    if (at <= 0) return all;
+    const behind = all
       .slice(0, at)
       .map((entry) => ({ ...entry, preference: Math.min(entry.preference + BEHIND, PREFERENCE_MAX) }));
-    return [...this.#set.slice(at), ...behind].sort((a, b) => a.preference - b.preference);
+    return [...all.slice(at), ...behind].sort((a, b) => a.preference - b.preference);
   }
 
   #send(c: Correspondent, now: number): void {

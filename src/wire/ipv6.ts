@@ -49,6 +49,9 @@ export const payloadLength = (b: Bytes, o: number): number => u16(b, o + PAYLOAD
 /** True for a unique local address (RFC 4193 section 3.1), which never comes from or goes to the world. */
 export const isUniqueLocal = (b: Bytes, o: number): boolean => (b[o]! & 0xfe) === 0xfc;
 
+/** The same of a Locator whose upper half is `hi`. */
+export const isUniqueLocalL64 = ({ hi }: { readonly hi: number }): boolean => hi >>> 25 === 0x7e;
+
 /** True when no packet may carry the address at `o` as a unicast source or be forwarded to it (RFC 4291 section 2). */
 export function isUnforwardable(b: Bytes, o: number): boolean {
   const first = b[o]!;

@@ -188,7 +188,9 @@ describe('somebody without ILNP', () => {
       ['drop_unknown_locator', 1],
       ['drop_forged_update', 1],
     ]);
-    expect(lab.log('a')).toMatch(/"drop":"drop_unknown_locator","source":"2001:db8:c::b1",.*"destinationPort":6/);
+    expect(lab.log('a')).toMatch(
+      /"drop":"drop_unknown_locator","count":1,"source":"2001:db8:c::b1",.*"destinationPort":6/,
+    );
   });
 });
 

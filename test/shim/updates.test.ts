@@ -176,3 +176,41 @@ describe('what operators are told', () => {
     expect(ended(a)).toHaveLength(256);
   });
 });
+
+describe('unique local Locators (RFC 4193)', () => {
+  const update = (...texts: string[]): Uint8Array => {
+    const locators = texts.map((text, k) => ({ locator: l64(text), preference: k, lifetime: 60 }));
+    const envelope = { source: octetsOf(B), destination: octetsOf(A), nonce: NONCE };
+    return locatorUpdatePacket({ operation: ADVERTISEMENT, locators }, envelope)!;
+  };
+  const entries = (a: End) => [...a.shim.node.ilcc.all()][0]!.locators.length;
+
+  test('are told to those who are at one, and to others only where there is nothing else', () => {
+    const set = ['fd00:5::', '2001:db8:2::'];
+    const outside = talking();
+    move(outside, set, 0);
+    expect(outside.sent.map((packet) => listOf(packet).length)).toEqual([1]);
+    move(outside, ['fd00:5::'], 0);
+    expect(listOf(outside.sent[1]!)).toHaveLength(1);
+
+    const inside = talking('fd00:b::b1');
+    move(inside, set, 0);
+    expect(listOf(inside.sent[0]!)).toHaveLength(2);
+  });
+
+  test('are taken where this node has one too', () => {
+    const outside = talking();
+    expect(outside.pass(update('fd00:9::'))).toBe('drop_bad_update');
+    expect(outside.pass(update('fd00:9::', '2001:db8:9::'))).toBe('taken');
+    expect(entries(outside)).toBe(1);
+
+    const inside = talking();
+    move(inside, ['2001:db8:1::', 'fd00:5::']);
+    expect(inside.pass(update('fd00:9::', '2001:db8:9::'))).toBe('taken');
+    expect(entries(inside)).toBe(2);
+  });
+
+  test.each(['fe80::', 'ff02::', '::', '4000::', '0:0:0:1::'])('%s is never one', (text) => {
+    expect(talking().pass(update(text))).toBe('drop_bad_update');
+  });
+});
