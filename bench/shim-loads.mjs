@@ -39,6 +39,11 @@ async function tcp(running, seconds, { back = false } = {}) {
   }
 }
 
+const WARM_SECONDS = 1.5;
+
+/** A process that has seen no load is still being compiled, which would be charged to the first load. */
+export const warmUp = (running) => tcp(running, WARM_SECONDS);
+
 const ONE = '0';
 const ALL = `0-${availableParallelism() - 1}`;
 

@@ -12,7 +12,7 @@ import { print, writeFiles } from './record.mjs';
 import { misses } from './report.mjs';
 import { cleanUpOnSignals, measureAll, say } from './rounds.mjs';
 import { A, up } from './shim-lab.mjs';
-import { LOADS } from './shim-loads.mjs';
+import { LOADS, warmUp } from './shim-loads.mjs';
 import { ROWS, TABLES } from './shim-rows.mjs';
 import { EXTRA_VARIANTS, VARIANTS } from './shim-variants.mjs';
 
@@ -33,7 +33,10 @@ async function bench(options) {
       loads,
       options,
       {
-        ready: ({ address, program }) => answers(A, address, { program }),
+        ready: async (running) => {
+          await answers(A, running.address, { program: running.program });
+          await warmUp(running);
+        },
         suits: (load, variant) => load.suits(variant),
       },
     );
