@@ -7,6 +7,8 @@ import { readMtu } from '../device/interface-settings.ts';
 import { ifNameToIndex } from '../device/libc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
 import { Names, type NamesReply } from '../names/names.ts';
+import { announce } from '../network/announce.ts';
+import { ANSWER_MS, askWhoHas } from '../network/duplicate.ts';
 import { nidOfInterfaces } from '../network/eui64.ts';
 import { HostNetwork } from '../network/host-network.ts';
 import { LocatorWatch } from '../network/locator-watch.ts';
@@ -14,7 +16,7 @@ import { RouteSocket } from '../network/netlink.ts';
 import { destinationsOf, type OwnLocator, sameLocators } from '../network/own-locators.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { readSiteKey } from '../sites/site-key.ts';
-import { formatL64, formatNid, type Nid } from '../wire/text.ts';
+import { formatIlv, formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { Answers, Question } from './messages.ts';
 import { namedHost, Path } from './path.ts';
 import { SessionFile } from './session-file.ts';
@@ -37,9 +39,16 @@ export class EndSystem {
   #keeper: SessionKeeper | null = null;
   readonly #socket = new RouteSocket();
   #drain: NodeJS.Timeout | undefined;
+  /** Until when an answer counts. */
+  readonly #asked = new Map<string, number>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Addresses and interfaces where somebody else has our Identifier (RFC 4862 section 5.4.5: until people have looked). */
+  readonly #duplicates = new Set<string>();
   readonly #names: Names | null;
   #locators: readonly OwnLocator[] = [];
   #others = '';
+  /** When half of the shortest lifetime that was told is over. */
+  #staleAt = Number.POSITIVE_INFINITY;
   #stopping = false;
 
   /** `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. */
@@ -76,6 +85,8 @@ export class EndSystem {
     this.#network = new HostNetwork(journal, this.#socket, identity, interfaces);
     this.#watch = new LocatorWatch(this.#socket, config.interfaces, {
       onEvent: () => this.#look(),
+      onListening: () => this.#introduce(this.#locators),
+      onClaim: (address) => this.#claimed(address),
       onFailure: (error) => this.#log.error({ error: String(error) }, 'changes are noticed every ten seconds only'),
     });
   }
@@ -133,6 +144,7 @@ export class EndSystem {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#drain);
+    for (const timer of this.#timers) clearTimeout(timer);
     await this.#watch.stop();
     await this.#names?.stop(); // while there is a path to the server
     await this.#keeper?.stop();
@@ -147,22 +159,27 @@ export class EndSystem {
     if (this.#stopping) return;
     try {
       const { view, locators: found } = this.#watch.look();
-      const next = found.filter(({ l64 }) => !this.#isStable(l64));
+      const next = found.filter((l) => !this.#isStable(l.l64) && !this.#duplicates.has(this.#placeOf(l)));
       const { interfaces, tun } = this.config;
       const others = destinationsOf(view.routes, [...interfaces.map((i) => i.interface), tun.name]);
-      if (sameLocators(next, this.#locators) && others.join() === this.#others) return;
+      const isSame = sameLocators(next, this.#locators) && others.join() === this.#others;
+      if (isSame && performance.now() < this.#staleAt) return;
+      // what correspondents were told is told again before it expires there
+      this.#staleAt = performance.now() + Math.min(...next.map((l) => l.lifetime)) * 500;
       this.#locators = next;
       this.#others = others.join();
-      const commands = this.#network.setLocators(next, others);
+      const { commands, arrived } = this.#network.setLocators(next, others);
       this.#path.setLocators(
         next.map((l) => ({ ...locatorOf(l.l64), preference: l.preference, lifetime: l.lifetime })),
       );
       clearTimeout(this.#drain);
       this.#drain = setTimeout(() => this.#forget(), DRAIN_MS);
+      this.#introduce(arrived);
       this.#names?.publish(next);
       const said = next.map((l) => `${formatL64(l.l64)} ${l.interface} ${l.preference}`);
       this.#log.info({ locators: said, commands }, 'the Locators of this node are these now');
-      if (next.length < found.length) this.#log.error({}, 'the stable Locator is a real one here; it is not used');
+      if (found.some(({ l64 }) => this.#isStable(l64)))
+        this.#log.error({}, 'the stable Locator is a real one here; it is not used');
     } catch (error) {
       this.#log.error({ error: String(error) }, 'the Locators of this node cannot be followed');
     }
@@ -188,6 +205,39 @@ export class EndSystem {
       this.#log.warn({ error: String(error) }, 'the sessions of an earlier run cannot be read');
       return [];
     }
+  }
+
+  /** Asks whether somebody else has what is ours now; when nobody answers, who remembers us elsewhere learns of it. */
+  #introduce(arrived: readonly OwnLocator[]): void {
+    if (arrived.length === 0) return;
+    for (const l of arrived) {
+      askWhoHas(l.interface, this.#addressOf(l));
+      this.#asked.set(this.#placeOf(l), performance.now() + ANSWER_MS);
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const ours = new Set(this.#locators.map((l) => this.#placeOf(l)));
+      for (const l of arrived) if (ours.has(this.#placeOf(l))) announce(l.interface, this.#addressOf(l));
+    }, ANSWER_MS);
+    this.#timers.add(timer);
+  }
+
+  /** Another node has our Identifier under one of our Locators: that Locator is not used any more. */
+  #claimed(address: string): void {
+    const taken = this.#locators.find((l) => this.#addressOf(l) === address);
+    if (taken === undefined || this.#stopping) return;
+    if (performance.now() > (this.#asked.get(this.#placeOf(taken)) ?? 0)) return; // nobody drives us away later
+    this.#duplicates.add(this.#placeOf(taken));
+    this.#log.error({ address, interface: taken.interface }, 'another node has this address: the Locator is not used');
+    this.#look();
+  }
+
+  #addressOf({ l64 }: OwnLocator): string {
+    return formatIlv(l64, this.nid);
+  }
+
+  #placeOf(l: OwnLocator): string {
+    return `${this.#addressOf(l)} ${l.interface}`;
   }
 
   #forget(): void {

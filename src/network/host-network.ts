@@ -5,8 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { IlnpError } from '../runtime/errors.ts';
-import { formatIlv, formatL64 } from '../wire/text.ts';
-import { announce } from './announce.ts';
+import { formatL64 } from '../wire/text.ts';
 import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, otherSteps } from './host-plan.ts';
 import { ipBatch } from './ip.ts';
 import { changeOf } from './ip-words.ts';
@@ -96,9 +95,12 @@ export class HostNetwork {
 
   /**
    * The Locators of the node are these now, and other interfaces lead to `others`. What earlier ones need stays until
-   * `forget`. The commands run, with what the kernel had against them.
+   * `forget`. The commands run, with what the kernel had against them, and the Locators that were not there before.
    */
-  setLocators(locators: readonly HostLocator[], others: readonly string[]): string[] {
+  setLocators<L extends HostLocator>(
+    locators: readonly L[],
+    others: readonly string[],
+  ): { commands: string[]; arrived: L[] } {
     const placeOf = (l: HostLocator): number => this.#placeOf(keyOf(l));
     const next = locatorSteps(this.#identity, locators, placeOf);
     const aside = otherSteps(others);
@@ -111,12 +113,9 @@ export class HostNetwork {
     this.#write();
     const said = this.#run([...aside.map((s) => s.run), ...gone, ...next.map((s) => s.run)]);
     const keys = new Set(locators.map(keyOf));
-    for (const { l64, interface: name } of locators) {
-      if (this.#known.has(keyOf({ l64, interface: name }))) continue;
-      announce(name, formatIlv(l64, this.#identity.nid)); // who had it at another interface learns of it
-    }
+    const arrived = locators.filter((l) => !this.#known.has(keyOf(l)));
     this.#known = keys;
-    return said;
+    return { commands: said, arrived };
   }
 
   /** Takes back what only earlier Locators need; the commands run. */

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as libc from '../device/libc.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatIlv } from '../wire/text.ts';
+import { NEIGHBOR_ADVERTISEMENT } from './duplicate.ts';
 import type { Heard } from './kernel-ears.ts';
 import { LITTLE, messagesIn, openNetlink, RTM_DELROUTE, RTM_NEWROUTE } from './netlink.ts';
 import { ROUTER_ADVERTISEMENT } from './router-advertisement.ts';
@@ -56,6 +57,10 @@ function hearAdvertisements(): void {
     fromLength[0] = from.length;
     const count = libc.recvfrom(advertisements, octets, octets.length, MSG_DONTWAIT, from, fromLength);
     if (count <= 0) return;
+    if (octets[0] === NEIGHBOR_ADVERTISEMENT) {
+      say({ kind: 'claimed', message: octets.slice(0, count) });
+      continue;
+    }
     const sender = new DataView(from.buffer);
     const l64 = { hi: sender.getUint32(8), lo: sender.getUint32(12) };
     if (l64.hi >>> 22 !== 0x3fa) continue; // a router speaks from a link-local address, which no other router forwards
@@ -68,7 +73,7 @@ function openAdvertisements(): number {
   const fd = libc.socket(AF_INET6, SOCK_RAW_CLOEXEC, IPPROTO_ICMPV6);
   if (fd < 0) throw new IlnpError('E_NETWORK', `no socket for Router Advertisements: errno ${libc.errno()}`);
   const filter = new Uint32Array(8).fill(0xffffffff);
-  filter[ROUTER_ADVERTISEMENT >>> 5]! &= ~(1 << (ROUTER_ADVERTISEMENT & 31));
+  for (const type of [ROUTER_ADVERTISEMENT, NEIGHBOR_ADVERTISEMENT]) filter[type >>> 5]! &= ~(1 << (type & 31));
   libc.setsockopt(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, filter, filter.byteLength);
   return fd;
 }

@@ -1,5 +1,5 @@
 /**
- * Hears at once what changes in the kernel and on the links: rtnetlink, and Router Advertisements. The sockets are waited
+ * Hears at once what changes in the kernel and on the links: rtnetlink, and Router and Neighbor Advertisements. The sockets are waited
  * for in a thread of their own (kernel-ears-worker.ts), because Node has no other way to wait for a descriptor.
  */
 import { closeSync, writeSync } from 'node:fs';
@@ -12,7 +12,9 @@ export type Heard =
   /** Addresses, links or routes of the main table are others now. */
   | { readonly kind: 'changed' }
   /** An ICMPv6 Router Advertisement from `router` on the interface of this index. */
-  | { readonly kind: 'advertised'; readonly router: string; readonly index: number; readonly message: Uint8Array };
+  | { readonly kind: 'advertised'; readonly router: string; readonly index: number; readonly message: Uint8Array }
+  /** An ICMPv6 Neighbor Advertisement, on whatever interface. */
+  | { readonly kind: 'claimed'; readonly message: Uint8Array };
 
 const EFD_CLOEXEC = 0o2000000;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);

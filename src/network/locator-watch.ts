@@ -3,6 +3,7 @@
  * anyway.
  */
 import { ifIndexToName } from '../device/libc.ts';
+import { claimIn, macOf } from './duplicate.ts';
 import { type Heard, KernelEars } from './kernel-ears.ts';
 import { type KernelView, lookAtKernel } from './kernel-view.ts';
 import type { RouteSocket } from './netlink.ts';
@@ -18,25 +19,29 @@ interface Followed {
   readonly preference: number;
 }
 
+export interface WatchEvents {
+  /** Something may have changed: look. */
+  readonly onEvent: () => void;
+  /** From now on answers to what is asked on the links are heard. */
+  readonly onListening: () => void;
+  /** Somebody else says to have this address. */
+  readonly onClaim: (address: string) => void;
+  /** Only the look every ten seconds is left. */
+  readonly onFailure: (error: Error) => void;
+}
+
 export class LocatorWatch {
   readonly #socket: RouteSocket;
   readonly #interfaces: readonly Followed[];
-  readonly #onEvent: () => void;
-  readonly #onFailure: (error: Error) => void;
+  readonly #events: WatchEvents;
   readonly #routers = new Routers();
   #ears: KernelEars | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  /** `onEvent`: something may have changed, look. `onFailure`: only the look every ten seconds is left. */
-  constructor(
-    socket: RouteSocket,
-    interfaces: readonly Followed[],
-    events: { onEvent: () => void; onFailure: (error: Error) => void },
-  ) {
+  constructor(socket: RouteSocket, interfaces: readonly Followed[], events: WatchEvents) {
     this.#socket = socket;
     this.#interfaces = interfaces;
-    this.#onEvent = events.onEvent;
-    this.#onFailure = events.onFailure;
+    this.#events = events;
   }
 
   /** What the kernel has now, and the Locators in it, preferred first. */
@@ -55,10 +60,10 @@ export class LocatorWatch {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#onEvent(), PERIOD_MS);
+    this.#timer = setInterval(() => this.#events.onEvent(), PERIOD_MS);
     this.#ears = new KernelEars((heard) => {
-      if (this.#timer !== undefined && this.#takeIn(heard)) this.#onEvent();
-    }, this.#onFailure);
+      if (this.#timer !== undefined) this.#takeIn(heard);
+    }, this.#events.onFailure);
   }
 
   async stop(): Promise<void> {
@@ -67,15 +72,23 @@ export class LocatorWatch {
     await this.#ears?.stop();
   }
 
-  /** True when Locators may be others. */
-  #takeIn(heard: Heard): boolean {
-    if (heard.kind === 'advertised') {
+  #takeIn(heard: Heard): void {
+    if (heard.kind === 'changed') this.#events.onEvent();
+    else if (heard.kind === 'listening') {
+      // what routers have said before is not in the kernel: they say it again when asked (RFC 4861 section 6.3.7)
+      for (const { interface: name } of this.#interfaces) solicit(name);
+      this.#events.onListening();
+      this.#events.onEvent();
+    } else if (heard.kind === 'advertised') {
       const name = ifIndexToName(heard.index);
-      if (!this.#interfaces.some((i) => i.interface === name)) return false;
-      return this.#routers.heard(name, heard.router, prefixesIn(heard.message), performance.now());
-    }
-    // what routers have said before is not in the kernel: they say it again when asked (RFC 4861 section 6.3.7)
-    if (heard.kind === 'listening') for (const { interface: name } of this.#interfaces) solicit(name);
-    return true;
+      if (!this.#interfaces.some((i) => i.interface === name)) return;
+      if (this.#routers.heard(name, heard.router, prefixesIn(heard.message), performance.now())) this.#events.onEvent();
+    } else this.#takeClaim(heard.message);
+  }
+
+  #takeClaim(message: Uint8Array): void {
+    const claim = claimIn(message);
+    if (claim === null || this.#interfaces.some((i) => macOf(i.interface) === claim.mac)) return;
+    this.#events.onClaim(claim.address);
   }
 }

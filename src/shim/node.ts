@@ -13,6 +13,10 @@ const PREFERENCE_CLASS = 10_000;
 /** Locators that were ours until a moment ago; packets on their way still come to them. */
 const DRAINING = 8;
 
+/** True when correspondents who were told `old` need not hear of `l`. */
+const isTold = (l: LocalLocator, old: LocalLocator): boolean =>
+  sameLocator(l, old) && l.preference === old.preference && l.lifetime === old.lifetime;
+
 const classOf = ({ preference }: LocalLocator): number => Math.trunc(preference / PREFERENCE_CLASS);
 
 /** How long somebody has to come to another Locator of ours only, before it is answered from there. */
@@ -93,9 +97,7 @@ export class Node {
   setLocators(locators: readonly LocalLocator[]): boolean {
     const next = [...locators].sort((a, b) => a.preference - b.preference);
     const before = this.locators;
-    const isSame =
-      next.length === before.length &&
-      next.every((l, k) => sameLocator(l, before[k]!) && l.preference === before[k]!.preference);
+    const isSame = next.length === before.length && next.every((l, k) => isTold(l, before[k]!));
     const gone = [...before, ...this.#draining].filter((old) => !next.some((l) => sameLocator(l, old)));
     this.#draining = gone.slice(0, DRAINING);
     this.locators = next;

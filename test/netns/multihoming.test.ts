@@ -134,6 +134,27 @@ describe('a provider that goes silent', () => {
   });
 });
 
+// shows: H3
+test('a Locator under which another node has our Identifier is not used, the other one is', async () => {
+  await lab.ip('air', 'link set dev eth1-b master lan1');
+  await lab.ip('b', 'addr add 2001:db8:1::a1/64 dev eth1');
+  try {
+    await lab.configure('a', 3, 'eth1', 2048);
+    await lab.start('a', { hosts: KNOWS_B, interfaces: BOTH });
+    await lab.start('b');
+    await until('the one that is free', async () => (await locators('a')).join() === '2001:db8:3::/64 fe80::3 10');
+    expect(lab.log('a')).toContain(
+      '"address":"2001:db8:1::a1","interface":"eth0","msg":"another node has this address',
+    );
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    expectIntact(await session.end());
+  } finally {
+    await lab.ip('b', 'addr flush dev eth1 scope global');
+    await lab.ip('air', 'link set dev eth1-b master lan3');
+  }
+});
+
 test('an interface that vanishes and comes back is left and used again', async () => {
   await lab.configure('a', 3, 'eth1', 2048);
   await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth1', 'eth0'] });
