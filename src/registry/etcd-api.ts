@@ -18,7 +18,7 @@ export interface EtcdAccess {
 
 /** One endpoint's time to answer, in milliseconds, and how long all of them are tried. */
 const ANSWER_MS = 2000;
-const GIVE_UP_MS = 8000;
+const GIVE_UP_MS = 6000;
 /** When all endpoints have failed, before the next round. */
 const ROUND_MS = 250;
 const MAX_SOCKETS = 64;

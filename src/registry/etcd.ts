@@ -106,13 +106,13 @@ export class EtcdRegistry implements Registry {
         for await (const line of lines) {
           alive.heard();
           if (line.compact_revision !== undefined && line.compact_revision !== '0') throw new Compacted();
-          if (line.canceled === true) throw new EtcdError(14, String(line.cancel_reason ?? 'the watch was ended'));
+          if (line.canceled === true) throw cancelled(String(line.cancel_reason ?? 'the watch was ended'));
           const entries = this.#changed(line.events);
           if (!Array.isArray(line.events)) continue;
           at = Number((line.header as Json).revision);
           if (entries.length > 0) yield { entries, revision: at };
         }
-        throw new EtcdError(14, 'the watch ended');
+        throw new EtcdError(UNAVAILABLE, 'the watch ended');
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof Compacted) throw error;
@@ -214,6 +214,12 @@ export class EtcdRegistry implements Registry {
 }
 
 const NOT_FOUND = 5;
+const UNAVAILABLE = 14;
+const UNAUTHENTICATED = 16;
+
+/** Of a watch etcd says in words only why it ends it; members that were started anew know no token of before. */
+const cancelled = (reason: string): EtcdError =>
+  new EtcdError(/auth|permission denied/i.test(reason) ? UNAUTHENTICATED : UNAVAILABLE, reason);
 
 /** Ends a watch whose endpoint does not answer any more, or cannot reach the others. */
 class SignsOfLife {

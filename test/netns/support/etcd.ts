@@ -13,7 +13,7 @@ import { command, succeed } from './command.ts';
 import { until } from './wait.ts';
 
 const NAME = process.env.LAB ?? 'ilnp-test';
-const MEMBERS = [1, 2, 3] as const;
+export const MEMBERS = [1, 2, 3] as const;
 type Member = (typeof MEMBERS)[number];
 
 const SWITCH = `${NAME}-etcd`;
@@ -49,16 +49,21 @@ export class EtcdCluster {
     }
     for (const member of MEMBERS) cluster.run(member);
     await cluster.#users(password);
+    writeFileSync(cluster.passwordFile, `${password}\n`, { mode: 0o600 });
     return cluster;
   }
 
   /** Everything that a registry needs to be told. */
-  options(password: string, prefix = '/ilnp'): EtcdOptions {
-    return { ...this.#access(), user: { name: 'ilnp', password }, prefix, warn: () => {} };
+  options({ prefix, user, password }: Who): EtcdOptions {
+    return { ...this.#access(), user: { name: user, password }, prefix, warn: () => {} };
   }
 
   get endpoints(): string[] {
     return MEMBERS.map(clientUrl);
+  }
+
+  get passwordFile(): string {
+    return `${this.folder}/password`;
   }
 
   get caFile(): string {
@@ -122,7 +127,7 @@ export class EtcdCluster {
       .map(addressOf)
       .join(', ');
     const chain = (hook: string, side: string): string =>
-      `chain ${hook} { type filter hook ${hook} priority 0; ip6 ${side} { ${others} } drop; }`;
+      `chain ${hook} { type filter hook ${hook} priority 0; ip6 ${side} { ${others} } drop; };`;
     await nft(`table ip6 cut { ${chain('input', 'saddr')} ${chain('output', 'daddr')} }`);
   }
 
@@ -196,10 +201,14 @@ export class EtcdCluster {
   }
 }
 
-/** A registry of a prefix of its own. */
-export function registryOf(cluster: EtcdCluster, password: string, prefix?: string): EtcdRegistry {
-  return new EtcdRegistry(cluster.options(password, prefix));
+/** Who asks, and below which prefix. */
+interface Who {
+  readonly prefix: string;
+  readonly user: string;
+  readonly password: string;
 }
+
+export const registryOf = (cluster: EtcdCluster, who: Who): EtcdRegistry => new EtcdRegistry(cluster.options(who));
 
 async function removeNamespaces(): Promise<void> {
   for (const namespace of [SWITCH, ...MEMBERS.map(namespaceOf)]) await command('ip', ['netns', 'del', namespace]);
