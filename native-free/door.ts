@@ -24,6 +24,8 @@ export { MemoryDevice, type MemoryOptions, type Plug } from './memory-device.ts'
 export { SeededRandom } from './random.ts';
 export { type ReplayOptions, type ReplayResult, replay } from './replay.ts';
 export { ReplayDevice } from './replay-device.ts';
+export { randomEnds } from './sim/ends/random-scenario.ts';
+export type { EndsScenario } from './sim/ends/scenario-schema.ts';
 export { Engine } from './sim/engine.ts';
 export { Link, type LinkConfig, type LinkDrop, type LinkOptions, type Tap } from './sim/link.ts';
 export { randomScenario } from './sim/random-scenario.ts';

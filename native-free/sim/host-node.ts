@@ -1,13 +1,17 @@
 /** A host's place in the network: at most one link at a time, which it may leave and find another. */
 import type { Engine } from './engine.ts';
 import type { HostMachine } from './host.ts';
-import type { Link } from './link.ts';
 import type { Packet } from './packet.ts';
+
+/** Where a host hands its packets to. */
+export interface Below {
+  send(packet: Packet): void;
+}
 
 export class HostNode {
   readonly name: string;
   /** The link it sends on; undefined while it is nowhere. */
-  link: Link | undefined;
+  link: Below | undefined;
   /** Packets it wanted to send while it was nowhere. */
   unplugged = 0;
   sent = 0;

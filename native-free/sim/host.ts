@@ -60,6 +60,7 @@ export class Host implements HostMachine {
   readonly #send: (packet: Packet) => void;
   readonly #random: SeededRandom;
   readonly #mss: number;
+  #forgotten = 0;
 
   constructor(options: {
     readonly addresses: readonly Uint8Array[];
@@ -83,10 +84,17 @@ export class Host implements HostMachine {
 
   /** Opens a connection from a port of its own. */
   connect(dst: Uint8Array, port: number, now: number): TcpConnection {
-    const localPort = 40_000 + this.connections.length;
+    const localPort = 40_000 + this.#forgotten + this.connections.length;
     const connection = this.#open(this.addresses[0]!, dst, localPort, port);
     connection.connect(now);
     return connection;
+  }
+
+  /** Starts anew: listens as before and knows no connection. */
+  restart(): void {
+    for (const connection of this.connections) connection.wasReset = true;
+    this.#forgotten += this.connections.length;
+    this.connections.length = 0;
   }
 
   input(packet: Uint8Array, now: number): InputResult {
@@ -181,7 +189,7 @@ export class Host implements HostMachine {
       this.counters.echoed++;
       const src = packet.slice(ipv6.DST, ipv6.DST + 16);
       const dst = packet.slice(ipv6.SRC, ipv6.SRC + 16);
-      this.#send(icmp.echoPacket({ src, dst }, { type: icmp.ECHO_REPLY, ...icmp.readEcho(packet) }));
+      this.#send(icmp.echoReply({ src, dst }, packet));
     } else if (type === icmp.ECHO_REPLY) {
       this.#serve('echo', icmp.readEcho(packet).id, packet, now);
     } else if (type < 128) {

@@ -1,7 +1,7 @@
 /** ICMPv6 of simulated hosts and routers, RFC 4443: errors that quote, echo. */
 import { put16, put32, u16, u32 } from '../../src/wire/bytes.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
-import { ipv6Packet, type Packet } from './packet.ts';
+import { type Addresses, ipv6Packet, type Packet } from './packet.ts';
 
 export const DESTINATION_UNREACHABLE = 1;
 export const PACKET_TOO_BIG = 2;
@@ -45,6 +45,16 @@ export function echoPacket(
     put16(b, at + 4, id);
     put16(b, at + 6, sequence & 0xffff);
     put32(b, at + 8, sequence);
+  });
+}
+
+/** Answers an echo request, with all it carried (RFC 4443 section 4.2). */
+export function echoReply(addresses: Addresses, request: Uint8Array): Packet {
+  const length = request.length - ipv6.HEADER_LENGTH;
+  return ipv6Packet(addresses, { protocol: ipv6.ICMPV6, length }, (b, at) => {
+    b.set(request.subarray(ipv6.HEADER_LENGTH), at);
+    b[at] = ECHO_REPLY;
+    put16(b, at + 2, 0);
   });
 }
 

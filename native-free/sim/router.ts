@@ -10,6 +10,7 @@ export class Router {
   readonly name: string;
   readonly #address: Uint8Array;
   readonly #routes = new Map<string, Link>();
+  readonly #hosts = new Map<string, Link>();
   noRoute = 0;
 
   constructor(name: string, address: Uint8Array) {
@@ -20,6 +21,12 @@ export class Router {
   /** Packets to addresses under `l64` go over `link`. */
   route(l64: L64, link: Link): void {
     this.#routes.set(`${l64.hi}:${l64.lo}`, link);
+  }
+
+  /** Packets to one address go over `link`; undefined: as if there were nobody. */
+  routeHost(address: Uint8Array, link: Link | undefined): void {
+    if (link === undefined) this.#hosts.delete(keyOf(address, 0));
+    else this.#hosts.set(keyOf(address, 0), link);
   }
 
   receive(packet: Packet): void {
@@ -35,11 +42,16 @@ export class Router {
       return;
     }
     if (octets.length > link.config.mtu) {
-      this.#answer(packet, { type: icmp.PACKET_TOO_BIG, code: 0, value: link.config.mtu });
+      this.tooBig(packet, link.config.mtu);
       return;
     }
     octets[ipv6.HOP_LIMIT]!--;
     link.send(packet);
+  }
+
+  /** Tells the sender of a packet that it does not fit. */
+  tooBig(packet: Packet, mtu: number): void {
+    this.#answer(packet, { type: icmp.PACKET_TOO_BIG, code: 0, value: mtu });
   }
 
   #answer({ octets, origin }: Packet, kind: icmp.ErrorKind): void {
@@ -50,6 +62,10 @@ export class Router {
 
   #towards(octets: Uint8Array): Link | undefined {
     if (octets.length < ipv6.HEADER_LENGTH) return undefined;
-    return this.#routes.get(`${u32(octets, ipv6.DST)}:${u32(octets, ipv6.DST + 4)}`);
+    const host = this.#hosts.size === 0 ? undefined : this.#hosts.get(keyOf(octets, ipv6.DST));
+    return host ?? this.#routes.get(`${u32(octets, ipv6.DST)}:${u32(octets, ipv6.DST + 4)}`);
   }
 }
+
+const keyOf = (b: Uint8Array, at: number): string =>
+  `${u32(b, at)}:${u32(b, at + 4)}:${u32(b, at + 8)}:${u32(b, at + 12)}`;

@@ -1,5 +1,8 @@
 /** Plays a scenario and says what came of it. One seed, one run: the result holds nothing of the real world. */
 import { disagreementOf } from './agreement.ts';
+import { runEnds } from './ends/run.ts';
+import type { EndsScenario } from './ends/scenario-schema.ts';
+import type { EndsWorld } from './ends/world.ts';
 import type { Tap } from './link.ts';
 import { type MoveReport, Operator } from './operator.ts';
 import type { Scenario, ScenarioEvent } from './scenario-schema.ts';
@@ -15,8 +18,8 @@ export interface RunOptions {
   readonly seed?: number | undefined;
   readonly tap?: Tap | undefined;
   /** Called about every tenth of a virtual second. */
-  readonly onProgress?: (seconds: number, world: World) => void;
-  /** Called with the world before it begins, for tests that break it on purpose. */
+  readonly onProgress?: (seconds: number, world: World | EndsWorld) => void;
+  /** Called with the world of borders before it begins, for tests that break it on purpose. */
   readonly onWorld?: (world: World) => void;
 }
 
@@ -45,7 +48,8 @@ export interface RunResult {
 }
 
 /** Plays `scenario` with its own seed or another. */
-export async function runScenario(scenario: Scenario, options: RunOptions = {}): Promise<RunResult> {
+export async function runScenario(scenario: Scenario | EndsScenario, options: RunOptions = {}): Promise<RunResult> {
+  if ('ends' in scenario) return runEnds(scenario, { ...options, onWorld: undefined });
   const seed = options.seed ?? scenario.seed;
   const world = new World(scenario, seed, options.tap);
   const { engine } = world;

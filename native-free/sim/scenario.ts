@@ -6,6 +6,8 @@ import { ConfigError, type Path, type Problem } from '../../src/config/problem.t
 import { problemAt, validate } from '../../src/config/validate.ts';
 import { readYaml } from '../../src/config/yaml-source.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
+import { checkEnds } from './ends/check-names.ts';
+import { type EndsScenario, endsSchema } from './ends/scenario-schema.ts';
 import { type Scenario, scenarioSchema } from './scenario-schema.ts';
 
 /** Here they are in the sources and in the package alike: `npm run build` copies the folder. */
@@ -19,7 +21,7 @@ export const ownScenarios = (): string[] =>
     .sort();
 
 /** Loads a scenario by path or by name. Throws ConfigError (E_CONFIG) with every mistake, E_USAGE if there is none. */
-export function loadScenario(nameOrPath: string): Scenario {
+export function loadScenario(nameOrPath: string): Scenario | EndsScenario {
   const own = `${OURS}${nameOrPath}.yaml`;
   const path = /^[\w-]+$/.test(nameOrPath) && existsSync(own) ? own : nameOrPath;
   let text: string;
@@ -30,10 +32,21 @@ export function loadScenario(nameOrPath: string): Scenario {
     const hint = meant === null ? `ours are ${ownScenarios().join(', ')}` : `did you mean "${meant}"?`;
     throw new IlnpError('E_USAGE', `scenario ${nameOrPath}: ${(error as Error).message}; ${hint}`);
   }
-  return parseScenario(text, path);
+  return /^ends:/m.test(text) ? parseEnds(text, path) : parseScenario(text, path);
 }
 
-/** Reads a scenario from its text; `file` for the messages. */
+/** Reads a scenario of end systems from its text; `file` for the messages. */
+export function parseEnds(text: string, file: string): EndsScenario {
+  const source = readYaml(text);
+  const { value, problems } = validate(endsSchema, source, file);
+  if (value === null) throw new ConfigError(problems);
+  const found: Problem[] = [...problems];
+  checkEnds(value, (path, expected) => found.push(problemAt(file, path, expected, source.valueAt(path))));
+  if (found.length > 0) throw new ConfigError(found);
+  return value;
+}
+
+/** Reads a scenario of borders from its text; `file` for the messages. */
 export function parseScenario(text: string, file: string): Scenario {
   const source = readYaml(text);
   const { value, problems } = validate(scenarioSchema, source, file);

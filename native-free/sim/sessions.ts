@@ -1,13 +1,14 @@
 /** The sessions of a scenario: applications that talk, and what came of it. */
 
+import type { Engine } from './engine.ts';
+import type { Host } from './host.ts';
+import type { HostNode } from './host-node.ts';
 import * as icmp from './icmp.ts';
 import { Meter } from './meter.ts';
-import * as places from './place.ts';
 import { datagram, EchoSink, UdpSink } from './probe.ts';
 import type { ScenarioSession } from './scenario-schema.ts';
 import type { TcpConnection } from './tcp.ts';
 import { Traceroute } from './traceroute.ts';
-import type { Station, World } from './world.ts';
 
 /** How often an application writes. */
 const WRITE_US = 10_000;
@@ -44,28 +45,36 @@ export interface Session {
   result(): SessionResult;
 }
 
-/** Starts a session when its time comes. */
-export function openSession(world: World, spec: ScenarioSession, index: number): Session {
-  if (spec.kind === 'tcp') return new TcpSession(world, spec, index);
-  return spec.kind === 'traceroute' ? new RouteSession(world, spec, index) : new ProbeSession(world, spec, index);
+/** A host with its place in the network. */
+interface Talker {
+  readonly host: Host;
+  readonly node: HostNode;
 }
 
-/** The address under which `from` reaches `to`. */
-function addressFor(to: Station, kind: 'guest' | 'global'): Uint8Array {
-  if (to.guest === undefined) return to.host.addresses[0]!;
-  return places.addressOf(kind === 'guest' ? to.guest.l64 : to.guest.global, to.guest.nid);
+/** Where applications talk. */
+export interface SessionWorld {
+  readonly engine: Engine;
+  station(name: string): Talker;
+  /** The address under which `from` reaches `to` now. */
+  addressFor(spec: ScenarioSession): Uint8Array;
+}
+
+/** Starts a session when its time comes. */
+export function openSession(world: SessionWorld, spec: ScenarioSession, index: number): Session {
+  if (spec.kind === 'tcp') return new TcpSession(world, spec, index);
+  return spec.kind === 'traceroute' ? new RouteSession(world, spec, index) : new ProbeSession(world, spec, index);
 }
 
 class TcpSession implements Session {
   readonly name: string;
   readonly meters: Meter[];
-  readonly #world: World;
+  readonly #world: SessionWorld;
   readonly #spec: ScenarioSession & { readonly kind: 'tcp' };
   #client: TcpConnection | undefined;
   #server: TcpConnection | undefined;
   #isStopped = false;
 
-  constructor(world: World, spec: ScenarioSession & { readonly kind: 'tcp' }, index: number) {
+  constructor(world: SessionWorld, spec: ScenarioSession & { readonly kind: 'tcp' }, index: number) {
     this.name = `tcp ${spec.from} to ${spec.to}`;
     this.#world = world;
     this.#spec = spec;
@@ -82,7 +91,7 @@ class TcpSession implements Session {
     });
     world.engine.at(spec.startAt * 1e6, () => {
       if (this.#isStopped) return;
-      const client = from.host.connect(addressFor(to, spec.address), port, world.engine.now);
+      const client = from.host.connect(world.addressFor(spec), port, world.engine.now);
       client.options.onData = (octets, now) => meterFrom.add(octets, now);
       this.#client = client;
       from.node.plan();
@@ -130,7 +139,7 @@ class TcpSession implements Session {
   }
 
   /** Writes until the session stops, then closes; an end that has nothing to say only closes. */
-  #write(station: Station, isWriter: boolean, end: () => TcpConnection | undefined): void {
+  #write(station: Talker, isWriter: boolean, end: () => TcpConnection | undefined): void {
     const { engine } = this.#world;
     const { rateKbit } = this.#spec;
     const portion = rateKbit === undefined ? 0 : (rateKbit * WRITE_US) / 8000;
@@ -164,7 +173,7 @@ class ProbeSession implements Session {
   #sent = 0;
   #isStopped = false;
 
-  constructor(world: World, spec: ScenarioSession & { readonly kind: 'udp' | 'ping' }, index: number) {
+  constructor(world: SessionWorld, spec: ScenarioSession & { readonly kind: 'udp' | 'ping' }, index: number) {
     this.name = `${spec.kind} ${spec.from} to ${spec.to}`;
     this.#spec = spec;
     const { engine } = world;
@@ -179,9 +188,10 @@ class ProbeSession implements Session {
     this.#sink = isUdp ? new UdpSink(7000 + index, onArrival) : new EchoSink(100 + index, onArrival);
     (isUdp ? to : from).host.add(this.#sink);
     const src = from.host.addresses[0]!;
-    const dst = addressFor(to, spec.address);
+    let dst: Uint8Array;
     const beat = (): void => {
       if (this.#isStopped) return;
+      dst ??= world.addressFor(spec);
       const sequence = this.#sent++;
       from.node.send(
         isUdp
@@ -227,11 +237,11 @@ class RouteSession implements Session {
   readonly #traceroute: Traceroute;
   #isStopped = false;
 
-  constructor(world: World, spec: ScenarioSession & { readonly kind: 'traceroute' }, index: number) {
+  constructor(world: SessionWorld, spec: ScenarioSession & { readonly kind: 'traceroute' }, index: number) {
     this.name = `traceroute ${spec.from} to ${spec.to}`;
     const { engine } = world;
     const from = world.station(spec.from);
-    const dst = addressFor(world.station(spec.to), spec.address);
+    const dst = world.addressFor(spec);
     this.#traceroute = new Traceroute(100 + index, { src: from.host.addresses[0]!, dst });
     from.host.add(this.#traceroute);
     const beat = (): void => {

@@ -18,7 +18,7 @@ import { Link, type LinkConfig, type Tap } from './link.ts';
 import type { Packet } from './packet.ts';
 import * as places from './place.ts';
 import { Router } from './router.ts';
-import type { Scenario } from './scenario-schema.ts';
+import type { Scenario, ScenarioSession } from './scenario-schema.ts';
 
 /** A host with what it has of links. */
 export interface Station {
@@ -90,6 +90,13 @@ export class World {
     const station = this.stations.get(name);
     if (station === undefined) throw new RangeError(`no host ${name}`);
     return station;
+  }
+
+  /** The address under which a session reaches the other end. */
+  addressFor({ to, address }: ScenarioSession): Uint8Array {
+    const { guest, host } = this.station(to);
+    if (guest === undefined) return host.addresses[0]!;
+    return places.addressOf(address === 'guest' ? guest.l64 : guest.global, guest.nid);
   }
 
   /** Takes a guest off its link; what is on its way to it there is lost. */

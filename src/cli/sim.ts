@@ -15,7 +15,10 @@ export function registerSim(program: Command, out: Output = standardOutput): voi
   program
     .command('sim')
     .description('play a scenario in a simulated network, on the code that runs in production')
-    .argument('[scenario]', 'a YAML file, a name of `--list`, "random" (made from the seed), or "scale"')
+    .argument(
+      '[scenario]',
+      'a YAML file, a name of `--list`, "random" or "random-ends" (made from the seed), or "scale"',
+    )
     .option('--seed <n>', "seed of all randomness; default: the scenario's own", wholeNumber)
     .option('--json', 'say the result as JSON')
     .option('--capture <dir>', 'write a pcap file of every link')
@@ -36,12 +39,14 @@ async function run(name: string | undefined, options: SimOptions, out: Output): 
   if (name === undefined)
     throw new IlnpError(
       'E_USAGE',
-      `expected a scenario, got none; ours are ${ownScenarios().join(', ')}, random, scale`,
+      `expected a scenario, got none; ours are ${ownScenarios().join(', ')}, random, random-ends, scale`,
     );
   if (name === 'scale') return scale(options, out);
   const { randomScenario } = await import('../../native-free/sim/random-scenario.ts');
   const { runScenario } = await import('../../native-free/sim/run.ts');
-  const scenario = name === 'random' ? randomScenario(options.seed ?? 1) : loadScenario(name);
+  const { randomEnds } = await import('../../native-free/sim/ends/random-scenario.ts');
+  const made = name === 'random' ? randomScenario : name === 'random-ends' ? randomEnds : undefined;
+  const scenario = made?.(options.seed ?? 1) ?? loadScenario(name);
 
   const captures = options.capture === undefined ? undefined : await openCaptures(options.capture);
   const say = progress();

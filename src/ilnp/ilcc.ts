@@ -15,10 +15,14 @@ import { LocatorTable, S_CLASS } from './locator-table.ts';
 export const LOCATORS_KEPT = 16;
 /** How long a Locator seen with a right nonce, but not announced, is answered to (the announcement may be lost). */
 const PROVISIONAL_US = 10e6;
+/** So long after an update packets may still come from a Locator that it has withdrawn; later they say it was an old one. */
+const STRAGGLERS_US = 1e6;
 
 /** So many strangers in a row may keep their place; then one goes all the same. */
 const SPARED = 16;
 const MOST_CREDIT = 15;
+/** SYNs of ours that may be answered: connections that begin at a time. */
+const CHALLENGES = 8;
 
 /** A Locator as the path uses it. */
 export interface Locator {
@@ -96,8 +100,12 @@ export class Correspondent {
   current: RemoteLocator;
   /** Our Locator towards it; null: the first one of the node. */
   own: LocalLocator | null = null;
-  /** Acknowledgement number that only who heard our last SYN knows, or -1. */
-  challenge = -1;
+  /** Acknowledgement numbers that only who heard our last SYNs knows. */
+  readonly challenges: number[] = [];
+  /** Octets that it was asked to send back as proof that it hears us, when it may be asked again, and the pause then. */
+  question: Uint8Array | null = null;
+  askAt = 0;
+  askPause = 0;
   /** When it was first spoken to without an answer so far; 0: not at all. */
   askedAt = 0;
   /** When it was first spoken to since it was last heard on the pair in use; 0: not since. */
@@ -110,6 +118,8 @@ export class Correspondent {
   heardAt = 0;
   /** How often a stranger was heard again, at most MOST_CREDIT: who talks keeps its place among passers-by. */
   credit = -1;
+  /** When names were last asked because its identifier was seen at another Locator. */
+  doubtedAt = Number.NEGATIVE_INFINITY;
   /** Until then it is treated as a node without ILNP. */
   plainUntil = 0;
   /** Longest packet that still takes a nonce: a path with the smallest MTU has no room for it in the largest packet. */
@@ -119,6 +129,7 @@ export class Correspondent {
   /** Its place in the cache, from 0, while it is there. */
   slot = -1;
   #provisionalUntil = 0;
+  #replacedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     nid0: number,
@@ -176,6 +187,8 @@ export class Correspondent {
       kept.every((l, k) => sameLocator(l, this.locators[k]!) && l.preference === this.locators[k]!.preference);
     const inUse = kept.find((l) => sameLocator(l, this.current));
     if (!isSame) this.aged = this.locators.filter((old) => !kept.some((l) => sameLocator(l, old)));
+    if (kept.some((l) => !this.holds(l.l0, l.l1))) this.plainUntil = 0; // who was silent was sought at the wrong place
+    if (!isSame) this.#replacedAt = now;
     this.locators = kept;
     if (isSame && inUse !== undefined && this.#provisionalUntil === 0) this.current = inUse;
     else this.#select(now);
@@ -194,11 +207,40 @@ export class Correspondent {
     this.current = locator;
   }
 
-  /** A right nonce came from a Locator that is not announced: answers go there for a while. */
+  /** A right nonce came from a Locator that is not announced: answers go there for a while, if it is no straggler. */
   provisional(locator: Locator, now: number): void {
+    if (now - this.#replacedAt < STRAGGLERS_US && this.aged.some((old) => sameLocator(old, locator))) return;
     this.current = { ...locator, preference: 65535, expires: now + PROVISIONAL_US };
     this.nonceOctetsMax = Number.POSITIVE_INFINITY;
     this.#provisionalUntil = now + PROVISIONAL_US;
+  }
+
+  /** We have sent it a SYN: who acknowledges this number hears us. */
+  challenge(acknowledgement: number): void {
+    if (this.challenges.includes(acknowledgement)) return;
+    this.challenges.push(acknowledgement);
+    if (this.challenges.length > CHALLENGES) this.challenges.shift();
+  }
+
+  /** A stranger with the same NID, somewhere else, takes the place of one that has not shown that it hears us. */
+  takeOver(locator: RemoteLocator): void {
+    this.locators = [locator];
+    this.aged = [];
+    this.views.length = 0;
+    this.remoteNonce = null;
+    this.#select(locator.expires);
+  }
+
+  /** True while it is answered at a Locator that is not announced. */
+  get isProvisional(): boolean {
+    return this.#provisionalUntil !== 0;
+  }
+
+  /** It has just been heard at this valid Locator: it is there. */
+  settle(l0: number, l1: number): void {
+    const found = this.locators.find((locator) => locator.l0 === l0 && locator.l1 === l1);
+    if (found === undefined) return;
+    this.use(found);
   }
 
   /** Something true came from it. */

@@ -71,6 +71,7 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
     if (subject!.proved) return verdicts.DROP_FORGED_ICMP; // it has answered with a nonce before
     subject!.plainUntil = now + PLAIN_US;
     subject!.askedAt = 0;
+    subject!.remoteNonce = null;
     node.counters[COUNT_FALLBACKS]!++;
     return verdicts.TAKEN; // the program tries again by itself, and then without
   }

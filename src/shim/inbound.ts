@@ -4,7 +4,6 @@
  */
 import { Correspondent, type Locator, type RemoteLocator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
-import { u32 } from '../wire/bytes.ts';
 import { fold, sum64 } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
 import { OPTION_NONCE } from '../wire/extension-headers.ts';
@@ -15,6 +14,7 @@ import { isZeroed } from './convention.ts';
 import { flowOf } from './flows.ts';
 import { takeError } from './icmp-error.ts';
 import type { Node } from './node.ts';
+import { ask, ECHO_REPLY, hasHeardSyn, isAnswer } from './proof.ts';
 import { removeNonce } from './remove-nonce.ts';
 import { adjustChecksum, giveHopBack, isPartial, put } from './rewrite.ts';
 import { type Control, takeUpdate } from './take-update.ts';
@@ -25,8 +25,10 @@ import { COUNT_IN, COUNT_LEARNED, COUNT_NONCES_IN } from './verdict.ts';
 
 /** How long a Locator is kept that a packet named and no Locator Update or record; seconds. */
 const SEEN_LIFETIME = 3600;
-const TCP_FLAGS = 13;
-const ACK = 0x10;
+/** A stranger is asked for proof when it has been heard more often than that; before, a hand-shake may bring it. */
+const ENOUGH_HEARD = 1;
+/** How often names are asked about an identifier that comes from elsewhere. */
+const DOUBT_EVERY_US = 10e6;
 
 /** Packet `i`, checked to be a whole one whose destination is ours. */
 export function inbound(batch: PacketBatch, i: number, node: Node, control: Control, now: number): number {
@@ -58,11 +60,26 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   if (type === LOCATOR_UPDATE) return takeUpdate(batch, i, node, control, { c, nonce, at, now });
   const isError = type >= 0 && type < 128;
   if (c === null && nonce !== null && !isSelf && !isError) c = learn(node, n0, n1, { l0: s0, l1: s1 }, now);
-  const isKnown = c?.holds(s0, s1) ?? false;
+  if (type === ECHO_REPLY && c !== null && nonce !== null && isAnswer(b, c, at, end))
+    return proven(node, c, nonce, now);
+  let isKnown = c?.holds(s0, s1) ?? false;
   let found = c === null ? judge.AS_PLAIN : validate(c, isKnown, nonce, now);
-  // another nonce than before, but it has heard the SYN of a new session: it has started anew
-  if (found === judge.REJECT_NONCE && isKnown && hasHeardSyn(b, c!, protocol, at, end)) found = judge.ACCEPT_LEARN;
+  // another nonce than before, or another Locator than names know, but it has heard the SYN of a new session
+  const mayAnswer = nonce !== null && (found === judge.AS_PLAIN || (found === judge.REJECT_NONCE && isKnown));
+  const answers = mayAnswer && c !== null && hasHeardSyn(b, c, protocol, at, end);
+  if (c !== null && nonce !== null && found === judge.AS_PLAIN && !c.isConfigured && !isError) {
+    c.takeOver(seenAt({ l0: s0, l1: s1, sum: sum64(s0, s1) }, now));
+    isKnown = true;
+    found = judge.ACCEPT_LEARN;
+  }
+  if (answers) found = judge.ACCEPT_LEARN;
+  else if (found === judge.AS_PLAIN && nonce !== null && c !== null && c.remoteNonce === null) {
+    if (c.askedAt !== 0) found = judge.ACCEPT_LEARN;
+    else doubt(node, c, now);
+  }
   if (isError) return takeError(batch, i, node, { c: isKnown ? c : null, found, nonce, at, now });
+  // it may have started anew: who is at its Locator says so
+  if (found === judge.REJECT_NONCE && isKnown) ask(node, c!, now);
   if (found === judge.REJECT_NONCE) return type >= 0 ? verdicts.DROP_FORGED_ICMP : verdicts.DROP_WRONG_NONCE;
   if (found === judge.REJECT_LOCATOR) return verdicts.DROP_UNKNOWN_LOCATOR;
   if (type >= 0 && isKnown && c!.proved && nonce === null) return verdicts.DROP_FORGED_ICMP;
@@ -70,12 +87,16 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   const isSession = c !== null && found !== judge.AS_PLAIN;
   if (isSession) {
     if (found === judge.ACCEPT_LEARN) c!.remoteNonce = nonce!.slice();
-    if (!isKnown) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
+    if (!isKnown) {
+      if (answers || found === judge.ACCEPT_PROVISIONAL) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
+    } else if (c!.isProvisional || found === judge.ACCEPT_LEARN) c!.settle(s0, s1);
     if (c!.views.length === 0) c!.viewIndex(s0, s1);
     node.heard(c!, word, w, now);
     c!.askedAt = 0;
-    c!.plainUntil = 0;
-    if (!c!.proved && isProof(b, c!, protocol, at, end)) node.ilcc.prove(c!);
+    if (!c!.proved) {
+      if (hasHeardSyn(b, c!, protocol, at, end)) prove(node, c!);
+      else if (c!.credit > ENOUGH_HEARD || (c!.isConfigured && protocol !== ipv6.TCP)) ask(node, c!, now);
+    }
   }
 
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, false);
@@ -137,17 +158,25 @@ function seen(c: Correspondent, locator: Locator, now: number): void {
   c.provisional(locator, now);
 }
 
-/**
- * True when the packet shows that its sender hears us: it acknowledges the SYN we have sent, or, without TCP, it answers
- * somebody we have spoken to first.
- */
-function isProof(b: Uint8Array, c: Correspondent, protocol: number, at: number, end: number): boolean {
-  if (protocol !== ipv6.TCP) return c.isConfigured && c.sentAt !== 0 && c.remoteNonce !== null;
-  return hasHeardSyn(b, c, protocol, at, end);
+/** It has sent back what it was asked for: this nonce is its own. */
+function proven(node: Node, c: Correspondent, nonce: Uint8Array, now: number): number {
+  c.remoteNonce = nonce.slice();
+  c.question = null;
+  c.askPause = 0;
+  c.askedAt = 0;
+  c.heard(now);
+  prove(node, c);
+  return verdicts.TAKEN;
 }
 
-/** True when it acknowledges the last SYN we have sent. */
-function hasHeardSyn(b: Uint8Array, c: Correspondent, protocol: number, at: number, end: number): boolean {
-  if (protocol !== ipv6.TCP || c.challenge < 0 || at + 20 > end || (b[at + TCP_FLAGS]! & ACK) === 0) return false;
-  return u32(b, at + 8) === c.challenge;
+function prove(node: Node, c: Correspondent): void {
+  c.plainUntil = 0;
+  if (!c.proved) node.ilcc.prove(c);
+}
+
+/** The identifier of a node that names have placed elsewhere; they may know better by now. */
+function doubt(node: Node, c: Correspondent, now: number): void {
+  if (now - c.doubtedAt < DOUBT_EVERY_US) return;
+  c.doubtedAt = now;
+  node.lost(c);
 }

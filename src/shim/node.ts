@@ -12,6 +12,7 @@ const PREFERENCE_CLASS = 10_000;
 
 /** Locators that were ours until a moment ago; packets on their way still come to them. */
 const DRAINING = 8;
+const ASKED_A_SECOND = 64;
 
 /** True when correspondents who were told `old` need not hear of `l`. */
 const isTold = (l: LocalLocator, old: LocalLocator): boolean =>
@@ -72,6 +73,8 @@ export class Node {
   /** Valid Locators, preferred first. */
   locators: readonly LocalLocator[] = [];
   #draining: readonly Locator[] = [];
+  #askedSince = Number.NEGATIVE_INFINITY;
+  #asked = 0;
 
   constructor(options: NodeOptions) {
     this.nid0 = options.nid0;
@@ -91,6 +94,15 @@ export class Node {
     };
     this.spread = options.spread ?? false;
     this.flows = new Flows(options.seed);
+  }
+
+  /** True when one more may be asked for proof now: what strangers send makes us send little. */
+  mayAsk(now: number): boolean {
+    if (now - this.#askedSince > 1e6) {
+      this.#askedSince = now;
+      this.#asked = 0;
+    }
+    return this.#asked++ < ASKED_A_SECOND;
   }
 
   /** Takes the whole set; true when it differs from the one before. */

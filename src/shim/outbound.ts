@@ -44,7 +44,8 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const upper = chain.upperLayer(b, o, end);
   const protocol = chain.protocolOf(upper);
   const at = o + chain.offsetOf(upper);
-  const c = correspondent(node, word, w, now);
+  const isSyn = protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0;
+  const c = correspondent(node, word, w, isSyn, now);
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
   if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);
   const source = c === null ? node.flows.ownFor(word, w, flow, node, now) : (c.own ?? node.locators[0]!);
@@ -68,24 +69,23 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   giveHopBack(b, o);
   if (c === null) return verdicts.PLAIN;
 
-  if (protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0)
-    c.challenge = (u32(b, at + TCP_SEQUENCE) + 1) >>> 0;
+  if (isSyn) c.challenge((u32(b, at + TCP_SEQUENCE) + 1) >>> 0);
   node.spoke(c, now);
-  if (c.remoteNonce === null && c.askedAt === 0) c.askedAt = now;
+  if (isDoubtful(c, isSyn) && c.askedAt === 0) c.askedAt = now;
   const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - c.optionOctets, c.nonceOctetsMax));
   node.counters[isSent ? COUNT_NONCES_OUT : COUNT_WITHOUT_NONCE]!++;
   return verdicts.ILNP;
 }
 
 /** The correspondent of an ILNP session, or null where the packet shall go as plain IPv6. */
-function correspondent(node: Node, word: Int32Array, w: number, now: number): Correspondent | null {
+function correspondent(node: Node, word: Int32Array, w: number, isSyn: boolean, now: number): Correspondent | null {
   const c = node.ilcc.find(word[w + ipv6.W_DST_NID]!, word[w + ipv6.W_DST_NID + 1]!);
   if (c === null) return null;
   const l0 = word[w + ipv6.W_DST_L64]!;
   const l1 = word[w + ipv6.W_DST_L64 + 1]!;
   if (!c.isAt(l0, l1)) return null; // another node with the same NID (RFC 6741 section 5.4)
   if (now < c.plainUntil) return null;
-  return c.remoteNonce !== null || c.askedAt === 0 || isWorthTrying(node, c, now) ? c : null;
+  return !isDoubtful(c, isSyn) || c.askedAt === 0 || isWorthTrying(node, c, now) ? c : null;
 }
 
 /** Nothing has come back so far: the next pair of Locators; false when all had their turn, and it is tried without. */
@@ -101,6 +101,7 @@ function isWorthTrying(node: Node, c: Correspondent, now: number): boolean {
     return true;
   }
   c.plainUntil = now + PLAIN_AFTER_SILENCE_US;
+  c.remoteNonce = null;
   c.askedAt = 0;
   c.tried = 0;
   c.own = null;
@@ -109,6 +110,9 @@ function isWorthTrying(node: Node, c: Correspondent, now: number): boolean {
   node.lost(c);
   return false;
 }
+
+/** No nonce of it is known, or one that anybody may have sent: it may be a node without ILNP all the same. */
+const isDoubtful = (c: Correspondent, isSyn: boolean): boolean => c.remoteNonce === null || (!c.proved && isSyn);
 
 /** Fragments go without: their offsets count what is behind the Fragment header. So does what is signed or too long. */
 function putNonce(

@@ -6,16 +6,18 @@
  * Pure: time comes in as an argument (microseconds), packets go out through the node.
  */
 import { type Correspondent, type Locator, l64Of, locatorOf, sameLocator } from '../ilnp/ilcc.ts';
-import { native32, put32 } from '../wire/bytes.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { ADVERTISEMENT, type LocatorEntry, locatorUpdatePacket } from '../wire/locator-update.ts';
 import { authenticationOption } from '../wire/update-authentication.ts';
+import { address } from './address.ts';
 import type { Node } from './node.ts';
 import { sameLocators, type UpdateEntry, UpdateLog } from './update-log.ts';
 import { COUNT_UPDATES_ACKNOWLEDGED, COUNT_UPDATES_GIVEN_UP, COUNT_UPDATES_SENT } from './verdict.ts';
 
 const FIRST_WAIT_US = 1e6;
 const ATTEMPTS = 7;
+/** Whoever forges the source of a packet shall not make us send many. */
+const ATTEMPTS_FOR_STRANGERS = 2;
 /** Who was silent for longer is no correspondent of an active session (RFC 6743 section 2); it finds us by name. */
 export const ACTIVE_US = 600e6;
 /** So many attempts that one does not answer are enough to ask names where it is. */
@@ -69,7 +71,9 @@ export class Updates {
     this.#outstanding.clear();
     if (this.#set.length === 0) return; // nobody can be told
     for (const c of this.#node.ilcc.all()) {
-      if (c.remoteNonce === null || now - c.heardAt > ACTIVE_US) continue;
+      // who has not answered yet answers where we were when we asked
+      const last = c.remoteNonce === null && now >= c.plainUntil ? c.sentAt : c.heardAt;
+      if (last === 0 || now - last > ACTIVE_US) continue;
       this.#enter(c, now);
     }
     this.run(now);
@@ -117,7 +121,7 @@ export class Updates {
     for (const [c, state] of this.#outstanding) {
       if (state.due > now) continue;
       if (sent === BURST) return;
-      if (state.attempts === ATTEMPTS) {
+      if (state.attempts >= (c.proved || c.isConfigured ? ATTEMPTS : ATTEMPTS_FOR_STRANGERS)) {
         this.#outstanding.delete(c);
         this.log.end(state.entry, 'given up', now);
         this.#node.counters[COUNT_UPDATES_GIVEN_UP]!++;
@@ -202,14 +206,4 @@ export class Updates {
     c.localSequence = Math.max(c.localSequence + 1, this.#node.wallClock());
     return c.localSequence;
   }
-}
-
-/** 16 octets from a Locator and a NID in the machine's order. */
-function address(
-  { l0, l1 }: { readonly l0: number; readonly l1: number },
-  { nid0, nid1 }: { readonly nid0: number; readonly nid1: number },
-): Uint8Array {
-  const octets = new Uint8Array(16);
-  for (const [k, x] of [l0, l1, nid0, nid1].entries()) put32(octets, 4 * k, native32(x));
-  return octets;
 }

@@ -11,7 +11,8 @@
  *   wrong    no              dropped                     forgery          forgery
  *
  * It binds only those who are proved to hear us: else a stranger's packet with a nonce could keep the packets of the
- * true owner of a NID out. Without proof a nonce from a known Locator replaces the one before.
+ * true owner of a NID out. Without proof a nonce from a known Locator replaces the one before; one from anywhere else is
+ * another node with the same NID (RFC 6741 section 5.4), else a stranger could have what is for the true one.
  */
 import type { Correspondent } from '../ilnp/ilcc.ts';
 import { sameOctets } from './same-octets.ts';
@@ -32,13 +33,14 @@ const FORGETS_US = 120e6;
 
 /** `known`: the source Locator is one of its valid ones. `nonce`: null when absent. */
 export function validate(c: Correspondent, known: boolean, nonce: Uint8Array | null, now: number): number {
+  if (now < c.plainUntil && !c.proved) return AS_PLAIN;
   if (nonce === null) {
     if (c.remoteNonce === null) return AS_PLAIN;
     if (known) return ACCEPT;
     return c.proved ? REJECT_LOCATOR : AS_PLAIN;
   }
-  if (c.remoteNonce === null) return ACCEPT_LEARN;
+  if (c.remoteNonce === null) return known ? ACCEPT_LEARN : AS_PLAIN;
   if (sameOctets(nonce, c.remoteNonce)) return known ? ACCEPT : ACCEPT_PROVISIONAL;
   if (known && (!c.proved || now - c.heardAt > FORGETS_US)) return ACCEPT_LEARN;
-  return REJECT_NONCE;
+  return c.proved ? REJECT_NONCE : AS_PLAIN;
 }

@@ -110,7 +110,7 @@ type OptionOf = (message: Bytes, envelope: Envelope) => Uint8Array;
 /** The whole packet: IPv6, Destination Options with the nonce, ICMPv6; null where a part of it cannot be. */
 export function locatorUpdatePacket(update: LocatorUpdate, envelope: Envelope, option?: OptionOf): Uint8Array | null {
   const message = writeLocatorUpdate(update);
-  return message && enclosed(message, envelope, option);
+  return message && icmpWithNonce(message, envelope, option);
 }
 
 /**
@@ -127,11 +127,11 @@ export function acknowledgementOf(packet: Bytes, nonce: Bytes, option?: OptionOf
   const message = packet.slice(at, end);
   message[5] = ACKNOWLEDGEMENT;
   const source = packet.subarray(ipv6.DST, ipv6.DST + 16);
-  return enclosed(message, { source, destination: packet.subarray(ipv6.SRC, ipv6.SRC + 16), nonce }, option);
+  return icmpWithNonce(message, { source, destination: packet.subarray(ipv6.SRC, ipv6.SRC + 16), nonce }, option);
 }
 
-/** Puts an ICMPv6 message into a packet and fills in its checksum. */
-function enclosed(message: Bytes, envelope: Envelope, option?: OptionOf): Uint8Array | null {
+/** Puts an ICMPv6 message behind a nonce into a packet and fills in its checksum; null for addresses or a nonce that cannot be. */
+export function icmpWithNonce(message: Bytes, envelope: Envelope, option?: OptionOf): Uint8Array | null {
   const { source, destination, nonce } = envelope;
   if (source.length !== 16 || destination.length !== 16) return null;
   const options = nonceHeader(ipv6.ICMPV6, nonce, option?.(message, envelope));

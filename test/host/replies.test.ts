@@ -5,7 +5,7 @@ import { shownPacket } from '../../src/host/shown-packet.ts';
 import { locatorOf } from '../../src/ilnp/ilcc.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import { parseL64 } from '../../src/wire/text.ts';
-import { endSystem, know, STABLE_A } from '../shim/support.ts';
+import { answer, endSystem, know, STABLE_A } from '../shim/support.ts';
 import { echo6, ipv6, tcp6, udp6 } from '../support/packets.ts';
 
 const A = '2001:db8:1::a1';
@@ -33,6 +33,7 @@ describe('a correspondent', () => {
     const c = know(a, B);
     a.pass(udp6({ src: STABLE_A, dst: B }), 1e6);
     a.pass(insertNonce(udp6(H), NONCE)!, 2e6);
+    answer(a, NONCE, 2e6);
     c.provisional(locatorOf(parseL64('2001:db8:ee::')!), 3e6);
     const reply = sessionReply(c, 4e6);
 

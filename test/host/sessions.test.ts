@@ -11,7 +11,7 @@ import { Correspondent, locatorOf, type RemoteLocator } from '../../src/ilnp/ilc
 import { teach } from '../../src/shim/teach.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import { parseL64 } from '../../src/wire/text.ts';
-import { type End, endSystem, know, l64, move, STABLE_A, STABLE_B } from '../shim/support.ts';
+import { type End, endSystem, know, l64, move, STABLE_A, STABLE_B, answer as sendBack } from '../shim/support.ts';
 import { addressesOf, error6, full, tcp6, udp6 } from '../support/packets.ts';
 
 const A = '2001:db8:1::a1';
@@ -119,6 +119,7 @@ describe('a restart', () => {
     know(a, B);
     b.pass(a.pass(udp6({ src: STABLE_A, dst: B }), 4e6) as Uint8Array, 4e6);
     a.pass(b.pass(udp6({ src: STABLE_B, dst: A }), 4e6) as Uint8Array, 4e6);
+    sendBack(a, [...b.shim.node.ilcc.all()][0]!.localNonce, 4e6);
     return { a, b };
   }
 

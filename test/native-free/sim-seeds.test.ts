@@ -1,6 +1,7 @@
 /** Seeds of the simulator: the first few, and every one that has ever failed. More: scripts/test sweep. */
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { randomEnds } from '../../native-free/sim/ends/random-scenario.ts';
 import { randomScenario } from '../../native-free/sim/random-scenario.ts';
 import { runScenario } from '../../native-free/sim/run.ts';
 import { loadScenario } from '../../native-free/sim/scenario.ts';
@@ -18,16 +19,20 @@ const pinned = readFileSync(PINNED, 'utf8')
     return { scenario, seed: Number(seed), why: why! };
   });
 
-const failuresOf = async (scenario: string, seed: number): Promise<readonly string[]> =>
-  (await runScenario(scenario === 'random' ? randomScenario(seed) : loadScenario(scenario), { seed })).failures;
+async function failuresOf(name: string, seed: number): Promise<readonly string[]> {
+  const made = { random: randomScenario, 'random-ends': randomEnds }[name];
+  return (await runScenario(made?.(seed) ?? loadScenario(name), { seed })).failures;
+}
 
-test.each(Array.from({ length: FIRST }, (_, i) => i + 1))(
-  'seed %i: every session lives and every promise is kept',
-  { timeout: 30_000 },
-  async (seed) => {
-    expect(await failuresOf('random', seed)).toEqual([]);
-  },
-);
+describe.each(['random', 'random-ends'])('%s', (name) => {
+  test.each(Array.from({ length: FIRST }, (_, i) => i + 1))(
+    'seed %i: every session lives and every promise is kept',
+    { timeout: 30_000 },
+    async (seed) => {
+      expect(await failuresOf(name, seed)).toEqual([]);
+    },
+  );
+});
 
 test.each(pinned)('$scenario, seed $seed, which failed once: $why', { timeout: 30_000 }, async ({ scenario, seed }) => {
   expect(await failuresOf(scenario, seed)).toEqual([]);

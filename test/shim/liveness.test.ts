@@ -1,5 +1,6 @@
 /** The way to a correspondent is watched: doubt, questions on every pair, failover, return without flapping, loss. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { echoReply } from '../../native-free/sim/icmp.ts';
 import { type Correspondent, l64Of, locatorOf } from '../../src/ilnp/ilcc.ts';
 import { COUNT_FAILOVERS, COUNT_QUESTIONS, COUNT_RETURNS } from '../../src/shim/verdict.ts';
 import { native32 } from '../../src/wire/bytes.ts';
@@ -66,7 +67,18 @@ class World {
     }
   }
 
+  /** Whoever is asked for proof has a kernel that answers echo requests. */
+  #prove(end: End, question: Uint8Array): void {
+    const other = end === this.a ? this.b : this.a;
+    const got = other.pass(question, this.now);
+    if (typeof got === 'string') return;
+    const addresses = { src: got.slice(24, 40), dst: got.slice(8, 24) };
+    const reply = other.pass(echoReply(addresses, got).octets, this.now);
+    if (typeof reply !== 'string') end.pass(reply, this.now);
+  }
+
   #deliverBesides(end: End): void {
+    for (const question of end.asked.splice(0)) this.#prove(end, question);
     for (const packet of end.sent.splice(0)) {
       if (end === this.a) this.questions.push(pairOf(packet));
       this.#carry(end, packet);
@@ -221,10 +233,12 @@ test('programs that are silent make nobody ask, and after half a minute nobody i
 });
 
 test('strangers cannot make us ask: only who has proved to hear us is looked at', () => {
-  world.answers = false;
-  world.b.shim.node.spoke(atB(world), world.now);
-  expect(atB(world).proved).toBe(false);
-  expect(world.b.shim.next(world.now)).toBeNull();
+  const { a, b, now } = new World();
+  b.pass(a.pass(udp6({ src: STABLE_A, dst: KNOWN }), now) as Uint8Array, now);
+  const [c] = b.shim.node.ilcc.all();
+  b.shim.node.spoke(c!, now);
+  expect(c!.proved).toBe(false);
+  expect(b.shim.next(now)).toBeNull();
 });
 
 test('who comes to another Locator of ours is answered from there, from the first packet on', () => {

@@ -5,6 +5,7 @@ import { Node, type NodeOptions } from '../../src/shim/node.ts';
 import { Shim } from '../../src/shim/shim.ts';
 import { VERDICTS } from '../../src/shim/verdict.ts';
 import { native32 } from '../../src/wire/bytes.ts';
+import { icmpWithNonce } from '../../src/wire/locator-update.ts';
 import { parseIlv, parseL64 } from '../../src/wire/text.ts';
 import { batchOf, packetOf } from '../support/packets.ts';
 
@@ -15,6 +16,8 @@ export interface End {
   readonly shim: Shim;
   /** What it has sent besides (Locator Updates, acknowledgements). */
   readonly sent: Uint8Array[];
+  /** Echo requests by which it asks for proof that somebody hears it. */
+  readonly asked: Uint8Array[];
   /** Correspondents that were found to answer nowhere, as often as that was told. */
   readonly lost: Correspondent[];
   /** Puts a packet through; what came out, or the name of the verdict that kept it. */
@@ -34,6 +37,7 @@ export function endSystem(
 ): End {
   const ilv = parseIlv(stable)!;
   const sent: Uint8Array[] = [];
+  const asked: Uint8Array[] = [];
   const lost: Correspondent[] = [];
   let drawn = 0;
   const node = new Node({
@@ -44,7 +48,7 @@ export function endSystem(
     ilcc: new Ilcc(limits, [1, 2]),
     seed: 3,
     random: (octets) => new Uint8Array(octets).fill(0xa0 + ((ilv.nid.lo + drawn++) & 0x5f)),
-    emit: (packet) => void sent.push(packet),
+    emit: (packet) => void (packet[upperAt(packet)] === ECHO_REQUEST ? asked : sent).push(packet),
     lost: (c) => void lost.push(c),
     ...more,
   });
@@ -52,6 +56,7 @@ export function endSystem(
   const end: End = {
     shim,
     sent,
+    asked,
     lost,
     pass(packet, now = 1) {
       const batch = batchOf(0, [packet]);
@@ -82,4 +87,20 @@ export function know(end: End, address: string): Correspondent {
   });
   node.ilcc.add(c);
   return c;
+}
+
+const ECHO_REQUEST = 128;
+const ECHO_REPLY = 129;
+
+/** Offset of what is behind the nonce of a packet of `emit`. */
+const upperAt = (packet: Uint8Array): number => 48 + 8 * packet[41]!;
+
+/** The node that `end` has asked last sends back what it was sent, with this nonce: it is proved. */
+export function answer(end: End, nonce: Uint8Array, now = 1): Uint8Array | string {
+  const question = end.asked.at(-1)!;
+  const message = question.slice(upperAt(question));
+  message[0] = ECHO_REPLY;
+  message.fill(0, 2, 4);
+  const envelope = { source: question.slice(24, 40), destination: question.slice(8, 24), nonce };
+  return end.pass(icmpWithNonce(message, envelope)!, now);
 }

@@ -7,7 +7,7 @@ import { ADVERTISEMENT, locatorUpdatePacket, readLocatorUpdate } from '../../src
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import { formatL64 } from '../../src/wire/text.ts';
 import { addressesOf, full, octetsOf, udp6 } from '../support/packets.ts';
-import { type End, endSystem, l64, move, STABLE_A } from './support.ts';
+import { answer, type End, endSystem, l64, move, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
 const NONCE = Uint8Array.of(1, 2, 3, 4);
@@ -26,7 +26,12 @@ function named(a: End, locators: readonly string[], { lifetime = 30, now = SECON
 const b = (a: End): Correspondent => a.shim.node.ilcc.find(NID_B.nid0, NID_B.nid1)!;
 const where = (a: End): string[] => b(a).locators.map((l) => formatL64(l64Of(l)));
 const out = (a: End, to: string, now: number) => a.pass(udp6({ src: STABLE_A, dst: to }), now) as Uint8Array;
-const heard = (a: End, from: string, now: number) => a.pass(insertNonce(udp6({ src: from, dst: A }), NONCE)!, now);
+/** B is heard, and sends back what it is asked for. */
+function heard(a: End, from: string, now: number): Uint8Array | string {
+  const got = a.pass(insertNonce(udp6({ src: from, dst: A }), NONCE)!, now);
+  if (a.asked.length > 0 && !b(a).proved) answer(a, NONCE, now);
+  return got;
+}
 
 let a: End;
 beforeEach(() => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Trace } from '../../src/shim/trace.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import { batchOf, error6, fragmentHeader, ipv6, joined, tcp6, udp6 } from '../support/packets.ts';
-import { type End, endSystem, know, STABLE_A } from './support.ts';
+import { answer, type End, endSystem, know, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
 const B = '2001:db8:b::b1';
@@ -18,6 +18,7 @@ function talking(): End {
   know(a, B);
   a.pass(udp6({ src: STABLE_A, dst: B }));
   a.pass(insertNonce(udp6({ src: B, dst: A }), RIGHT)!);
+  answer(a, RIGHT);
   return a;
 }
 

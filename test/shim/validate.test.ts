@@ -14,7 +14,7 @@ import {
   udp6,
   udpSegment,
 } from '../support/packets.ts';
-import { type End, endSystem, know, l64, STABLE_A } from './support.ts';
+import { answer, type End, endSystem, know, l64, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
 const B = '2001:db8:b::b1';
@@ -29,6 +29,7 @@ function talking(): End {
   const c = know(a, B);
   a.pass(udp6({ src: STABLE_A, dst: B }));
   a.pass(withNonce(udp6({ src: B, dst: A }), RIGHT));
+  expect(answer(a, RIGHT)).toBe('taken');
   expect(c.proved).toBe(true);
   return a;
 }
