@@ -234,7 +234,8 @@ export class Border {
       for (const binding of put) this.bindings.put(binding);
       this.#links.watch(interfacesOf(next));
       const image = this.#compile();
-      await this.#tell(this.#links.up(next.uplinks), { choose: true });
+      const choose = diff.bindings.changed.length > 0 || diff.settings.some(({ path }) => path.startsWith('uplinks'));
+      await this.#tell(this.#links.up(next.uplinks), { choose });
       await this.#path.setImage(image);
       await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
       await this.#path.put(put, (b) => this.bindings.classOf(b));

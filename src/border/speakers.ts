@@ -9,8 +9,11 @@ import { GuestUpdates } from '../sbr/updates.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
 import { reachOf, type Uplinks } from './reach.ts';
 
-/** How often the border looks for sessions that guests of other sites have begun here; nothing else would tell it. */
-const VISITORS_MS = 1000;
+/**
+ * How often the border looks for sessions that guests of other sites have begun here, and for those that were idle when their
+ * uplink was lost and go on now: nothing else would tell it.
+ */
+const LOOK_MS = 1000;
 
 export interface SpeakersOptions {
   readonly pairs: Pairs;
@@ -39,7 +42,7 @@ export interface SpeakerReply {
 export class Speakers {
   readonly #options: SpeakersOptions;
   readonly #updates: GuestUpdates;
-  readonly #visits: NodeJS.Timeout;
+  readonly #looks: NodeJS.Timeout;
   #uplinks: Uplinks = { ids: new Uint8Array(0), usable: [] };
   #tick: NodeJS.Timeout | undefined;
   #closed = false;
@@ -53,7 +56,7 @@ export class Speakers {
       emit,
       seconds,
     });
-    this.#visits = setInterval(() => this.#lookForVisitors(), VISITORS_MS).unref();
+    this.#looks = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
   get counters(): Record<string, number> {
@@ -120,7 +123,7 @@ export class Speakers {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#tick);
-    clearInterval(this.#visits);
+    clearInterval(this.#looks);
   }
 
   #begin(options?: { readonly choose: boolean }): void {
@@ -140,10 +143,17 @@ export class Speakers {
     this.#tick = setTimeout(run, Math.ceil((next - now) / 1000)).unref();
   }
 
-  #lookForVisitors(): void {
+  #look(): void {
     const { bindings, config } = this.#options;
     const { site } = config();
-    if (bindings.classes.some((c) => c.at === site && c.home !== site)) this.#begin();
+    const hasVisitors = bindings.classes.some((c) => c.at === site && c.home !== site);
+    if (hasVisitors || this.#hasUntold()) this.#begin();
+  }
+
+  #hasUntold(): boolean {
+    const { pairs } = this.#options;
+    for (const pair of pairs.all()) if (pairs.isUntold(pair)) return true;
+    return false;
   }
 
   *#of(nids: readonly Nid[]): IterableIterator<number> {

@@ -115,7 +115,7 @@ test('a host without a binding that goes to another subnet tells its corresponde
   const host = await ShimNode.start(lab, 'vm-a2', 'e2', '0+0+0+c9  cn  2001-db8-c-0\n');
   const session = await openSession(lab, 'records', { listener: 'cn', connector: 'vm-a2', to: SPEAKER });
   await session.connector.receives(50);
-  expect(await known('e2')).toEqual(['2001:db8:34::/64 active']);
+  await until('the first Locator', async () => (await known('e2')).join() === '2001:db8:34::/64 active');
 
   await ip('vm-a2', 'addr add fd05:0:0:5::1/64 dev eth0');
   await ip('vm-a2', 'addr del fd05:0:0:4::1/64 dev eth0');
@@ -147,6 +147,11 @@ describe('a move to another site', () => {
     expect(await lab.show('sessions', 2)).toEqual([
       expect.objectContaining({ guest: '0:0:0:a1', correspondent: '0:0:0:c9', uplink: 'isp3', told: 'acknowledged' }),
     ]);
+
+    const { stdout } = await lab.ilnp('show', 'sessions', '--socket', lab.socket(2));
+    expect(stdout).toMatch(
+      /^GUEST +CORRESPONDENT +AT .*\n0:0:0:a1 +0:0:0:c9 +2001:db8:c::\/64 +isp3 +both +acknowledged /,
+    );
 
     await lab.move('a1', 'site1');
     await until('the Locators of site 1', async () => (await known())[0] === '2001:db8:1::/64 active');

@@ -45,6 +45,8 @@ class Site {
   readonly #config: SiteConfig;
   readonly #bindings: readonly BindingConfig[];
   up = [true, true];
+  /** Wall clock, seconds. */
+  clock = 1;
 
   constructor(bindings: readonly BindingConfig[] = [bound('a1', 'fd00:1::/64', 1, 1)], n = 1, extra = {}) {
     this.#bindings = bindings;
@@ -57,7 +59,7 @@ class Site {
         return reachOf(this.#config, binding, inside, { ids: this.fib.image.uplinkIds, usable: this.up });
       },
       emit: (packets) => this.said.push(...packets),
-      seconds: () => 1,
+      seconds: () => this.clock,
     });
   }
 
@@ -156,6 +158,18 @@ describe('when an uplink fails', () => {
     site.links([false, true], 0);
 
     expect(site.said).toEqual([]);
+  });
+
+  test('a session that was idle then, and goes on now, has to be told of', () => {
+    const site = new Site().speak();
+    site.clock = 700;
+    site.links([false, true], 0);
+    expect(site.said).toEqual([]);
+    site.clock = 1;
+    expect(site.seenAs()).toBe(full(BY_ISP2));
+    expect([...site.fib.pairs!.all()].map((pair) => site.fib.pairs!.isUntold(pair))).toEqual([true]);
+    site.updates.begin(2 * S);
+    expect(site.said.map(listOf)).toEqual([['2001:db8:11::/64,10']]);
   });
 
   // shows: S28a
