@@ -169,13 +169,15 @@ export class EndSystem {
       this.#locators = next;
       this.#others = others.join();
       const { commands, arrived } = this.#network.setLocators(next, others);
-      this.#path.setLocators(
-        next.map((l) => ({ ...locatorOf(l.l64), preference: l.preference, lifetime: l.lifetime })),
+      const local = next.map((l) => ({ ...locatorOf(l.l64), preference: l.preference, lifetime: l.lifetime }));
+      // the update of the zone goes by the new Locators itself
+      this.#path.setLocators(local).then(
+        () => this.#names?.publish(next),
+        () => {}, // the path has ended, which is told elsewhere
       );
       clearTimeout(this.#drain);
       this.#drain = setTimeout(() => this.#forget(), DRAIN_MS);
       this.#introduce(arrived);
-      this.#names?.publish(next);
       const said = next.map((l) => `${formatL64(l.l64)} ${l.interface} ${l.preference}`);
       this.#log.info({ locators: said, commands }, 'the Locators of this node are these now');
       if (found.some(({ l64 }) => this.#isStable(l64)))

@@ -44,14 +44,13 @@ export interface WorkerStart {
 
 /** To the worker; handled in order, between two batches. */
 export type ToWorker =
-  | { readonly kind: 'locators'; readonly locators: readonly LocalLocator[] }
   /** Something of `due` may be due now. */
-  | { readonly kind: 'tick' }
-  | ({ readonly kind: 'ask'; readonly id: number } & Question)
-  | { readonly kind: 'stop' };
+  { readonly kind: 'tick' } | ({ readonly kind: 'ask'; readonly id: number } & Question) | { readonly kind: 'stop' };
 
 /** What control wants to know of the path; each has its answer in `Answers`. */
 export type Question =
+  /** The Locators of this node are these; answered when the path goes by it. */
+  | { readonly what: 'locators'; readonly locators: readonly LocalLocator[] }
   | { readonly what: 'sessions' }
   | { readonly what: 'updates' }
   /** Begins to show the next `count` packets, in place of a trace that is under way; the answer is its number. */
@@ -64,6 +63,7 @@ export type Question =
   | { readonly what: 'unsaved'; readonly all: boolean; readonly again: boolean };
 
 export interface Answers {
+  readonly locators: null;
   readonly sessions: readonly SessionReply[];
   readonly updates: readonly UpdateReply[];
   readonly trace: number;

@@ -113,8 +113,9 @@ export class Path {
     });
   }
 
-  setLocators(locators: readonly LocalLocator[]): void {
-    this.#send({ kind: 'locators', locators });
+  /** Resolves when packets go by it. */
+  setLocators(locators: readonly LocalLocator[]): Promise<null> {
+    return this.ask({ what: 'locators', locators });
   }
 
   /** Rejects with E_TUN when the path ends before it has answered. */

@@ -104,8 +104,7 @@ function obey(): boolean {
     const { message } = received;
     const now = microseconds();
     if (message.kind === 'stop') return false;
-    if (message.kind === 'locators') shim.setLocators(message.locators, now);
-    else if (message.kind === 'tick') {
+    if (message.kind === 'tick') {
       due = Number.POSITIVE_INFINITY;
       shim.run(now);
       tellDrops();
@@ -117,6 +116,9 @@ function obey(): boolean {
 
 function answer(question: Question, now: number): Answers[keyof Answers] {
   switch (question.what) {
+    case 'locators':
+      shim.setLocators(question.locators, now);
+      return null;
     case 'sessions':
       return [...node.ilcc.all()].map((c) => sessionReply(c, now));
     case 'updates':

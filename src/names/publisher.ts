@@ -12,8 +12,8 @@ import { BADTIME, sign, type TsigKey, verify } from './tsig.ts';
 import { type Publication, type Published, updateOctets } from './update.ts';
 
 const TRIES: readonly Exchange[] = [
-  { over: 'udp', limitMs: 1000 },
-  { over: 'udp', limitMs: 2000 },
+  { over: 'udp', limitMs: 500 },
+  { over: 'udp', limitMs: 1500 },
   { over: 'tcp', limitMs: 4000 },
 ];
 const FIRST_WAIT_MS = 1000;
@@ -63,7 +63,7 @@ export class Publisher {
 
   /** The Locators are these now. Returns at once; without any nobody can be told. */
   publish(locators: readonly Published[]): void {
-    if (locators.length === 0 || this.#isStopping) return;
+    if (locators.length === 0 || this.#isStopping || isSame(locators, this.#wanted)) return;
     this.#wanted = locators;
     this.#wake();
     this.#running ??= this.#run().finally(() => {
@@ -120,6 +120,7 @@ export class Publisher {
     let problem = 'no answer';
     let isClockSet = false;
     for (let k = 0; k < tries.length; k++) {
+      if (this.#isStopping && locators.length > 0) return 'the end came first';
       const seconds = (): number => Math.floor(clock() / 1000) + this.#offset;
       const { octets, mac } = sign(updateOctets(randomInt(0, 0x10000), to, locators), key, seconds());
       const reply = await send(octets, server, tries[k]!);
@@ -139,3 +140,10 @@ export class Publisher {
     return problem;
   }
 }
+
+const isSame = (a: readonly Published[], b: readonly Published[]): boolean =>
+  a.length === b.length &&
+  a.every(({ l64, preference }, k) => {
+    const other = b[k]!;
+    return l64.hi === other.l64.hi && l64.lo === other.l64.lo && preference === other.preference;
+  });

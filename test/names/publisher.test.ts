@@ -122,6 +122,8 @@ describe('an update', () => {
     for (let k = 3; k < 9; k++) publisher.publish([locator(`2001:db8:${k}:0`)]);
     publisher.publish(TWO);
     await current(publisher);
+    publisher.publish([...TWO]); // nothing new
+    await current(publisher);
 
     expect(atOnce()).toBe(1);
     expect(asked.map(l64sIn)).toEqual([['10 2001:0db8:0001:0000'], ['10 2001:0db8:0002:0000']]);
