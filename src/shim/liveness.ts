@@ -128,7 +128,7 @@ export class Liveness {
 
   /** An acknowledgement, which came from `remote` to `own`. */
   answered(c: Correspondent, own: Locator, remote: Locator, now: number): void {
-    if (!this.#active.has(c)) return;
+    if (!this.#active.has(c) || this.#node.locators.length === 0) return; // nothing is ours just now
     const w = this.#watchOf(c);
     if (w.phase !== CALM) {
       const pair = this.#pairs(c, now).find((p) => sameLocator(p.own, own) && sameLocator(p.remote, remote));

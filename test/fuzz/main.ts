@@ -47,7 +47,8 @@ async function fuzz(options: Options): Promise<boolean> {
   const isEnough = (): boolean =>
     seconds() >= options.seconds ||
     (sums.rounds >= roundsOfEach(target) &&
-      Math.max(sums.packets, target === 'all' || target === 'border' ? 0 : sums.inputs) >= options.packets);
+      Math.max(sums.packets, target === 'all' || target === 'border' || target === 'shim' ? 0 : sums.inputs) >=
+        options.packets);
   const threadsEnded = Array.from({ length: threads }, (_, thread) => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: { shared, thread, target, first: seed } satisfies Work,

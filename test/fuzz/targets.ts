@@ -2,20 +2,25 @@
 import { INSIDE, OUTSIDE, SITE } from '../../src/packet/batch.ts';
 import { COUNT_PACKETS_IN } from '../../src/sbr/fib.ts';
 import { borderRound, keepBorderRound } from './border-target.ts';
+import { keep } from './corpus.ts';
 import type { Finding } from './finding.ts';
 import { keepParserRound, parserRound } from './parser-target.ts';
 import { PARSERS, type Parser } from './parsers.ts';
+import { shimRound } from './shim-target.ts';
 
+/** What packets go through. */
+const PACKETS = ['border', 'shim'];
 const NAMES = PARSERS.map((parser) => parser.name);
 
 /** `all`: everything once, then seven rounds of packets and one of a parser, in turn; `parsers`: only those. */
-export const TARGETS: readonly string[] = ['all', 'border', 'parsers', ...NAMES];
+export const TARGETS: readonly string[] = ['all', ...PACKETS, 'parsers', ...NAMES];
 
 const PARSERS_EVERY = 8;
-const ROUNDS_OF_EACH = 1 + PARSERS.length;
+const ROUNDS_OF_EACH = PACKETS.length + PARSERS.length;
+const SHIM_EVERY = 16;
 
 export interface Tally {
-  /** Sent through a border. */
+  /** Sent through a border or an end system. */
   readonly packets: number;
   /** Given to parsers. */
   readonly inputs: number;
@@ -28,7 +33,8 @@ export interface Tally {
 export function targetOf(target: string, round: number): string {
   if (target === 'parsers') return NAMES[round % NAMES.length]!;
   if (target !== 'all') return target;
-  if (round < ROUNDS_OF_EACH) return round === 0 ? 'border' : NAMES[round - 1]!;
+  if (round < ROUNDS_OF_EACH) return [...PACKETS, ...NAMES][round]!;
+  if (round % SHIM_EVERY === 1) return 'shim';
   return round % PARSERS_EVERY === 0 ? NAMES[(round / PARSERS_EVERY) % NAMES.length]! : 'border';
 }
 
@@ -42,6 +48,7 @@ const parserOf = (name: string): Parser | undefined => PARSERS.find((parser) => 
 export function playRound(name: string, seed: number): Tally {
   const parser = parserOf(name);
   if (parser !== undefined) return { packets: 0, inputs: parserRound(parser, seed) };
+  if (name === 'shim') return { packets: shimRound(seed).reduce((sum, count) => sum + count, 0), inputs: 0 };
   const counters = borderRound(seed);
   const packets = [OUTSIDE, INSIDE, SITE].reduce((sum, port) => sum + counters[COUNT_PACKETS_IN + port]!, 0);
   return { packets, inputs: 0 };
@@ -55,5 +62,6 @@ export const againLine = (name: string, seed: number): string =>
 export function keepRound(name: string, seed: number, finding: Finding): string {
   const parser = parserOf(name);
   const again = againLine(name, seed);
+  if (name === 'shim') return keep(name, seed, [finding.message], []); // the seed is all it needs
   return parser === undefined ? keepBorderRound(seed, finding, again) : keepParserRound(parser, seed, finding, again);
 }

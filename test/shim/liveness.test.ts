@@ -278,3 +278,15 @@ test('spread: correspondents share Locators of one class, each keeps its own; a 
   );
   expect(new Set(sources())).toEqual(new Set([upper(A1)]));
 });
+
+test('an acknowledgement that comes while this node has no Locator is no news', () => {
+  const { a, b } = world;
+  move(b, [B2], world.now);
+  world.speak(1);
+  move(a, [A2], world.now);
+  const update = a.sent.shift()!;
+  b.pass(update, world.now);
+  const acknowledgement = b.sent.pop()!;
+  move(a, [], world.now);
+  expect(a.pass(acknowledgement, world.now)).toBe('taken');
+});
