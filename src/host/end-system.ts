@@ -180,6 +180,12 @@ export class EndSystem {
       this.#introduce(arrived);
       const said = next.map((l) => `${formatL64(l.l64)} ${l.interface} ${l.preference}`);
       this.#log.info({ locators: said, commands }, 'the Locators of this node are these now');
+      const own = view.addresses.find(({ nid }) => nid.hi === this.nid.hi && nid.lo === this.nid.lo);
+      if (own !== undefined)
+        this.#log.error(
+          { address: formatIlv(own.l64, own.nid) },
+          'the kernel has this address itself: choose another `nid`',
+        );
       if (found.some(({ l64 }) => this.#isStable(l64)))
         this.#log.error({}, 'the stable Locator is a real one here; it is not used');
     } catch (error) {
