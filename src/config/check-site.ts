@@ -22,7 +22,7 @@ export function checkSite(site: SiteDraft, report: Report): void {
       report(['peers', i, 'control'], 'control.keyFile beside it, because borders authenticate each other', 'none');
     }
   });
-  if (site.pair !== undefined && mute) {
+  if (site.pair?.address !== undefined && mute) {
     report(['pair'], 'control.keyFile beside it, because borders authenticate each other', 'none');
   }
   if (control.listen !== undefined && mute) {
