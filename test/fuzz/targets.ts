@@ -17,7 +17,7 @@ export const TARGETS: readonly string[] = ['all', ...PACKETS, 'parsers', ...NAME
 
 const PARSERS_EVERY = 8;
 const ROUNDS_OF_EACH = PACKETS.length + PARSERS.length;
-const SHIM_EVERY = 16;
+const SHIM_EVERY = 32;
 
 export interface Tally {
   /** Sent through a border or an end system. */

@@ -1,0 +1,100 @@
+/** Who is believed before anything shows that it hears us, and what shows it. */
+import { describe, expect, test } from 'vitest';
+import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
+import { addressesOf, full, tcp6, udp6 } from '../support/packets.ts';
+import { answer, type End, endSystem, know, STABLE_A } from './support.ts';
+
+const A = '2001:db8:1::a1';
+const B = '2001:db8:b::b1';
+const ELSEWHERE = '2001:db8:ee::b1';
+const N = Uint8Array.of(1, 2, 3, 4);
+const OTHER = Uint8Array.of(4, 3, 2, 1);
+
+const heard = (a: End, src: string, nonce: Uint8Array, now = 1): Uint8Array | string =>
+  a.pass(insertNonce(udp6({ src, dst: A }), nonce)!, now);
+const sentTo = (a: End, dst: string, now = 1): string => {
+  const packet = a.pass(udp6({ src: STABLE_A, dst }), now) as Uint8Array;
+  return `${addressesOf(packet).dst} ${packet[6] === 60 ? 'nonce' : 'plain'}`;
+};
+
+describe('a node that names know', () => {
+  test('and that calls from elsewhere is spoken to there in plain IPv6, and names are asked', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+
+    expect(heard(a, ELSEWHERE, N)).toBeInstanceOf(Uint8Array);
+    expect(a.lost).toEqual([c]);
+    expect(c.remoteNonce).toBeNull();
+    expect(sentTo(a, ELSEWHERE)).toBe(`${full(ELSEWHERE)} plain`);
+    expect(sentTo(a, B)).toBe(`${full(B)} nonce`);
+  });
+
+  test('is proved by sending back what it is asked, not by a nonce: another one may still follow', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+    a.pass(udp6({ src: STABLE_A, dst: B }));
+    heard(a, B, OTHER); // anybody's
+    expect(c.proved).toBe(false);
+    expect(a.asked).toHaveLength(1);
+    expect(nonceOf(a.asked[0]!, 0, a.asked[0]!.length)).toEqual(c.localNonce);
+    heard(a, B, OTHER);
+    expect(a.asked).toHaveLength(1); // not twice in a second
+
+    expect(answer(a, N)).toBe('taken');
+    expect(c.proved).toBe(true);
+    expect(heard(a, B, OTHER)).toBe('drop_wrong_nonce');
+    expect(heard(a, B, N)).toBeInstanceOf(Uint8Array);
+  });
+});
+
+// shows: H28
+test('a stranger without proof is asked and gives way to another one with its NID; with proof it does not', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  heard(a, ELSEWHERE, OTHER);
+  for (let k = 1; k < 4; k++) expect(heard(a, B, N, k)).toBeInstanceOf(Uint8Array);
+  const [question] = a.asked; // before any program here has said a word
+  expect(nonceOf(question!, 0, question!.length)).not.toBeNull();
+  expect(sentTo(a, B)).toBe(`${full(B)} nonce`);
+  expect(answer(a, N)).toBe('taken');
+  expect(heard(a, ELSEWHERE, OTHER)).toBe('drop_wrong_nonce');
+});
+
+test('a correspondent with another nonce is asked: who has started anew says so', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  know(a, B);
+  heard(a, B, N);
+  a.pass(udp6({ src: STABLE_A, dst: B }));
+  heard(a, B, N, 2);
+  answer(a, N, 3);
+  expect(heard(a, B, OTHER, 5e6)).toBe('drop_wrong_nonce');
+  expect(answer(a, OTHER, 5e6)).toBe('taken');
+  expect(heard(a, B, OTHER, 5e6)).toBeInstanceOf(Uint8Array);
+});
+
+test('a straggler from a Locator that was just withdrawn is not followed; a packet from where it is ends a guess', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  const c = know(a, B);
+  heard(a, B, N);
+  const l = c.locators[0]!;
+  c.replace([{ ...l, l0: l.l0 + 1 }], 10e6);
+  heard(a, B, N, 10.5e6);
+  expect(c.current.l0).toBe(l.l0 + 1);
+  heard(a, B, N, 12e6);
+  expect(c.isProvisional).toBe(true);
+  c.settle(l.l0 + 1, l.l1);
+  expect(c.current.l0).toBe(l.l0 + 1);
+});
+
+test('the SYN of a new session is answered from another Locator: believed, for only who got the SYN knows its number', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  const c = know(a, B);
+  const syn = tcp6({ src: STABLE_A, dst: B });
+  syn[53] = 0x02;
+  a.pass(syn);
+  const reply = tcp6({ src: ELSEWHERE, dst: A });
+  reply.set(syn.slice(44, 48), 48);
+  reply[51]! += 1;
+  reply[53] = 0x12;
+  expect(addressesOf(a.pass(insertNonce(reply, N)!) as Uint8Array).src).toBe(full(B));
+  expect(c.proved).toBe(true);
+});
