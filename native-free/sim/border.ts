@@ -5,8 +5,11 @@
  */
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
+import type { KeepCounts, KeepOrder } from '../../src/ilnp/keeping.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
+import { IlnpError } from '../../src/runtime/errors.ts';
 import type { Change } from '../../src/sites/messages.ts';
+import type { MoveReport } from '../../src/sites/move-report.ts';
 import { type MoveResult, Moves } from '../../src/sites/moves.ts';
 import { PeerError } from '../../src/sites/peer-error.ts';
 import type { Nid } from '../../src/wire/text.ts';
@@ -19,6 +22,8 @@ import { SimPath } from './path.ts';
 
 /** Longest time until all workers have switched, microseconds. */
 const SWITCH_US = 300;
+/** How often the path looks at the time while it keeps something. */
+const TICK_US = 100_000;
 
 /** What others want to know of a border. */
 export interface BorderHooks {
@@ -47,6 +52,8 @@ export class SimBorder {
   /** Signalling on the connections this border opened, all lives. */
   pastOctets = 0;
   crashes = 0;
+  /** Of moves of identifiers whose home is here, all lives. */
+  readonly reports: Omit<MoveReport, 'id'>[] = [];
   running: Running | undefined;
   readonly #engine: Engine;
   readonly #random: SeededRandom;
@@ -182,9 +189,15 @@ export class SimBorder {
   }
 
   /** As `ilnp move` on this border. */
-  move(nid: Nid, to: string, force: boolean): Promise<MoveResult> {
+  move(nid: Nid, to: string, options: { readonly force: boolean; readonly hold: boolean }): Promise<MoveResult> {
     this.#engine.touch();
-    return this.#running.moves.move(nid, to, { force });
+    return this.#running.moves.move(nid, to, options);
+  }
+
+  /** As `ilnp move --prepare --hold` on this border, or `--abort`. */
+  async step(nid: Nid, step: 'prepare' | 'hold' | 'abort', to: string): Promise<void> {
+    this.#engine.touch();
+    await this.#running.moves.step(nid, step, step === 'prepare' ? { to } : {});
   }
 
   /** True if this border gives packets for the identifier to a guest of its own, or would once it runs again. */
@@ -212,6 +225,10 @@ export class SimBorder {
     return new Moves({
       site: this.name,
       bindings,
+      keep: (nid, order) => this.#keep(nid, order, self()),
+      holdMs: () => this.config.limits.holdMs,
+      reports: { add: (report) => this.reports.push(report) },
+      wall: () => engine.now,
       record: { append: (entries) => this.disk.append(entries, () => self().isAlive) },
       apply: (moved) => this.#apply(moved, self()),
       send: (site, request, timeoutMs) =>
@@ -237,6 +254,31 @@ export class SimBorder {
             this.#hooks.onForced(nid, site);
         },
       },
+    });
+  }
+
+  /** The path does it a little later, the answer comes a little after that; time ends holds also where nothing arrives. */
+  #keep(nid: Nid, order: KeepOrder, running: Running): Promise<KeepCounts> {
+    const engine = this.#engine;
+    const letGo = (): void => {
+      if (!running.isAlive) return;
+      engine.touch();
+      this.gateway.letGo();
+      if (running.path.keeper.active) engine.after(TICK_US, letGo);
+    };
+    return new Promise((resolve, reject) => {
+      engine.after(this.#random.below(SWITCH_US), () => {
+        if (!running.isAlive) return;
+        const isKept = running.path.keep(nid, order, engine.now, (counts) => {
+          const then = { ...counts };
+          engine.after(this.#random.below(SWITCH_US), () => {
+            engine.touch();
+            if (running.isAlive) resolve(then);
+          });
+        });
+        if (!isKept) reject(new IlnpError('E_FULL', 'too many are kept'));
+        letGo();
+      });
     });
   }
 

@@ -72,6 +72,13 @@ export class Gateway {
     this.#through(packet, side);
   }
 
+  /** What waited in the path leaves. */
+  letGo(): void {
+    const path = this.#options.path();
+    if (path === null) return;
+    for (const { packet, egress } of path.letGo(this.#options.now())) this.#leave(packet, egress);
+  }
+
   /** Into the TUN, the path, out of the TUN. */
   #through(packet: Packet, side: number): void {
     const path = this.#options.path();

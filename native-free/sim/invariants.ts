@@ -23,6 +23,8 @@ const BEAT_US = 100_000;
 /** Events planned at a time: more than any scenario's packets in flight and timers. */
 const PLANNED_MAX = 100_000;
 const HELD_RANGES_MAX = 2000;
+/** Over the longest hold: a commit may take as much longer, and time is looked at on a beat. */
+const HOLD_SLACK_MS = 2000 + 200;
 
 interface Committed {
   readonly at: string;
@@ -73,6 +75,9 @@ export class Invariants {
           this.#engine.violate(`queue of ${link.name}: ${link.backlogMax} octets, at most ${link.config.queueKib} KiB`);
       for (const { disk, config, running } of this.#borders) {
         const open = running?.moves.unsettled ?? 0;
+        const since = running?.path.heldSince ?? this.#engine.now;
+        if (this.#engine.now - since > (config.limits.holdMs + HOLD_SLACK_MS) * 1000)
+          this.#engine.violate(`${config.site} has held a packet since ${since / 1e6} s`);
         if (Math.max(disk.moved.size, disk.open.size, open) > config.bindings.length)
           this.#engine.violate(`record of ${config.site}: more entries than ${config.bindings.length} bindings`);
       }

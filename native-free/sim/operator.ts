@@ -7,6 +7,8 @@ import type { Station, World } from './world.ts';
 
 /** How often the operator looks whether home has made up its mind. */
 const LOOK_US = 100_000;
+/** Reason: longer than the way from home over the old site to the guest in any scenario that promises no loss. */
+const BEFORE_PAUSE_US = 50_000;
 /** How long a move whose outcome nobody told may still be carried out: longer than home's own time-outs. */
 const FOLLOW_US = 20e6;
 
@@ -16,6 +18,8 @@ export interface MoveOrder {
   readonly by: string | undefined;
   readonly force: boolean;
   readonly downtimeMs: number;
+  /** Whether packets wait: not at all, while the borders switch, or from before the guest is taken away. */
+  readonly hold: 'no' | 'switch' | 'pause';
 }
 
 /** What became of a move. */
@@ -80,11 +84,35 @@ export class Operator {
     };
     this.moves.push(report);
     engine.trace.add(engine.now, guest, `moves from ${report.from} to ${order.to}`);
-    world.detach(station);
-    engine.after(order.downtimeMs * 1000, () => {
-      world.attach(station, order.to);
-      this.#tell(order, station, report);
+    void this.#hold(order, station).then(() => {
+      engine.touch();
+      // what has passed the borders before packets waited reaches it
+      engine.after(order.hold === 'pause' ? BEFORE_PAUSE_US : 0, () => {
+        world.detach(station);
+        engine.after(order.downtimeMs * 1000, () => {
+          world.attach(station, order.to);
+          this.#tell(order, station, report);
+        });
+      });
     });
+  }
+
+  /** Lets packets wait before the guest is taken away, as `ilnp move --run` does; when that fails, it goes without. */
+  async #hold(order: MoveOrder, station: Station): Promise<void> {
+    const asked = this.#asked(order, station);
+    if (order.hold !== 'pause' || asked === undefined) return;
+    const { engine } = this.#world;
+    const lives = asked.crashes;
+    const held = asked
+      .step(station.guest!.nid, 'prepare', order.to)
+      .then(() => asked.step(station.guest!.nid, 'hold', order.to))
+      .catch(() => {});
+    const died = new Promise<void>((done) => {
+      const look = (): void => void (asked.crashes === lives ? engine.after(LOOK_US, look) : done());
+      void held.then(done);
+      look();
+    });
+    await Promise.race([held, died]);
   }
 
   #tell(order: MoveOrder, station: Station, report: MoveReport): void {
@@ -103,7 +131,7 @@ export class Operator {
       isOver = true;
       return first;
     };
-    asked.move(station.guest!.nid, order.to, order.force).then(
+    asked.move(station.guest!.nid, order.to, { force: order.force, hold: order.hold !== 'no' }).then(
       (result) => {
         if (!over()) return;
         report.state = 'done';

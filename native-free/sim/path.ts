@@ -1,19 +1,23 @@
 /** The production path of one border: compiled tables and `forward`, one packet at a time. */
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import type { Binding, Bindings } from '../../src/ilnp/bindings.ts';
+import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../../src/ilnp/keeping.ts';
 import { LocatorTable, S_CLASS, S_EPOCH } from '../../src/ilnp/locator-table.ts';
 import type { Sessions } from '../../src/ilnp/sessions.ts';
 import { HEADROOM, PacketBatch } from '../../src/packet/batch.ts';
-import { ANSWERED, isSent, VERDICTS } from '../../src/packet/verdict.ts';
+import { ANSWERED, HELD, isSent, VERDICTS } from '../../src/packet/verdict.ts';
 import { compile, type Surroundings } from '../../src/sbr/compile.ts';
 import { C_FLAGS, CLASS_WORDS, COUNTERS, Fib, HERE } from '../../src/sbr/fib.ts';
 import { forward } from '../../src/sbr/forward.ts';
+import { Keeper } from '../../src/sbr/keep.ts';
 import { native32 } from '../../src/wire/bytes.ts';
 import type { Nid } from '../../src/wire/text.ts';
 import { type Packet, packetOf } from './packet.ts';
 
 /** Octets of one slot: room for an error that quotes what came. */
 const SLOT = 2 * HEADROOM + 9216;
+/** Word before a packet, kept with it, that says which one it is: octets do not know their history. */
+const WHICH = (HEADROOM >>> 2) - 4;
 
 export interface Passed {
   readonly packet: Packet;
@@ -22,10 +26,14 @@ export interface Passed {
 
 export class SimPath {
   readonly fib: Fib;
+  readonly keeper: Keeper;
   readonly bindings: Bindings;
   readonly #config: SiteConfig;
   readonly #around: { uplinkUp: boolean[] } & Omit<Surroundings, 'uplinkUp'>;
   readonly #batch = new PacketBatch(new ArrayBuffer(SLOT), 1, false);
+  /** Packets that wait, with the time since when. */
+  readonly #held = new Map<number, { readonly packet: Packet; readonly since: number }>();
+  #which = 0;
   #compiledClasses = 0;
 
   constructor(
@@ -38,6 +46,9 @@ export class SimPath {
     this.#around = { ...options.around, uplinkUp: [...options.around.uplinkUp] };
     const table = new LocatorTable(config.limits.bindings, options.seed);
     this.fib = new Fib(this.#compile(), table, options.sessions, new Float64Array(COUNTERS));
+    const { holdOctets, holdPackets, holdMs } = config.limits;
+    this.keeper = new Keeper(this.fib, { octets: holdOctets, packets: holdPackets, us: (holdMs + COMMIT_MS) * 1000 });
+    this.fib.keeper = this.keeper;
   }
 
   /** Takes bindings that are in the store already into the table of the path. */
@@ -46,6 +57,7 @@ export class SimPath {
       const index = this.bindings.classOf(binding);
       if (this.bindings.classes.length !== this.#compiledClasses) this.fib.load(this.#compile());
       this.fib.table.put(native32(binding.nid.hi), native32(binding.nid.lo), index, binding.epoch);
+      this.keeper.mark(native32(binding.nid.hi), native32(binding.nid.lo));
     }
   }
 
@@ -82,8 +94,44 @@ export class SimPath {
     batch.length[0] = packet.octets.length;
     batch.port[0] = side;
     batch.bytes.set(packet.octets, HEADROOM);
+    batch.word[WHICH] = ++this.#which;
     batch.count = 1;
+    this.keeper.tick(now);
     forward(batch, this.fib, now);
+    if (batch.verdict[0] === HELD) this.#held.set(this.#which, { packet, since: now });
+    return this.#passed(packet);
+  }
+
+  /** Does what is ordered for packets of an identifier; false when too many are kept. */
+  keep(nid: Nid, order: KeepOrder, now: number, done: (counts: KeepCounts) => void): boolean {
+    this.keeper.tick(now);
+    return this.keeper.order(native32(nid.hi) | 0, native32(nid.lo) | 0, order, done);
+  }
+
+  /** Forwards everything that is let go now. */
+  *letGo(now: number): Generator<Passed> {
+    this.keeper.tick(now);
+    while (this.keeper.releasing) {
+      const batch = this.#batch;
+      batch.offset[0] = HEADROOM;
+      const count = this.keeper.fill(batch, 1);
+      forward(batch, this.fib, now);
+      const which = batch.word[WHICH]!;
+      const passed = count === 0 ? null : this.#passed(this.#held.get(which)!.packet);
+      if (count > 0 && batch.verdict[0] !== HELD) this.#held.delete(which); // it may be for another one that moves
+      this.keeper.filled();
+      if (passed !== null) yield passed;
+    }
+  }
+
+  /** Since when the oldest packet has waited; null: none does. */
+  get heldSince(): number | null {
+    for (const { since } of this.#held.values()) return since;
+    return null;
+  }
+
+  #passed(packet: Packet): Passed | null {
+    const batch = this.#batch;
     const verdict = batch.verdict[0]!;
     if (!isSent(verdict)) return null;
     const octets = batch.bytes.slice(HEADROOM, HEADROOM + batch.length[0]!);

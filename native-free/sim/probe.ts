@@ -14,12 +14,17 @@ class Arrivals {
   readonly #seen: number[] = [];
   received = 0;
   repeated = 0;
+  /** Came behind one that was sent later. */
+  overtaken = 0;
+  #highest = -1;
 
   add(sequence: number): void {
     const before = this.#seen[sequence] ?? 0;
     this.#seen[sequence] = before + 1;
     if (before === 0) this.received++;
     else this.repeated++;
+    if (before === 0 && sequence < this.#highest) this.overtaken++;
+    this.#highest = Math.max(this.#highest, sequence);
   }
 }
 

@@ -54,7 +54,12 @@ export function randomScenario(seed: number): Scenario {
     for (let k = 1 + random.below(3); k > 0; k--) {
       const by = random.chance(0.5) ? pick(names) : undefined;
       const move = { do: 'move' as const, at: 0.5 + upTo(TROUBLE - 0.5), guest: name, to: pick(names) };
-      events.push({ ...move, downtimeMs: upTo(100), ...(by === undefined ? {} : { by }) });
+      events.push({
+        ...move,
+        downtimeMs: upTo(100),
+        hold: pick(['no', 'switch', 'pause', 'pause'] as const),
+        ...(by === undefined ? {} : { by }),
+      });
     }
   }
   for (let k = random.below(3); k > 0; k--) {

@@ -167,6 +167,10 @@ function failuresOf(world: World, operator: Operator, results: readonly SessionR
   const gap = Math.max(0, ...results.map((result) => result.gapMs));
   if (expect.gapMs !== undefined && gap > expect.gapMs)
     failures.push(`longest silence: expected at most ${expect.gapMs} ms, got ${gap} ms`);
+  for (const what of ['lost', 'overtaken'] as const)
+    for (const result of results)
+      if (expect[what] !== undefined && result[what] > expect[what])
+        failures.push(`${result.name}: expected at most ${expect[what]} ${what}, got ${result[what]}`);
   const disagreement = expect.agreement ? disagreementOf(world) : undefined;
   if (disagreement !== undefined) failures.push(disagreement);
   return failures;

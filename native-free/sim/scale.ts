@@ -4,6 +4,7 @@
  * really says: every message is framed as on the wire.
  */
 import { Bindings } from '../../src/ilnp/bindings.ts';
+import { noCounts } from '../../src/ilnp/keeping.ts';
 import { LocatorTable } from '../../src/ilnp/locator-table.ts';
 import { frame } from '../../src/sites/frame.ts';
 import type { Reply, Request } from '../../src/sites/messages.ts';
@@ -97,6 +98,10 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
     },
     record: { append: () => disk.write() },
     send,
+    keep: () => Promise.resolve(noCounts()),
+    holdMs: () => 0,
+    reports: { add: () => {} },
+    wall: () => engine.now,
     policy: () => [],
     peers: () => sites.slice(1),
     clock: { now: () => engine.now, after: (ms, run) => engine.after(ms * 1000, () => settle(run)) },
@@ -112,7 +117,7 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
       const started = engine.now;
       engine.touch();
       const nid = nidOf(random.below(size.bindings));
-      moves.move(nid, sites[random.below(sites.length)]!).then(
+      moves.move(nid, sites[random.below(sites.length)]!, { hold: false }).then(
         () => times.push((engine.now - started) / 1000),
         () => {},
       );

@@ -26,6 +26,8 @@ const move = {
   force: yesOrNo.default(false),
   /** How long the guest is nowhere while it is carried over. */
   downtimeMs: number(0, 60_000, 'milliseconds').default(20),
+  /** Whether packets wait: not at all, while the borders switch, or from before the guest is taken away. */
+  hold: oneOf('no', 'switch', 'pause').default('switch'),
 };
 
 const event = z.discriminatedUnion(
@@ -155,6 +157,9 @@ export const scenarioSchema = z.strictObject(
           failedMoves: whole(0, 1_000_000, 'moves').optional(),
           /** Longest silence that any session may see. */
           gapMs: number(0, 3_600_000, 'milliseconds').optional(),
+          /** Datagrams that any session may lose, and that may be overtaken. */
+          lost: whole(0, 1_000_000, 'datagrams').optional(),
+          overtaken: whole(0, 1_000_000, 'datagrams').optional(),
           /** Every border that runs at the end knows where everybody is. */
           agreement: yesOrNo.default(true),
         },

@@ -29,6 +29,7 @@ export interface SessionResult {
   readonly sent: number;
   readonly lost: number;
   readonly repeated: number;
+  readonly overtaken: number;
   /** Longest silence, milliseconds. */
   readonly gapMs: number;
   /** Ways that a traceroute found one after the other: addresses of the hops, "*" for one that did not answer. */
@@ -49,6 +50,9 @@ export interface Session {
 interface Talker {
   readonly host: Host;
   readonly node: HostNode;
+  /** A guest, and the site where it is; undefined while it is nowhere. */
+  readonly guest?: object | undefined;
+  readonly at?: string | undefined;
 }
 
 /** Where applications talk. */
@@ -121,6 +125,7 @@ class TcpSession implements Session {
       sent: 0,
       lost: 0,
       repeated: 0,
+      overtaken: 0,
       gapMs: Math.round(Math.max(...this.meters.map((meter) => meter.longest())) / 1000),
       ways: [],
     };
@@ -191,6 +196,8 @@ class ProbeSession implements Session {
     let dst: Uint8Array;
     const beat = (): void => {
       if (this.#isStopped) return;
+      engine.after(spec.everyMs * 1000, beat);
+      if (from.guest !== undefined && from.at === undefined) return; // it is being carried over, and does not run
       dst ??= world.addressFor(spec);
       const sequence = this.#sent++;
       from.node.send(
@@ -198,7 +205,6 @@ class ProbeSession implements Session {
           ? datagram({ src, dst }, 7000 + index, sequence)
           : icmp.echoPacket({ src, dst }, { type: icmp.ECHO_REQUEST, id: 100 + index, sequence }),
       );
-      engine.after(spec.everyMs * 1000, beat);
     };
     engine.at(spec.startAt * 1e6, beat);
   }
@@ -213,7 +219,7 @@ class ProbeSession implements Session {
   }
 
   result(): SessionResult {
-    const { received, repeated } = this.#sink.arrivals;
+    const { received, repeated, overtaken } = this.#sink.arrivals;
     return {
       name: this.name,
       kind: this.#spec.kind,
@@ -224,6 +230,7 @@ class ProbeSession implements Session {
       sent: this.#sent,
       lost: this.#sent - received,
       repeated,
+      overtaken,
       gapMs: Math.round(this.meters[0]!.longest() / 1000),
       ways: [],
     };
@@ -262,7 +269,7 @@ class RouteSession implements Session {
 
   result(): SessionResult {
     const { ways } = this.#traceroute;
-    const none = { octets: 0, retransmits: 0, sent: 0, lost: 0, repeated: 0, gapMs: 0 };
+    const none = { octets: 0, retransmits: 0, sent: 0, lost: 0, repeated: 0, overtaken: 0, gapMs: 0 };
     return { name: this.name, kind: 'traceroute', lived: true, why: '', ...none, ways };
   }
 }

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
-import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
+import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { claimGateway } from '../network/gateway-claim.ts';
@@ -30,6 +30,9 @@ import { type SpeakerReply, Speakers } from './speakers.ts';
 /** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
 const MAX_PAIRS = 16_384;
 
+/** How late a hold may end. */
+const TICK_MS = 100;
+
 export class Border {
   config: SiteConfig;
   readonly bindings: Bindings;
@@ -47,6 +50,9 @@ export class Border {
   readonly #manual: string[] = [];
   /** What takes back those shown at the start. */
   #manualUndo: string[] = [];
+  /** NIDs that are kept, and until when (performance.now). */
+  readonly #kept = new Map<string, number>();
+  #ticker: NodeJS.Timeout | undefined;
   #compiledClasses = 0;
   #speakers: Speakers | null = null;
   /** As compiled last. */
@@ -128,7 +134,7 @@ export class Border {
         image: this.#compile(),
         bindingsLimit,
         pairsLimit: Math.min(sessionsLimit, MAX_PAIRS),
-        keepLimits: { octets: holdOctets, packets: holdPackets, us: holdMs * 1000 },
+        keepLimits: { octets: holdOctets, packets: holdPackets, us: (holdMs + COMMIT_MS) * 1000 },
         sessions: this.#sessions,
       });
       await this.#path.put(this.bindings.all(), (b) => this.bindings.classOf(b));
@@ -161,6 +167,7 @@ export class Border {
     this.#links.stop();
     this.#speakers?.close();
     this.#stopping = true;
+    clearInterval(this.#ticker);
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
     this.#manual.push(...this.#manualUndo.splice(0));
@@ -180,9 +187,10 @@ export class Border {
 
   /** Has the path keep packets of a guest on the move, or let them go; resolves when that is so (ilnp/keeping.ts). */
   keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
-    const { holdMs } = this.config.limits;
-    for (const ms of order.what === 'end' ? [] : [order.ms, Math.min(order.ms, holdMs)])
-      setTimeout(() => this.#path.wake(), ms + 1).unref();
+    const key = formatNid(nid);
+    if (order.what === 'end') this.#kept.delete(key);
+    else this.#kept.set(key, Math.max(performance.now() + order.ms + TICK_MS, this.#kept.get(key) ?? 0));
+    this.#ticker ??= setInterval(() => this.#lookAtTime(), TICK_MS).unref();
     return this.#path.keep(nid, order);
   }
 
@@ -291,6 +299,16 @@ export class Border {
       const known = this.#speakers?.departed(departed.filter((b) => b.at === site).map((b) => b.nid)) ?? [];
       if (known.length > 0) this.#onDeparted(site, known);
     }
+  }
+
+  /** The workers look at the time while something is kept, also where nothing arrives. */
+  #lookAtTime(): void {
+    const now = performance.now();
+    for (const [key, until] of this.#kept) if (until < now) this.#kept.delete(key);
+    this.#path.wake();
+    if (this.#kept.size > 0) return;
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
   }
 
   #byHand(commands: string[][]): void {

@@ -1,14 +1,25 @@
-/** `ilnp move NID --to SITE`: moves a binding, at whichever border it is asked for. */
+/**
+ * `ilnp move NID --to SITE`: moves a binding, at whichever border it is asked for. Packets wait while the place changes; with
+ * --run, from before a command that carries the guest over until it has ended, or step by step.
+ */
+import { spawn } from 'node:child_process';
+import { userInfo } from 'node:os';
 import type { Command } from 'commander';
-import { controlCall } from '../runtime/control-client.ts';
+import { ControlClient, controlCall } from '../runtime/control-client.ts';
 import type { MoveReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, parseNid } from '../wire/text.ts';
 import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
-interface MoveOptions extends SocketOptions {
+const STEPS = ['prepare', 'hold', 'commit', 'abort'] as const;
+
+interface MoveOptions extends SocketOptions, Partial<Record<(typeof STEPS)[number], boolean>> {
   readonly to: string;
+  readonly run?: string;
+  readonly by?: string;
+  readonly hold: boolean;
+  readonly wait: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -21,14 +32,72 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
       .description('move a Node Identifier to another site: from then on its packets are delivered there')
       .argument('<nid>', 'Node Identifier: 0:0:0:a1, ::a1 or 0+0+0+a1')
       .requiredOption('--to <site>', 'the site where it is from now on')
+      .option(
+        '--run <command>',
+        'shell command that pauses the guest, carries it over and lets it go on; packets wait meanwhile',
+      )
+      .option('--prepare', 'only ask everybody concerned')
+      .option('--hold', 'only let packets wait, until --commit or --abort or limits.holdMs is over')
+      .option('--commit', 'carry the move out (the same as no step at all)')
+      .option('--abort', 'call a move off that was prepared or held')
+      .option('--no-wait', 'let no packet wait: a plain switch')
+      .option('--by <text>', 'who asks, for ilnp moves')
       .option('--force', 'the old site is dead: move without its agreement')
       .option('--json', 'say the result as JSON'),
   ).action(async (text: string, options: MoveOptions) => {
     const nid = parseNid(text);
     if (nid === null) throw new IlnpError('E_USAGE', `expected a Node Identifier such as 0:0:0:a1, got "${text}"`);
-    const params = { nid: formatNid(nid), to: options.to, force: options.force ?? false };
-    const moved = (await controlCall(await socketOf(options), 'move', params)) as MoveReply;
+    const steps = STEPS.filter((step) => options[step]);
+    if (steps.length + (options.run === undefined ? 0 : 1) > 1)
+      throw new IlnpError('E_USAGE', 'expected at most one of --run, --prepare, --hold, --commit, --abort');
+    const asked = { nid: formatNid(nid), by: options.by ?? `${userInfo().username}, ilnp move` };
+    const socket = await socketOf(options);
+    const [step] = steps;
+    if (step !== undefined && step !== 'commit') {
+      await controlCall(socket, step, step === 'prepare' ? { ...asked, to: options.to } : asked);
+      return;
+    }
+    const params = { ...asked, to: options.to, force: options.force ?? false, hold: options.wait };
+    const moved = await (options.run === undefined ? move(socket, params) : moveAround(socket, params, options.run));
     await out.write(`${options.json ? JSON.stringify(moved) : sentence(moved)}\n`);
+  });
+}
+
+interface MoveRequest {
+  readonly nid: string;
+  readonly to: string;
+  readonly by: string;
+}
+
+const move = async (socket: string, params: MoveRequest): Promise<MoveReply> =>
+  (await controlCall(socket, 'move', params)) as MoveReply;
+
+/** Prepares, holds, runs the command, commits; calls the move off when the command fails. */
+async function moveAround(socket: string, params: MoveRequest, command: string): Promise<MoveReply> {
+  const { nid, to, by } = params;
+  const client = await ControlClient.connect(socket);
+  try {
+    await client.call('prepare', { nid, to, by });
+    await client.call('hold', { nid, by });
+    await client.call('paused', { nid });
+    const code = await run(command);
+    if (code !== 0) {
+      await client.call('abort', { nid, by });
+      throw new IlnpError('E_COMMAND', `the command ended with ${code}; ${nid} stays where it was`);
+    }
+    await client.call('resumed', { nid });
+    return (await client.call('move', params)) as MoveReply;
+  } finally {
+    client.close();
+  }
+}
+
+/** Runs a shell command; its exit code, or the signal that ended it. What it prints goes to standard error. */
+function run(command: string): Promise<number | string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('/bin/sh', ['-c', command], { stdio: ['inherit', 2, 2] });
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));
   });
 }
 

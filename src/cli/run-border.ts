@@ -7,14 +7,12 @@ import { ArrivalWatch } from '../arrivals/watch.ts';
 import { Border } from '../border/border.ts';
 import { loadSiteConfig } from '../config/load.ts';
 import type { SiteConfig } from '../config/site-config.ts';
+import { realtimeMicroseconds } from '../device/libc.ts';
 import {
   type BindingsPage,
   bindingReply,
   bindingsParams,
   type CountersReply,
-  guestParams,
-  type MoveReply,
-  moveParams,
   noParams,
   type PairReply,
   type PeerReply,
@@ -26,12 +24,14 @@ import { lockState } from '../runtime/state-lock.ts';
 import { handOver } from '../sites/hand-over.ts';
 import type { Reply, Request } from '../sites/messages.ts';
 import { MoveRecord } from '../sites/move-record.ts';
+import { MoveReports } from '../sites/move-reports.ts';
 import { Moves } from '../sites/moves.ts';
 import { PeerChannel } from '../sites/peer-channel.ts';
 import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken } from '../sites/spoken.ts';
 import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
+import { MOVE_METHODS, moveMethods } from './move-methods.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
 import type { ActiveOfPair } from './run-pair.ts';
 import { shownPeers } from './shown-peers.ts';
@@ -47,8 +47,7 @@ export interface RunOptions {
 }
 
 /** What can be asked of a border, from before it has started. */
-export const METHODS = ['move', 'guest', 'bindings', 'counters', 'config', 'peers', 'pair', 'sessions'] as const;
-type Methods = Readonly<Record<(typeof METHODS)[number], ControlMethods[string]>>;
+export const METHODS = [...MOVE_METHODS, 'bindings', 'counters', 'config', 'peers', 'pair', 'sessions'] as const;
 
 /**
  * Runs the border of a configuration until SIGTERM or SIGINT, until its path fails, or until the other border of its pair is
@@ -63,7 +62,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
   const stopped = untilSignal();
   try {
     // first, because whoever answers on the socket owns the record of moves
-    let methods: Methods | null = null;
+    let methods: ControlMethods | null = null;
     const control = await ControlSocket.open(
       config.control.socket,
       startable(() => methods),
@@ -116,11 +115,17 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       record: pair?.recorder(record) ?? record,
     });
     undo.push(() => registries.close());
+    const reports = new MoveReports(config.state, config.site, (text) => log.warn(text));
+    undo.push(() => reports.close());
     const moves = new Moves({
       site: config.site,
       bindings: border.bindings,
       apply: (moved) => border.applyMoves(moved),
       record: registries.record,
+      keep: (nid, order) => border.keep(nid, order),
+      holdMs: () => border.config.limits.holdMs,
+      wall: realtimeMicroseconds,
+      reports,
       registered: (nid) => registries.has(nid),
       send,
       policy: () => border.config.policy,
@@ -139,18 +144,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     });
 
     methods = {
-      move: async (params): Promise<MoveReply> => {
-        const { nid, to, force } = readParams(moveParams, params);
-        const result = await moves.move(nid, to, { force });
-        return { ...result, nid: formatNid(result.nid) };
-      },
-      guest: async (params): Promise<MoveReply | null> => {
-        const { nid, news } = readParams(guestParams, params);
-        log.info({ nid: formatNid(nid), news }, 'a hypervisor says');
-        if (news !== 'arrived') return null;
-        const result = await moves.move(nid, config.site);
-        return { ...result, nid: formatNid(result.nid) };
-      },
+      ...moveMethods(moves, reports, { config: () => border.config, log }),
       bindings: (params): BindingsPage => {
         const { after, limit } = readParams(bindingsParams, params);
         const { page, next } = border.bindings.page(after ?? 0, limit);
@@ -243,8 +237,8 @@ async function reread(
 }
 
 /** The methods of a border that may still be starting. */
-function startable(methods: () => Methods | null): ControlMethods {
-  const late = (name: (typeof METHODS)[number]) => (params: unknown) => {
+function startable(methods: () => ControlMethods | null): ControlMethods {
+  const late = (name: string) => (params: unknown) => {
     const method = methods()?.[name];
     if (method === undefined) throw new IlnpError('E_SOCKET', 'the border router is still starting');
     return method(params);

@@ -19,6 +19,9 @@ export type KeepOrder =
   /** Let go and forget it. */
   | { readonly what: 'end' };
 
+/** A commit that begins while packets may wait takes at most so long; they wait as much longer. */
+export const COMMIT_MS = 2000;
+
 /** What was done for one NID since it is kept. */
 export interface KeepCounts {
   /** Packets that waited, that found no room, that were let go because time was over, that were sent once more. */

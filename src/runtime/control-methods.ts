@@ -19,8 +19,42 @@ const nid = z.string().transform((text, context): Nid => {
   return z.NEVER;
 });
 
-/** `move`: answered by MoveReply. */
-export const moveParams = z.strictObject({ nid, to: z.string().min(1), force: z.boolean().default(false) });
+/** Who asks, for the report of the move. */
+const by = z.string().max(64).default('somebody');
+
+/** `move`: carries a move out, with what is missing of its steps; answered by MoveReply. `hold`: packets wait meanwhile. */
+export const moveParams = z.strictObject({
+  nid,
+  to: z.string().min(1),
+  force: z.boolean().default(false),
+  hold: z.boolean().default(true),
+  by,
+});
+
+/** `prepare`: asks everybody concerned; nothing changes. */
+export const prepareParams = z.strictObject({ nid, to: z.string().min(1), by });
+
+/** `hold`: from the answer on, packets wait; then `move`, or `abort`: everything as before. */
+export const nidParams = z.strictObject({ nid, by });
+
+/** `paused`, `resumed`: for the report. `ago`: microseconds before now. */
+export const noteParams = z.strictObject({ nid, ago: z.number().min(0).default(0) });
+
+/** `retain`: the guest may stop soon; what is sent to it is kept for `ms`. At the border of the site where it is. */
+export const retainParams = z.strictObject({ nid, ms: z.int().min(1).max(60_000).default(1000) });
+
+/**
+ * `stopped`: it has heard nothing since `at`, microseconds since 1970 by the clock of this border's machine; holds, and sends
+ * what was retained since once more when it has a place. At the border of the site where it is.
+ */
+export const stoppedParams = z.strictObject({ nid, at: z.number().positive(), by });
+
+/** `moves`: answered by a list of MoveReport (sites/move-report.ts), those after id `after`; waits up to `waitMs` for one. */
+export const movesParams = z.strictObject({
+  after: z.int().min(0).default(0),
+  limit: z.int().min(1).max(1000).default(100),
+  waitMs: z.int().min(0).max(30_000).default(0),
+});
 
 /**
  * `guest`: what a hypervisor of this border's site says about a guest (src/hypervisor/migration.ts). `at`: when it happened,

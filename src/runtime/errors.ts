@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   E_STALE_EPOCH: 'a newer move of the same Node Identifier won',
   E_FULL: 'a table is full',
   E_HYPERVISOR: 'the monitor of a virtual machine is not reachable, or refuses',
+  E_COMMAND: 'a command that was to carry a guest over failed',
   E_CAPTURE: 'a capture cannot be read or written',
   E_NAMES: 'the resolver of an end system cannot listen',
   E_PROTOCOL: 'a peer sent something that is not our protocol',

@@ -18,7 +18,6 @@ import {
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
   DROP_NO_UPLINK,
-  DROP_NOT_HERE,
   DROP_SPOOFED_SOURCE,
   DROP_TRUNCATED,
   DROP_UNKNOWN_DESTINATION,
@@ -41,6 +40,7 @@ import {
   GUEST,
   HERE,
   HOME,
+  KEPT,
   OWN,
   SITE_L64,
   SUBNET_INSIDE,
@@ -49,7 +49,7 @@ import {
 } from './fib.ts';
 import { forwardError } from './icmp-error.ts';
 import { fromCorrespondent, heardCorrespondent, heardGuest, pairUplink, visitorUplink } from './pair.ts';
-import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
+import { holds, mayLeave, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow, subnetInbound } from './subnet.ts';
 import { translate } from './translate.ts';
 import { unreachable } from './unreachable.ts';
@@ -161,9 +161,9 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
     return fromGlobal(batch, i, fib, protocol, transport, role, uplink, row, now);
   }
   const flags = classes[c + C_FLAGS]!;
-  if ((flags & HERE) === 0) {
-    const verdict = fib.keeper === null ? DROP_NOT_HERE : fib.keeper.fromGuest(batch, i, w + 4);
-    if (verdict !== FORWARD) return verdict;
+  if ((flags & (HERE | KEPT)) !== HERE) {
+    const mayGo = mayLeave(batch, i, fib, w + 4, flags);
+    if (mayGo !== FORWARD) return mayGo;
   }
   if ((role & ANY_INSIDE) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, fib.image.siteRow, now);
 

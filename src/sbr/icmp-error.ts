@@ -15,7 +15,6 @@ import {
   DROP_FOREIGN_SOURCE,
   DROP_INSIDE_DESTINATION,
   DROP_NO_UPLINK,
-  DROP_NOT_HERE,
   DROP_QUOTE_UNKNOWN,
   DROP_SPOOFED_SOURCE,
   DROP_UNKNOWN_DESTINATION,
@@ -36,7 +35,6 @@ import {
   C_HOME,
   type Fib,
   GUEST,
-  HERE,
   HOME,
   OWN,
   SITE_L64,
@@ -45,7 +43,7 @@ import {
   UPLINK,
 } from './fib.ts';
 import { visitorUplink } from './pair.ts';
-import { holds, payStraggler, rewrite, towards } from './rewrite.ts';
+import { holds, mayLeave, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow } from './subnet.ts';
 import { asPair, flowOf, indexOf, uplinkOf } from './uplink.ts';
 
@@ -77,9 +75,9 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
   }
   if (port === INSIDE && ipv6.isUnforwardable(b, o + ipv6.DST)) return DROP_BAD_ADDRESS;
   if (port === INSIDE && sourceRole === 0) return DROP_UNKNOWN_SOURCE;
-  if (port === INSIDE && subject >= 0 && (fib.classes[subject + C_FLAGS]! & HERE) === 0) {
-    const verdict = fib.keeper === null ? DROP_NOT_HERE : fib.keeper.fromGuest(batch, i, q + 8);
-    if (verdict !== FORWARD) return verdict;
+  if (port === INSIDE && subject >= 0) {
+    const mayGo = mayLeave(batch, i, fib, q + 8, fib.classes[subject + C_FLAGS]!);
+    if (mayGo !== FORWARD) return mayGo;
   }
 
   // where to: the destination of the error, and the source of what it quotes

@@ -33,6 +33,8 @@ class Kept {
   /** Was let go; what still comes is counted. */
   released = false;
   departs = false;
+  /** Packets of its own wait. */
+  sends = false;
   windowUs = 0;
   since = Number.POSITIVE_INFINITY;
   holdUntil = Number.POSITIVE_INFINITY;
@@ -167,6 +169,7 @@ export class Keeper {
     kept.releasing = false;
     kept.holding = false;
     kept.expecting = false;
+    kept.sends = false;
     kept.holdUntil = Number.POSITIVE_INFINITY;
     this.#releasing--;
     for (const done of kept.onReleased.splice(0)) done(kept.counts);
@@ -188,13 +191,18 @@ export class Keeper {
     return FORWARD;
   }
 
-  /** On the path: verdict for what a kept guest sends that is not here; its NID is at word `w`. */
-  fromGuest(batch: PacketBatch, i: number, w: number): number {
+  /**
+   * On the path: verdict for what a kept guest sends, whose NID is at word `w`. While it is not here, it waits; once it is,
+   * it waits behind what has waited.
+   */
+  fromGuest(batch: PacketBatch, i: number, w: number, isHere: boolean): number {
     const kept = this.#find(batch.word[w]!, batch.word[w + 1]!);
-    if (kept === null) return DROP_NOT_HERE;
-    if (kept.departs) return FORWARD;
-    if (kept === this.#pumped || !(kept.holding || kept.expecting)) return DROP_NOT_HERE;
+    if (kept === null || kept === this.#pumped) return isHere || kept?.departs ? FORWARD : DROP_NOT_HERE;
+    if (isHere && !kept.sends) return FORWARD;
+    if (kept.departs && !kept.releasing) return FORWARD;
+    if (!kept.holding && !kept.expecting && !kept.sends) return DROP_NOT_HERE;
     if (kept.waiting === 0 && !kept.holding) kept.holdUntil = this.#now + this.store.limits.us;
+    kept.sends = true;
     return this.#hold(kept, batch, i);
   }
 

@@ -3,7 +3,13 @@
  * change.
  */
 import { INSIDE, type PacketBatch, SITE } from '../packet/batch.ts';
-import { DROP_OFFLOAD_HEADER, DROP_TRANSPORT_TRUNCATED, DROP_UNKNOWN_SITE, FORWARD } from '../packet/verdict.ts';
+import {
+  DROP_NOT_HERE,
+  DROP_OFFLOAD_HEADER,
+  DROP_TRANSPORT_TRUNCATED,
+  DROP_UNKNOWN_SITE,
+  FORWARD,
+} from '../packet/verdict.ts';
 import { difference, fold, sum64, update } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
@@ -22,6 +28,13 @@ export function towards(batch: PacketBatch, i: number, fib: Fib, c: number): num
   }
   if ((flags & HERE) !== 0) return fib.classes[c + C_GUEST]!;
   return fib.classes[c + C_SITE]! || -DROP_UNKNOWN_SITE;
+}
+
+/** Verdict for what a guest of class flags `flags` sends from here, its NID at word `w`; FORWARD: it may. */
+export function mayLeave(batch: PacketBatch, i: number, fib: Fib, w: number, flags: number): number {
+  const isHere = (flags & HERE) !== 0;
+  if ((flags & KEPT) !== 0 && fib.keeper !== null) return fib.keeper.fromGuest(batch, i, w, isHere);
+  return isHere ? FORWARD : DROP_NOT_HERE;
 }
 
 /** Hops that being sent on from one site to another costs, so that two sites that disagree cannot play ball for long. */

@@ -112,18 +112,25 @@ export class HomeMoves {
     }
   }
 
-  /** Moves an identifier of ours; the caller has checked that it and `to` exist. */
-  move(nid: Nid, to: string, force: boolean): Promise<HomeMove> {
+  /** Sites that may consider themselves active for an identifier of ours. */
+  activeSites(nid: Nid): ReadonlySet<string> {
+    return this.#open.get(nidKey(nid))?.active ?? new Set([this.#binding(nid).at]);
+  }
+
+  /** Nobody is disturbed before everybody who must agree to a move has said that it listens. */
+  async ready(nid: Nid, to: string, force: boolean): Promise<void> {
+    const sites = new Set(force ? [to] : [...this.activeSites(nid), to]);
+    await Promise.all([...sites].map((site) => this.#ready(site, nid, to, force)));
+  }
+
+  /** Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. */
+  commit(nid: Nid, to: string, force: boolean): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
-      const binding = this.#world.bindings.get(nid);
-      if (binding === undefined) throw new IlnpError('E_UNKNOWN_NID', `no binding for ${formatNid(nid)}`);
+      const binding = this.#binding(nid);
       const pending = this.#open.get(nidKey(nid));
       const from = pending?.at ?? binding.at;
       if (pending === undefined && from === to) return { from, epoch: binding.epoch, octets: 0 };
-
       const active = pending?.active ?? new Set([from]);
-      // Nobody is disturbed before everybody who must agree has said that it listens.
-      await Promise.all([...new Set(force ? [to] : [...active, to])].map((site) => this.#ready(site, nid, to, force)));
       const epoch = await this.#moveFrom(nid, from, to, (pending ?? binding).epoch + 1, active, force);
       return { from, epoch, octets: 0 };
     });
@@ -239,6 +246,12 @@ export class HomeMoves {
     // A site that does not know the identifier cannot be active for it.
     if (code === 'E_UNKNOWN_NID' && site !== decision.at) return;
     throw new IlnpError(code, `refused by ${site}`);
+  }
+
+  #binding(nid: Nid) {
+    const binding = this.#world.bindings.get(nid);
+    if (binding === undefined) throw new IlnpError('E_UNKNOWN_NID', `no binding for ${formatNid(nid)}`);
+    return binding;
   }
 
   async #settle(decision: Decision): Promise<void> {

@@ -6,6 +6,8 @@
  *   ready   will you take part in a move of this one (from its home)  -> ready
  *   set     these are where and since which epoch (from their home)   -> have: what the receiver holds instead
  *   report  I was told these about Node Identifiers of yours          -> ready
+ *   keep    hold packets for this one, or let them go (from its home) -> kept: what was kept so far
+ *   step    please prepare, hold, or call off a move (to its home)    -> ready
  *   seen    a machine with this link-layer address is here; which of these Node Identifiers
  *           (with none: of those you knew at that address) have you lost              -> gone
  *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
@@ -47,12 +49,26 @@ const nid = z.tuple([half, half]);
 const mac = z.string().regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/);
 const changes = z.array(z.tuple([half, half, site, epoch])).max(MAX_CHANGES);
 
+/** Longest time that packets are kept, milliseconds. */
+const MAX_KEEP_MS = 3_600_000;
+const duration = z.int().min(0).max(MAX_KEEP_MS);
+const by = z.string().max(128);
+
 const request = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('move'), nid, to: site, force: z.boolean() }),
+  z.strictObject({ kind: z.literal('move'), nid, to: site, force: z.boolean(), hold: z.boolean(), by }),
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
   z.strictObject({ kind: z.literal('set'), changes }),
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
+  z.strictObject({ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration }),
+  z.strictObject({
+    kind: z.literal('step'),
+    nid,
+    step: z.enum(['prepare', 'hold', 'abort', 'paused', 'resumed']),
+    to: site.nullable(),
+    by,
+    ago: z.number().min(0),
+  }),
   z.strictObject({ kind: z.literal('seen'), mac, nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({ kind: z.literal('registry'), ask: z.unknown() }),
   z.strictObject({ kind: z.literal('mirror'), ...mirrorAsk }),
@@ -66,6 +82,16 @@ const reply = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('moved'), from: site, to: site, epoch, octets: count, microseconds: count }),
   z.strictObject({ kind: z.literal('ready') }),
   z.strictObject({ kind: z.literal('mirrored'), ...mirrorAnswer }),
+  z.strictObject({
+    kind: z.literal('kept'),
+    held: count,
+    full: count,
+    expired: count,
+    replayed: count,
+    sentOn: count,
+    /** Microseconds since the first packet went towards the guest after the release; null: none has. */
+    firstAgo: z.number().nullable(),
+  }),
   z.strictObject({ kind: z.literal('gone'), nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({
     kind: z.literal('have'),

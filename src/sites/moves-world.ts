@@ -1,9 +1,11 @@
 /** Everything the move machine needs of the world, so that the same machine runs over TLS, in memory, in a simulator. */
 import type { PolicyRule } from '../config/site-config.ts';
 import type { Binding, Bindings } from '../ilnp/bindings.ts';
+import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
 import type { Nid } from '../wire/text.ts';
 import type { Recorder } from './binding-writer.ts';
 import type { Reply, Request } from './messages.ts';
+import type { MoveReport } from './move-report.ts';
 
 /** The bindings as this border knows them now. */
 export type BindingsView = Pick<Bindings, 'get' | 'all'>;
@@ -33,12 +35,20 @@ export interface MovesWorld {
   readonly record: Recorder;
   /** Whether a registry tells everybody where this identifier is, so that we need not. */
   readonly registered?: (nid: Nid) => boolean;
+  /** Keeps packets of a guest on the move in every worker, or lets them go; resolves when that is so. */
+  readonly keep: (nid: Nid, order: KeepOrder) => Promise<KeepCounts>;
+  /** How long packets may wait for a commit to begin, as configured now. */
+  readonly holdMs: () => number;
+  /** Where moves of our identifiers are reported. */
+  readonly reports: { add(report: Omit<MoveReport, 'id'>): void };
   readonly send: SendRequest;
   /** Where guests may be and who may move them, as configured now. */
   readonly policy: () => readonly PolicyRule[];
   /** Names of the other sites as configured now. */
   readonly peers: () => Iterable<string>;
   readonly clock: MovesClock;
+  /** Microseconds since 1970, of the clock that also dates kept packets. */
+  readonly wall: () => number;
   /** Octets so far, both ways, on the connections this border opened: each exchange counts where it was asked. */
   readonly octets: () => number;
   readonly log: SitesLog;

@@ -6,9 +6,11 @@
  * its epoch. The one exception is home itself, which listens to reports from anybody about identifiers of its own,
  * because it may have lost its record; it answers by deciding anew with a greater epoch, never by copying an old one.
  */
+import { COMMIT_MS } from '../ilnp/keeping.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { BindingWriter } from './binding-writer.ts';
+import { type HandoffOptions, Handoffs } from './handoffs.ts';
 import { type HomeMove, HomeMoves } from './home-moves.ts';
 import {
   type Change,
@@ -25,6 +27,7 @@ import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { PeerFeed } from './peer-feed.ts';
 import { refusal } from './policy.ts';
+import { SiteKeeping } from './site-keeping.ts';
 
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
 const FORWARDED_MOVE_MS = 10_000;
@@ -45,6 +48,9 @@ export interface Heard extends Change {
   readonly active?: readonly string[];
 }
 
+/** What can be asked of home about a move, besides the move itself. */
+export type Step = 'prepare' | 'hold' | 'abort' | 'paused' | 'resumed';
+
 interface Feeds {
   readonly set: PeerFeed;
   readonly report: PeerFeed;
@@ -54,6 +60,8 @@ export class Moves {
   readonly #world: MovesWorld;
   readonly #writer: BindingWriter;
   readonly #home: HomeMoves;
+  readonly #keeping: SiteKeeping;
+  readonly #handoffs: Handoffs;
   readonly #feeds = new Map<string, Feeds>();
   /** Identifiers that ever moved, by home and nidKey. */
   readonly #moved = new Map<string, Map<string, Nid>>();
@@ -62,6 +70,8 @@ export class Moves {
     this.#world = world;
     this.#writer = new BindingWriter(world.bindings, world.record, world.apply);
     this.#home = new HomeMoves(world, this.#writer, (change, heard) => this.#settled(change, heard));
+    this.#keeping = new SiteKeeping(world);
+    this.#handoffs = new Handoffs(world, this.#home, this.#keeping);
   }
 
   /** Decisions of this home that some site has not confirmed yet. */
@@ -90,22 +100,23 @@ export class Moves {
 
   /**
    * Moves `nid` to site `to`, wherever its home is. Rejects with E_UNKNOWN_NID, E_UNKNOWN_SITE, E_PEER_UNREACHABLE,
-   * E_STATE, E_POLICY; the message says where the identifier is then. `force`: sites that do not answer are dead.
-   * `mover`: the site whose border asks; absent: this one.
+   * E_STATE, E_POLICY; the message says where the identifier is then. `force`: sites that do not answer are dead. `hold`:
+   * packets wait while the place changes, unless false. `by`: who asks, for the report. `mover`: the site whose border asks;
+   * absent: this one.
    */
   async move(
     nid: Nid,
     to: string,
-    options: { readonly force?: boolean; readonly mover?: string } = {},
+    options: Partial<HandoffOptions> & { readonly mover?: string } = {},
   ): Promise<MoveResult> {
     const { clock, octets, site } = this.#world;
-    const force = options.force ?? false;
+    const how = { force: options.force ?? false, hold: options.hold ?? true, by: options.by ?? `at ${site}` };
     const started = clock.now();
     const before = octets();
     const { home } = this.#binding(nid);
     this.#checkSite(to);
     if (home === site) this.#checkPolicy(nid, to, options.mover ?? site);
-    const moved = await (home === site ? this.#home.move(nid, to, force) : this.#askHome(home, nid, to, force));
+    const moved = await (home === site ? this.#handoffs.move(nid, to, how) : this.#askHome(home, nid, to, how));
     return {
       nid,
       from: moved.from,
@@ -114,6 +125,62 @@ export class Moves {
       octets: octets() - before + moved.octets,
       microseconds: Math.round(clock.now() - started),
     };
+  }
+
+  /**
+   * The steps of a move one by one, for whoever carries the guest: prepare, hold, then `move`, or abort. Times in `ago` are
+   * microseconds before now.
+   */
+  async step(
+    nid: Nid,
+    step: Step,
+    options: { readonly to?: string | null; readonly by?: string; readonly ago?: number; readonly mover?: string } = {},
+  ): Promise<void> {
+    const { site } = this.#world;
+    const { to = null, by = `at ${site}`, ago = 0, mover = site } = options;
+    const { home, at } = this.#binding(nid);
+    if (to !== null) this.#checkSite(to);
+    if (home !== site) {
+      const request = { kind: 'step', nid: [nid.hi, nid.lo], step, to, by, ago } as const;
+      const reply = await this.#world.send(home, { ...request, nid: [nid.hi, nid.lo] }, FORWARDED_MOVE_MS);
+      if (reply.kind !== 'ready') throw new IlnpError('E_PROTOCOL', `${home} answered ${reply.kind} to step`);
+      return;
+    }
+    this.#checkPolicy(nid, to ?? at, mover);
+    if (step === 'hold') await this.#handoffs.hold(nid, by);
+    else if (step === 'abort') await this.#handoffs.abort(nid, `called off ${by}`);
+    else if (step !== 'prepare') this.#handoffs.note(nid, step, ago);
+    else if (to === null) throw new IlnpError('E_USAGE', 'prepare: expected the site to move to');
+    else await this.#handoffs.prepare(nid, to, by);
+  }
+
+  /** A guest of this site may stop at any moment: copies of what is sent to it are kept for `windowMs`. */
+  async retain(nid: Nid, windowMs: number): Promise<void> {
+    this.#binding(nid);
+    await this.#keeping.retain(nid, windowMs);
+  }
+
+  /**
+   * A guest of this site has stopped at `at`, microseconds since 1970 by this machine's clock: packets wait from now on, at
+   * home too, and what was sent to it since is sent once more when it has a place.
+   */
+  async stopped(nid: Nid, at: number, by: string): Promise<void> {
+    const { wall, holdMs, site } = this.#world;
+    const binding = this.#binding(nid);
+    if (binding.at !== site)
+      throw new IlnpError(
+        'E_USAGE',
+        `${formatNid(nid)} is at ${binding.at}: tell the border there that it has stopped`,
+      );
+    await this.#keeping.hold(nid, holdMs() + COMMIT_MS, at);
+    await this.step(nid, 'hold', { by });
+    await this.step(nid, 'paused', { by, ago: Math.max(0, wall() - at) });
+  }
+
+  /** A guest may appear at this site: what it sends waits until home has said that it is here. */
+  async expect(nid: Nid): Promise<void> {
+    this.#binding(nid);
+    await this.#keeping.expect(nid, this.#world.holdMs());
   }
 
   /** Answers a request of site `from`, as the channel authenticated it; never rejects. */
@@ -129,6 +196,13 @@ export class Moves {
         case 'report':
           await this.#home.adopt(request.changes.map(fromWire).filter((change) => this.#isSite(change.at)));
           return { kind: 'ready' };
+        case 'keep':
+          return await this.#handleKeep(from, request);
+        case 'step': {
+          const { step, to, by, ago } = request;
+          await this.step(this.#ours(nidOf(request.nid)), step, { to, by, ago, mover: from });
+          return { kind: 'ready' };
+        }
         case 'seen':
         case 'spoken':
         case 'mirror':
@@ -158,7 +232,7 @@ export class Moves {
       } else if (ours && (this.#home.isOpen(nid) || epoch === binding.epoch)) reported.push({ nid, at, epoch });
       else settled.push({ nid, at, epoch });
     }
-    await this.#writer.write(settled);
+    await this.#switch(settled);
     this.#home.takeUp(open);
     void this.#home.adopt(reported).catch(() => {});
   }
@@ -176,29 +250,41 @@ export class Moves {
   /** Stops all that is planned; what was decided is taken up again by the next start. */
   close(): void {
     this.#home.close();
+    this.#handoffs.close();
     for (const feeds of this.#feeds.values()) {
       feeds.set.close();
       feeds.report.close();
     }
   }
 
-  async #askHome(home: string, nid: Nid, to: string, force: boolean): Promise<HomeMove> {
-    const reply = await this.#world.send(home, { kind: 'move', nid: [nid.hi, nid.lo], to, force }, FORWARDED_MOVE_MS);
+  async #askHome(home: string, nid: Nid, to: string, how: HandoffOptions): Promise<HomeMove> {
+    const request = { kind: 'move', nid: [nid.hi, nid.lo] as WireNid, to, ...how } as const;
+    const reply = await this.#world.send(home, request, FORWARDED_MOVE_MS);
     if (reply.kind === 'moved') return reply;
     throw new IlnpError('E_PROTOCOL', `${home} answered ${reply.kind} to move`);
   }
 
-  async #handleMove(
-    mover: string,
-    request: { readonly nid: WireNid; readonly to: string; readonly force: boolean },
-  ): Promise<Reply> {
+  async #handleMove(mover: string, request: Request & { readonly kind: 'move' }): Promise<Reply> {
+    const { force, hold, by } = request;
+    const nid = this.#ours(nidOf(request.nid));
+    const { from, to, epoch, octets, microseconds } = await this.move(nid, request.to, { force, hold, by, mover });
+    return { kind: 'moved', from, to, epoch, octets, microseconds };
+  }
+
+  /** An identifier whose home is here. */
+  #ours(nid: Nid): Nid {
+    const { home } = this.#binding(nid);
+    if (home === this.#world.site) return nid;
+    throw new IlnpError('E_UNKNOWN_NID', `${formatNid(nid)} has its home at ${home} as ${this.#world.site} knows it`);
+  }
+
+  async #handleKeep(from: string, request: Request & { readonly kind: 'keep' }): Promise<Reply> {
     const nid = nidOf(request.nid);
     const { home } = this.#binding(nid);
-    if (home !== this.#world.site) {
-      throw new IlnpError('E_UNKNOWN_NID', `${formatNid(nid)} has its home at ${home} as ${this.#world.site} knows it`);
-    }
-    const { from, to, epoch, octets, microseconds } = await this.move(nid, request.to, { force: request.force, mover });
-    return { kind: 'moved', from, to, epoch, octets, microseconds };
+    if (home !== from)
+      throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
+    const { firstAt, ...counts } = await this.#handoffs.keepHere(nid, request.what, request.ms);
+    return { kind: 'kept', ...counts, firstAgo: firstAt > 0 ? this.#world.wall() - firstAt : null };
   }
 
   async #handleReady(from: string, request: { readonly nid: WireNid; readonly to: string }): Promise<Reply> {
@@ -222,7 +308,7 @@ export class Moves {
       else if (!this.#isSite(at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
       else accepted.push(change);
     }
-    await this.#writer.write(accepted);
+    await this.#switch(accepted);
     const newer: WireChange[] = [];
     for (const { nid, at, epoch } of accepted) {
       const binding = this.#world.bindings.get(nid);
@@ -231,6 +317,15 @@ export class Moves {
       if (binding.epoch !== epoch || binding.at !== at) newer.push(toWire(binding));
     }
     return { kind: 'have', newer, refused };
+  }
+
+  /** Switches bindings that others have decided about, and lets go what waited for that here. */
+  async #switch(changes: readonly Change[]): Promise<void> {
+    const { site, bindings } = this.#world;
+    const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
+    const switched = held.map(({ nid, at }) => ({ nid, departs: at !== site && bindings.get(nid)?.at === site }));
+    await this.#writer.write(changes);
+    await this.#keeping.switched(switched);
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {

@@ -119,7 +119,7 @@ describe('scenarios', () => {
         'a1 site1 site2 done',
       ]);
       expect(placesOf(world, 'a1')).toEqual({ at: 'site2', known: ['site2'] });
-      expect(Math.max(...sessions.map((session) => session.gapMs))).toBeLessThan(200); // whoever cannot agree still forwards
+      expect(Math.max(...sessions.map((session) => session.gapMs))).toBeLessThan(1000); // home waits for half a second, then forwards as it thinks
     },
   );
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
+import { noCounts } from '../../src/ilnp/keeping.ts';
 import { MoveRecord } from '../../src/sites/move-record.ts';
 import { Moves } from '../../src/sites/moves.ts';
 import { PeerChannel } from '../../src/sites/peer-channel.ts';
@@ -55,6 +56,10 @@ async function start(site: string, count = 100): Promise<void> {
       for (const binding of changed) bindings.put(binding);
     },
     send: (to, request, timeoutMs) => channel.send(to, request, timeoutMs),
+    keep: () => Promise.resolve(noCounts()),
+    holdMs: () => 5000,
+    reports: { add: () => {} },
+    wall: () => Date.now() * 1000,
     policy: () => [],
     peers: () => others,
     clock: {

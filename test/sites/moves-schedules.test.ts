@@ -45,11 +45,28 @@ async function play(
       if (!sites.isUp(asked)) return;
       const at = sites.binding(binding.home, binding.nid)?.at;
       const force = at !== undefined && !sites.isUp(at) && random() < 0.5;
-      sites
-        .moves(asked)
-        .move(binding.nid, to, { force })
-        .then((result) => done.push({ binding, result }))
-        .catch((error) => failures.push(error.code ?? error));
+      const failed = (error: { code?: unknown }): number => failures.push(error.code ?? error);
+      const carry = (): void => {
+        if (!sites.isUp(asked)) return;
+        sites
+          .moves(asked)
+          .move(binding.nid, to, { force, hold: random() < 0.8 })
+          .then((result) => done.push({ binding, result }))
+          .catch(failed);
+      };
+      if (random() < 0.6) return carry();
+      // step by step, as somebody does who carries the guest meanwhile, or calls it off, or is never heard of again
+      const moves = sites.moves(asked);
+      const { nid } = binding;
+      moves
+        .step(nid, 'prepare', { to })
+        .then(() => moves.step(nid, 'hold'))
+        .then(() => {
+          const end = random();
+          if (end < 0.6) sites.time.after(random() * 300, carry);
+          else if (end < 0.8) sites.time.after(random() * 300, () => void moves.step(nid, 'abort').catch(failed));
+        })
+        .catch(failed);
     });
     if (random() < crashes) {
       const name = pick(NAMES);
@@ -82,6 +99,7 @@ function expectConverged(sites: MemorySites, done: readonly Outcome[]): void {
       expect(sites.registry.state.get(nid)).toEqual({ nid, epoch, binding: { guest, home, uplink, at } });
   }
   for (const name of NAMES) expect(sites.moves(name).unsettled).toBe(0);
+  for (const { nid } of BINDINGS) expect(sites.holding(nid)).toEqual([]);
   for (const { binding, result } of done) {
     const truth = sites.binding(binding.home, binding.nid)!;
     expect(truth.epoch).toBeGreaterThanOrEqual(result.epoch);

@@ -314,7 +314,14 @@ describe('whom a border believes', () => {
   });
 
   test('a move for an identifier that has its home elsewhere is not passed around', async () => {
-    const reply = await handle('site3', { kind: 'move', nid: [0, 0xa1], to: 'site3', force: false });
+    const reply = await handle('site3', {
+      kind: 'move',
+      nid: [0, 0xa1],
+      to: 'site3',
+      force: false,
+      hold: true,
+      by: 'a test',
+    });
 
     expect(reply).toMatchObject({ kind: 'error', code: 'E_UNKNOWN_NID' });
   });

@@ -5,6 +5,7 @@
 import { expect } from 'vitest';
 import type { PolicyRule } from '../../../src/config/site-config.ts';
 import type { Binding } from '../../../src/ilnp/bindings.ts';
+import { type KeepCounts, type KeepOrder, noCounts } from '../../../src/ilnp/keeping.ts';
 import { RegistryClient } from '../../../src/registry/client.ts';
 import { MemoryRegistry } from '../../../src/registry/memory.ts';
 import type { Ask } from '../../../src/registry/messages.ts';
@@ -13,6 +14,7 @@ import { RegistryService } from '../../../src/registry/service.ts';
 import { IlnpError } from '../../../src/runtime/errors.ts';
 import { type Change, parseReply, parseRequest, type Reply, type Request } from '../../../src/sites/messages.ts';
 import { type OpenDecision, type RecordEntry, replay } from '../../../src/sites/move-record.ts';
+import type { MoveReport } from '../../../src/sites/move-report.ts';
 import { Moves } from '../../../src/sites/moves.ts';
 import type { MovesClock } from '../../../src/sites/moves-world.ts';
 import { nidKey } from '../../../src/sites/nid-key.ts';
@@ -77,6 +79,8 @@ export interface Faults {
   diskRefuses: number;
 }
 
+const HOLD_MS = 3000;
+
 export const NO_FAULTS: Faults = { loss: 0, repeat: 0, delay: 1, diskRefuses: 0 };
 
 interface Running {
@@ -84,6 +88,8 @@ interface Running {
   readonly follow: RegistryFollow | undefined;
   readonly decisions: RegistryRecord | undefined;
   readonly table: Map<string, Binding>;
+  /** Identifiers whose packets wait; called to forget the end of their time. */
+  readonly held: Map<string, () => void>;
   alive: boolean;
 }
 
@@ -109,6 +115,9 @@ export class MemorySites {
   faults: Faults = NO_FAULTS;
   octets = 0;
   requests: string[] = [];
+  /** Holds that nobody ended before their time was over. */
+  expired = 0;
+  readonly reports: Omit<MoveReport, 'id'>[] = [];
 
   /** The registry of all sites, when there is one; it forgets nothing when it dies, as store.ts does not. */
   readonly registry: MemoryRegistry | undefined;
@@ -151,7 +160,7 @@ export class MemorySites {
     const decisions = this.#decisions(site, table, () => running);
     const moves = this.#machine(site, table, () => running, decisions);
     const follow = decisions && this.#follow(site, table, () => running, moves, decisions);
-    const running: Running = { moves, follow, decisions, table, alive: true };
+    const running: Running = { moves, follow, decisions, table, held: new Map(), alive: true };
     site.running = running;
     this.checkOneActive();
     running.moves.start([...site.open.values()]);
@@ -299,6 +308,10 @@ export class MemorySites {
       bindings: { get: (nid) => table.get(nidKey(nid)), all: () => table.values() },
       record: decisions ?? { append: (entries) => this.#append(site, entries, self()) },
       registered: () => decisions !== undefined,
+      keep: (nid, order) => this.#keep(nid, order, self()),
+      holdMs: () => HOLD_MS,
+      reports: { add: (report) => this.reports.push(report) },
+      wall: () => this.time.now * 1000,
       apply: (bindings) => this.#apply(site, bindings, self()),
       send: (to, request, timeoutMs = 2000) => this.#send(site.name, to, request, { timeoutMs, sender: self() }),
       policy: () => site.policy,
@@ -314,6 +327,31 @@ export class MemorySites {
           this.#outlaws.add(`${dead} ${nidKey(number)}`);
         },
       },
+    });
+  }
+
+  /** Sites that run and let packets for this identifier wait. */
+  holding(nid: Nid): string[] {
+    return [...this.sites.values()].filter(({ running }) => running?.held.has(nidKey(nid))).map(({ name }) => name);
+  }
+
+  #keep(nid: Nid, order: KeepOrder, running: Running): Promise<KeepCounts> {
+    return new Promise((resolve) => {
+      this.time.after(this.#random(), () => {
+        if (!running.alive) return;
+        const key = nidKey(nid);
+        if (order.what !== 'expect' && order.what !== 'retain') {
+          running.held.get(key)?.();
+          running.held.delete(key);
+        }
+        if (order.what === 'hold') {
+          const cancel = this.time.after(order.ms, () => {
+            if (running.held.delete(key) && running.alive) this.expired++;
+          });
+          running.held.set(key, cancel);
+        }
+        this.time.after(this.#random(), () => running.alive && resolve(noCounts()));
+      });
     });
   }
 

@@ -1,0 +1,111 @@
+/** What can be asked of a border about moves over its control socket (src/sites/README.md says in which order). */
+import type { Logger } from 'pino';
+import type { SiteConfig } from '../config/site-config.ts';
+import { realtimeMicroseconds } from '../device/libc.ts';
+import {
+  guestParams,
+  type MoveReply,
+  moveParams,
+  movesParams,
+  nidParams,
+  noteParams,
+  prepareParams,
+  readParams,
+  retainParams,
+  stoppedParams,
+} from '../runtime/control-methods.ts';
+import type { ControlMethods } from '../runtime/control-socket.ts';
+import type { MoveReports } from '../sites/move-reports.ts';
+import type { MoveResult, Moves } from '../sites/moves.ts';
+import { formatNid } from '../wire/text.ts';
+
+export const MOVE_METHODS = [
+  'move',
+  'prepare',
+  'hold',
+  'abort',
+  'paused',
+  'resumed',
+  'retain',
+  'stopped',
+  'guest',
+  'moves',
+] as const;
+
+/** Clocks that differ by less are one: a hypervisor on this machine says `now` in whole milliseconds. */
+const SAME_CLOCK_US = 20_000;
+/** Reason: longer than a hypervisor takes to say that a guest has stopped. */
+const RETAIN_MS = 1000;
+
+/** The methods of one border. */
+export function moveMethods(
+  moves: Moves,
+  reports: MoveReports,
+  { config, log }: { readonly config: () => SiteConfig; readonly log: Logger },
+): ControlMethods {
+  const reply = (result: MoveResult): MoveReply => ({ ...result, nid: formatNid(result.nid) });
+  const asked = (by: string): string => `${by} at ${config().site}`;
+  return {
+    move: async (params) => {
+      const { nid, to, force, hold, by } = readParams(moveParams, params);
+      return reply(await moves.move(nid, to, { force, hold, by: asked(by) }));
+    },
+    prepare: async (params) => {
+      const { nid, to, by } = readParams(prepareParams, params);
+      await moves.step(nid, 'prepare', { to, by: asked(by) });
+    },
+    hold: async (params) => {
+      const { nid, by } = readParams(nidParams, params);
+      await moves.step(nid, 'hold', { by: asked(by) });
+    },
+    abort: async (params) => {
+      const { nid, by } = readParams(nidParams, params);
+      await moves.step(nid, 'abort', { by: asked(by) });
+    },
+    paused: async (params) => {
+      const { nid, ago } = readParams(noteParams, params);
+      await moves.step(nid, 'paused', { ago });
+    },
+    resumed: async (params) => {
+      const { nid, ago } = readParams(noteParams, params);
+      await moves.step(nid, 'resumed', { ago });
+    },
+    retain: async (params) => {
+      const { nid, ms } = readParams(retainParams, params);
+      await moves.retain(nid, ms);
+    },
+    stopped: async (params) => {
+      const { nid, at, by } = readParams(stoppedParams, params);
+      await moves.stopped(nid, at, asked(by));
+    },
+    guest: async (params) => {
+      const { nid, news, at, now } = readParams(guestParams, params);
+      log.info({ nid: formatNid(nid), news }, 'a hypervisor says');
+      const by = asked('a hypervisor');
+      const ours = realtimeMicroseconds();
+      const ago = at === undefined ? 0 : Math.abs(ours - now) < SAME_CLOCK_US ? ours - at : now - at;
+      switch (news) {
+        case 'migrating':
+          await moves.retain(nid, RETAIN_MS);
+          return null;
+        case 'stopped':
+          await moves.stopped(nid, ours - ago, by);
+          return null;
+        case 'arrived':
+          await moves.expect(nid);
+          await moves.step(nid, 'resumed', { ago: Math.max(0, ago) });
+          return reply(await moves.move(nid, config().site, { by }));
+        case 'stayed':
+          await moves.step(nid, 'abort', { by });
+          return null;
+        case 'lost':
+          return null; // whoever has it now says so; else the hold ends by itself
+      }
+    },
+    moves: async (params) => {
+      const { after, limit, waitMs } = readParams(movesParams, params);
+      if (waitMs > 0 && reports.after(after, 1).length === 0) await reports.next(waitMs);
+      return reports.after(after, limit);
+    },
+  };
+}

@@ -1,0 +1,340 @@
+/**
+ * Moves without loss, of the Node Identifiers whose home is here: packets wait at every border that carries them while the
+ * place changes. HomeMoves decides and tells (commit); here is what comes before and after.
+ *
+ *   prepare   everybody concerned will take part; `to` lets the guest's first packets wait     nothing has changed
+ *   hold      home, the old site and the new one keep what goes towards the guest
+ *   commit    HomeMoves: one epoch; the old site switches and lets go, then the new one, each what it holds
+ *   release   home lets go last: what it holds is the newest
+ *   drain     for a while the old site sends stragglers on, and the guest's own last packets out
+ *
+ * `abort`, at any step before the commit, lets everybody go by the tables as they are. Nobody has to be alive for that:
+ * every site ends its own hold when its time is over.
+ */
+import { addCounts, COMMIT_MS, type KeepCounts, noCounts } from '../ilnp/keeping.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
+import type { HomeMove, HomeMoves } from './home-moves.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import type { MoveReport, Step } from './move-report.ts';
+import { STEPS } from './move-report.ts';
+import type { MovesWorld } from './moves-world.ts';
+import { nidKey } from './nid-key.ts';
+import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
+
+/** A site that does not answer so long is not waited for. Reason: packets may be waiting elsewhere. */
+const KEEP_REQUEST_MS = 1500;
+/** When a commit takes longer, home lets go by its tables as they are then. */
+const COMMIT_PATIENCE_MS = 500;
+
+/** How a move is asked for. */
+export interface HandoffOptions {
+  /** The old site is dead. */
+  readonly force: boolean;
+  /** Packets wait while the place changes. */
+  readonly hold: boolean;
+  /** Who asks, for the report. */
+  readonly by: string;
+}
+
+/** A move under way. */
+interface Handoff {
+  readonly nid: Nid;
+  readonly by: string;
+  readonly started: number;
+  readonly askedAt: number;
+  readonly octetsBefore: number;
+  readonly times: Map<Step, number>;
+  /** Sites that were asked to keep packets, and those that hold them. */
+  readonly sites: Set<string>;
+  readonly held: Set<string>;
+  /** What sites have said they did; their last word counts. */
+  readonly counts: Map<string, KeepCounts>;
+  to: string | null;
+  /** Packets wait everywhere. */
+  isHeld: boolean;
+  cancel: () => void;
+}
+
+export class Handoffs {
+  readonly #world: MovesWorld;
+  readonly #home: HomeMoves;
+  readonly #keeping: SiteKeeping;
+  readonly #open = new Map<string, Handoff>();
+  /** Moves that are done and whose stragglers are waited for; called when another one begins. */
+  readonly #draining = new Map<string, () => void>();
+  readonly #lock = new KeyedLock();
+  #closed = false;
+
+  constructor(world: MovesWorld, home: HomeMoves, keeping: SiteKeeping) {
+    this.#world = world;
+    this.#home = home;
+    this.#keeping = keeping;
+  }
+
+  /** Moves that were begun and are not over. */
+  get open(): number {
+    return this.#open.size;
+  }
+
+  /** Asks everybody concerned; nothing changes but that the first packets of the guest will wait at `to`. */
+  prepare(nid: Nid, to: string, by: string): Promise<void> {
+    return this.#step(nid, by, async (handoff) => {
+      handoff.to = to;
+      await this.#home.ready(nid, to, false);
+      await this.#order(handoff, to, 'expect', MIGRATION_MS);
+      this.#done(handoff, 'prepared');
+      if (handoff.isHeld) return;
+      handoff.cancel();
+      handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
+        void this.abort(nid, 'it was prepared and never carried out');
+      });
+    });
+  }
+
+  /** From when this resolves on, packets wait; for the time that limits.holdMs allows. */
+  hold(nid: Nid, by: string): Promise<void> {
+    return this.#step(nid, by, (handoff) => this.#holdAll(handoff, false));
+  }
+
+  /** Says when something happened that only others see. */
+  note(nid: Nid, step: 'paused' | 'resumed', agoUs = 0): void {
+    const handoff = this.#open.get(nidKey(nid));
+    if (handoff !== undefined) handoff.times.set(step, this.#world.clock.now() - agoUs);
+  }
+
+  /** Calls a move off that was prepared or held; nothing when there is none. */
+  abort(nid: Nid, why: string): Promise<void> {
+    return this.#lock.run(nidKey(nid), async () => {
+      const handoff = this.#open.get(nidKey(nid));
+      if (handoff !== undefined) await this.#callOff(handoff, 'aborted', why);
+    });
+  }
+
+  /** Carries a move out, what is missing of its steps included; the caller has checked that it and `to` exist. */
+  move(nid: Nid, to: string, { force, hold, by }: HandoffOptions): Promise<HomeMove> {
+    return this.#lock.run(nidKey(nid), async () => {
+      const binding = this.#binding(nid);
+      if (!this.#open.has(nidKey(nid)) && !this.#home.isOpen(nid) && binding.at === to)
+        return { from: to, epoch: binding.epoch, octets: 0 };
+      const handoff = this.#begin(nid, by);
+      handoff.to = to;
+      try {
+        await this.#home.ready(nid, to, force);
+        if (!handoff.times.has('prepared')) this.#done(handoff, 'prepared');
+        if (hold || handoff.isHeld) await this.#holdAll(handoff, force);
+        handoff.cancel();
+        const moved = await this.#commit(handoff, to, force);
+        void this.#drain(handoff, moved);
+        return moved;
+      } catch (error) {
+        await this.#callOff(handoff, 'failed', error instanceof Error ? error.message : String(error));
+        throw error;
+      }
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { cancel } of this.#open.values()) cancel();
+  }
+
+  #step(nid: Nid, by: string, run: (handoff: Handoff) => Promise<void>): Promise<void> {
+    return this.#lock.run(nidKey(nid), async () => {
+      const handoff = this.#begin(nid, by);
+      try {
+        await run(handoff);
+      } catch (error) {
+        await this.#callOff(handoff, 'failed', error instanceof Error ? error.message : String(error));
+        throw error;
+      }
+    });
+  }
+
+  #begin(nid: Nid, by: string): Handoff {
+    const known = this.#open.get(nidKey(nid));
+    if (known !== undefined) return known;
+    this.#binding(nid);
+    this.#draining.get(nidKey(nid))?.();
+    const { clock, octets, wall } = this.#world;
+    const handoff: Handoff = {
+      nid,
+      by,
+      started: clock.now(),
+      askedAt: wall(),
+      octetsBefore: octets(),
+      times: new Map(),
+      sites: new Set(),
+      held: new Set(),
+      counts: new Map(),
+      to: null,
+      isHeld: false,
+      cancel: () => {},
+    };
+    this.#open.set(nidKey(nid), handoff);
+    return handoff;
+  }
+
+  /**
+   * The new site first, where nothing is lost by waiting for its answer; then the old one and home. Fails, with nothing
+   * changed, unless all of them hold.
+   */
+  async #holdAll(handoff: Handoff, force: boolean): Promise<void> {
+    const { nid, to } = handoff;
+    const { clock, site: own, holdMs } = this.#world;
+    const ms = holdMs();
+    const hold = async (site: string): Promise<void> => {
+      if (handoff.held.has(site)) return;
+      try {
+        await this.#order(handoff, site, 'hold', ms + COMMIT_MS);
+        handoff.held.add(site);
+      } catch (error) {
+        if (force && site !== to && site !== own) return;
+        const reason = error instanceof Error ? error.message : String(error);
+        const code = error instanceof IlnpError ? error.code : 'E_PEER_UNREACHABLE';
+        const goal = to === null ? '' : ` to ${to}`;
+        const at = this.#binding(nid).at;
+        throw new IlnpError(code, `move of ${formatNid(nid)}${goal}: ${reason}; it stays at ${at}`, { cause: error });
+      }
+    };
+    if (to !== null && to !== own) await hold(to);
+    await Promise.all([...new Set([...this.#home.activeSites(nid), own])].map(hold));
+    if (handoff.isHeld) return;
+    handoff.isHeld = true;
+    this.#done(handoff, 'held');
+    handoff.cancel();
+    handoff.cancel = clock.after(ms, () => {
+      void this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`);
+    });
+  }
+
+  /** Has the place changed, then lets go here: what waits at home is the newest. */
+  async #commit(handoff: Handoff, to: string, force: boolean): Promise<HomeMove> {
+    const { nid } = handoff;
+    const { site, clock } = this.#world;
+    const from = this.#binding(nid).at;
+    let released: Promise<void> | undefined;
+    const release = (): Promise<void> => {
+      released ??= this.#keeping.release(nid, from === site).then((counts) => {
+        handoff.counts.set(site, counts);
+        this.#done(handoff, 'released');
+      });
+      return released;
+    };
+    const isHeld = handoff.held.has(site);
+    const cancel = isHeld ? clock.after(COMMIT_PATIENCE_MS, () => void release()) : () => {};
+    try {
+      const moved = await this.#home.commit(nid, to, force);
+      this.#done(handoff, 'committed');
+      if (isHeld) await release();
+      return moved;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Waits for stragglers, asks everybody what was kept, and reports. */
+  async #drain(handoff: Handoff, moved: HomeMove): Promise<void> {
+    const { clock } = this.#world;
+    const key = nidKey(handoff.nid);
+    this.#open.delete(key);
+    const octets = moved.octets + this.#world.octets() - handoff.octetsBefore;
+    if (handoff.sites.size > 0) {
+      const isOver = await new Promise<boolean>((done) => {
+        const cancel = clock.after(GRACE_MS, () => done(true));
+        this.#draining.set(key, () => {
+          cancel();
+          done(false); // the next move has begun: what is kept is its own
+        });
+      });
+      this.#draining.delete(key);
+      if (this.#closed) return;
+      if (isOver) {
+        await this.#endAll(handoff);
+        this.#done(handoff, 'drained');
+      }
+    }
+    this.#report(handoff, { from: moved.from, epoch: moved.epoch, outcome: 'moved', why: null, octets });
+  }
+
+  /** Resolves when packets do not wait here any more; the other sites are told, and end by themselves when they do not hear. */
+  async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string): Promise<void> {
+    handoff.cancel();
+    this.#open.delete(nidKey(handoff.nid));
+    const { at, epoch } = this.#binding(handoff.nid);
+    const octets = this.#world.octets() - handoff.octetsBefore;
+    const all = this.#endAll(handoff);
+    void all.then(() => this.#report(handoff, { from: at, epoch, outcome, why, octets }));
+    const { site } = this.#world;
+    if (handoff.sites.has(site)) await this.#order(handoff, site, 'end', 0).catch(() => {});
+  }
+
+  /** Everybody lets go what is left, and says what was kept. */
+  async #endAll(handoff: Handoff): Promise<void> {
+    const ends = [...handoff.sites].map((site) => this.#order(handoff, site, 'end', 0).catch(() => {}));
+    await Promise.all(ends);
+  }
+
+  async #order(handoff: Handoff, site: string, what: 'hold' | 'expect' | 'end', ms: number): Promise<void> {
+    const { nid } = handoff;
+    handoff.sites.add(site);
+    if (site === this.#world.site) {
+      const { firstAt, ...counts } = await this.keepHere(nid, what, ms);
+      handoff.counts.set(site, { ...counts, firstAt });
+      return;
+    }
+    const asked = this.#world.clock.now();
+    const reply = await this.#world.send(site, { kind: 'keep', nid: [nid.hi, nid.lo], what, ms }, KEEP_REQUEST_MS);
+    if (reply.kind !== 'kept') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to keep`);
+    const { held, full, expired, replayed, sentOn, firstAgo } = reply;
+    // by our clock, as if the answer had taken as long as the question
+    const firstAt = firstAgo === null ? 0 : this.#wallAt((asked + this.#world.clock.now()) / 2) - firstAgo;
+    handoff.counts.set(site, { held, full, expired, replayed, sentOn, firstAt });
+  }
+
+  /** Does at this site what a home orders. */
+  keepHere(nid: Nid, what: 'hold' | 'expect' | 'end', ms: number): Promise<KeepCounts> {
+    if (what === 'hold') return this.#keeping.hold(nid, ms);
+    if (what === 'expect') return this.#keeping.expect(nid, ms);
+    return this.#keeping.end(nid);
+  }
+
+  #done(handoff: Handoff, step: Step): void {
+    handoff.times.set(step, this.#world.clock.now());
+  }
+
+  #wallAt(time: number): number {
+    const { clock, wall } = this.#world;
+    return wall() - (clock.now() - time);
+  }
+
+  #report(handoff: Handoff, result: Pick<MoveReport, 'from' | 'epoch' | 'outcome' | 'why' | 'octets'>): void {
+    const { nid, to, by, askedAt, started, times, counts } = handoff;
+    const sum = noCounts();
+    for (const one of counts.values()) addCounts(sum, one);
+    const first = to === null ? undefined : counts.get(to)?.firstAt;
+    const timeline = Object.fromEntries(
+      STEPS.map((step) => {
+        const time = times.get(step);
+        return [step, time === undefined ? null : Math.round(time - started)];
+      }),
+    ) as Record<Step, number | null>;
+    if (first !== undefined && first > 0) timeline.firstPacket = Math.round(first - askedAt);
+    const { held, full, expired, replayed, sentOn } = sum;
+    this.#world.reports.add({
+      nid: formatNid(nid),
+      to,
+      by,
+      askedAt: Math.round(askedAt),
+      timeline,
+      packets: { held, lost: full, expired, replayed, sentOn },
+      ...result,
+    });
+  }
+
+  #binding(nid: Nid) {
+    const binding = this.#world.bindings.get(nid);
+    if (binding === undefined) throw new IlnpError('E_UNKNOWN_NID', `no binding for ${formatNid(nid)}`);
+    return binding;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * What this site keeps of guests on the move, as the home of each orders it, or a hypervisor of this site by what it sees.
+ * When the binding of one of them changes here, what waits for it is let go at once: that is how the other sites commit.
+ */
+import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
+import type { Nid } from '../wire/text.ts';
+import type { MovesWorld } from './moves-world.ts';
+import { nidKey } from './nid-key.ts';
+
+/** How long a guest may still send from the site it has left, and stragglers for it are counted. */
+export const GRACE_MS = 1000;
+/** How long the counts are kept for home to ask for them. */
+const COUNTS_MS = 3000;
+/** Longest migration: copies are kept, and its first packets expected, so long. */
+export const MIGRATION_MS = 600_000;
+/** Reason: copies are dated when their batch is read; the guest may hear a packet so much later, or have its clock read so much earlier. */
+const MARGIN_US = 500;
+
+export class SiteKeeping {
+  readonly #world: Pick<MovesWorld, 'keep' | 'site'>;
+  /** Held here, with the instant since when a guest of this site has heard nothing (wall clock), null: unknown. */
+  readonly #held = new Map<string, { readonly since: number | null }>();
+
+  constructor(world: Pick<MovesWorld, 'keep' | 'site'>) {
+    this.#world = world;
+  }
+
+  isHeld(nid: Nid): boolean {
+    return this.#held.has(nidKey(nid));
+  }
+
+  /** Holds; a hold that is there already is prolonged. `since`: the guest has heard nothing since, by our wall clock. */
+  hold(nid: Nid, ms: number, since: number | null = null): Promise<KeepCounts> {
+    const known = this.#held.get(nidKey(nid));
+    this.#held.set(nidKey(nid), { since: since === null ? (known?.since ?? null) : since - MARGIN_US });
+    return this.#world.keep(nid, { what: 'hold', ms });
+  }
+
+  /** The guest may be here soon: what it sends waits until that is known. */
+  expect(nid: Nid, ms: number): Promise<KeepCounts> {
+    return this.#world.keep(nid, { what: 'expect', ms });
+  }
+
+  /** The guest may stop at any moment: copies of what is sent to it are kept for a while. */
+  retain(nid: Nid, windowMs: number): Promise<KeepCounts> {
+    return this.#world.keep(nid, { what: 'retain', ms: MIGRATION_MS, windowMs });
+  }
+
+  /** Lets go what is held, by the tables as they are now. `departs`: the guest has left this site. */
+  release(nid: Nid, departs: boolean): Promise<KeepCounts> {
+    const since = departs ? (this.#held.get(nidKey(nid))?.since ?? null) : null;
+    this.#held.delete(nidKey(nid));
+    const order: KeepOrder = { what: 'release', ms: GRACE_MS + COUNTS_MS, since, departs };
+    return this.#world.keep(nid, order);
+  }
+
+  /** Lets go what is held and forgets it; what was kept in all. */
+  end(nid: Nid): Promise<KeepCounts> {
+    this.#held.delete(nidKey(nid));
+    return this.#world.keep(nid, { what: 'end' });
+  }
+
+  /** Bindings have changed here; resolves when what waited for them was sent. */
+  async switched(changes: Iterable<{ readonly nid: Nid; readonly departs: boolean }>): Promise<void> {
+    for (const { nid, departs } of changes) if (this.isHeld(nid)) await this.release(nid, departs);
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Moves without loss, by `ilnp move --run`: the guest is paused, carried to another site, and goes on there, while datagrams
+ * at 10,000 a second and TCP run in both directions. The pause of its processes and the cable carried over stand for the
+ * hypervisor.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { MoveReport } from '../../src/sites/move-report.ts';
+import { CN, global } from './support/addresses.ts';
+import { labForThisFile } from './support/lab.ts';
+import { openSession } from './support/probe.ts';
+import { expectIntact } from './support/sessions.ts';
+import { openStream, type StreamResult } from './support/stream.ts';
+import { until } from './support/wait.ts';
+
+const LAB_SCRIPT = fileURLToPath(new URL('../../scripts/lab', import.meta.url));
+/** As sites that want to lose nothing of what guests send have them: the guest need not learn its gateway anew. */
+const lab = labForThisFile('--gateway-mac', '02:00:5e:00:00:01');
+const NID = '0:0:0:a1';
+const PERFECT: Partial<StreamResult> = { lost: 0, doubled: 0, overtaken: 0 };
+
+/** Pauses the guest for so long, and carries it to a host meanwhile. */
+const carry = (host: string, seconds: number): string => {
+  const pids = `$(ip netns pids ${lab.namespace('vm-a1')})`;
+  const replug = `LAB=${lab.namespace('').slice(0, -1)} ${LAB_SCRIPT} -q move a1 ${host} --replug-only`;
+  return `kill -STOP ${pids}; sleep ${seconds}; ${replug}; kill -CONT ${pids}`;
+};
+
+const moveWith = (to: string, site: 1 | 2, ...args: string[]) =>
+  lab.ilnp('move', NID, '--to', to, '--socket', lab.socket(site), ...args);
+
+const reports = async (site: 1 | 2 = 1): Promise<MoveReport[]> => {
+  const { stdout } = await lab.ilnp('moves', '--json', '--socket', lab.socket(site));
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as MoveReport);
+};
+
+/** The report of the move that is over next. */
+const nextReport = async (before: number): Promise<MoveReport> => {
+  await until('the report', async () => (await reports()).length > before);
+  return (await reports()).at(-1)!;
+};
+
+/** What runs while the guest moves. */
+async function load() {
+  const to = await openStream(lab, { from: 'cn', node: 'vm-a1', to: global('a1') });
+  const back = await openStream(lab, { from: 'vm-a1', node: 'cn', to: CN, rate: 2000 });
+  const records = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
+  await Promise.all([to.receiver.receives(3000), back.receiver.receives(1000), records.connector.receives(50)]);
+  return {
+    /** Waits for more of everything. */
+    goOn: () => Promise.all([to.receiver.receives(3000), back.receiver.receives(1000), records.listener.receives(50)]),
+    end: async () => ({ to: await to.end(), back: await back.end(), records: await records.end() }),
+  };
+}
+
+const expectPerfect = ({ to, back, records }: Awaited<ReturnType<Awaited<ReturnType<typeof load>>['end']>>): void => {
+  expect(to).toMatchObject(PERFECT);
+  expect(back).toMatchObject(PERFECT);
+  expectIntact(records);
+};
+
+/** Starts border 1 anew with one limit that differs. */
+async function restartWith(limit: string): Promise<void> {
+  const text = readFileSync(lab.configFile(1), 'utf8').replace(/^limits.*\n/m, '');
+  writeFileSync(lab.configFile(1), `${text}limits: { ${limit} }\n`);
+  await lab.stop(1);
+  await lab.start(1);
+}
+
+beforeEach(() => lab.move('a1', 'host1'));
+
+test.each([
+  ['away from home', 'site2', 'host2', 1],
+  ['asked for at the other site', 'site2', 'host2', 2],
+] as const)('a pause of 300 ms, %s: nothing is lost, doubled or overtaken', async (_, to, host, asked) => {
+  const before = (await reports()).length;
+  const running = await load();
+
+  const moved = await moveWith(to, asked, '--run', carry(host, 0.3), '--by', 'a test');
+  expect(moved).toMatchObject({ code: 0 });
+  await running.goOn();
+
+  expectPerfect(await running.end());
+  const report = await nextReport(before);
+  expect(report).toMatchObject({
+    nid: NID,
+    from: 'site1',
+    to: 'site2',
+    outcome: 'moved',
+    by: `a test at site${asked}`,
+  });
+  expect(report.packets).toMatchObject({ lost: 0, expired: 0, replayed: 0 });
+  expect(report.packets.held).toBeGreaterThan(2000);
+  const { prepared, held, paused, resumed, committed, firstPacket, released, drained } = report.timeline;
+  const times = [0, prepared, held, paused, resumed, committed, released, drained];
+  expect(times).toEqual([...times].sort((a, b) => a! - b!));
+  expect(resumed! - paused!).toBeGreaterThan(300_000);
+  expect(firstPacket).toBeGreaterThan(resumed!);
+});
+
+test('home again, and then without any pause: nothing is lost', async () => {
+  await lab.move('a1', 'site2');
+  const running = await load();
+
+  expect(await moveWith('site1', 1, '--run', carry('host1', 0.1))).toMatchObject({ code: 0 });
+  await running.goOn();
+  expect(await moveWith('site2', 1, '--run', carry('host2', 0))).toMatchObject({ code: 0 });
+  await running.goOn();
+
+  expectPerfect(await running.end());
+});
+
+describe('a move that does not come to pass', () => {
+  test('because the command fails: everything is as before, and nothing is lost', async () => {
+    const running = await load();
+    const before = (await reports()).length;
+
+    const { code, stderr } = await moveWith('site2', 1, '--run', 'sleep 0.2; exit 3');
+    expect(code).toBe(1);
+    expect(stderr).toBe(`ilnp: E_COMMAND: the command ended with 3; ${NID} stays where it was\n`);
+    await running.goOn();
+
+    expectPerfect(await running.end());
+    expect(await nextReport(before)).toMatchObject({
+      outcome: 'aborted',
+      from: 'site1',
+      to: 'site2',
+      epoch: expect.any(Number),
+    });
+  });
+
+  test('because nobody goes on with it: packets wait no longer than limits.holdMs', async () => {
+    await restartWith('holdMs: 300');
+    const running = await load();
+
+    expect(await moveWith('site2', 1, '--hold')).toMatchObject({ code: 0 });
+    await running.goOn();
+
+    expectPerfect(await running.end());
+  });
+});
+
+test('what finds no room is dropped under its name, the rest arrives in order', async () => {
+  await restartWith('holdPackets: 100');
+  const before = (await reports()).length; // those of before the restart too
+  expect(before).toBeGreaterThan(0);
+  const running = await load();
+
+  expect(await moveWith('site2', 1, '--run', carry('host2', 0.1))).toMatchObject({ code: 0 });
+  await running.goOn();
+
+  const { to, back, records } = await running.end();
+  expectIntact(records);
+  expect(back).toMatchObject(PERFECT);
+  expect(to).toMatchObject({ doubled: 0, overtaken: 0 });
+  const { drop_hold_full } = await lab.counters(1);
+  expect(drop_hold_full).toBeGreaterThan(0);
+  expect(to.lost).toBeGreaterThan(0);
+  expect((await nextReport(before)).packets).toMatchObject({ held: expect.any(Number), lost: drop_hold_full });
+});

@@ -1,0 +1,96 @@
+"""Numbered datagrams at a steady pace, one way, faster than the other probes can: JSON lines, results on SIGTERM.
+
+python3 stream.py send ADDRESS PORT RATE [SECONDS] | recv PORT
+
+The receiver's buffer holds seconds of it, so that what is lost was lost on the way.
+"""
+
+import json
+import signal
+import socket
+import struct
+import sys
+import time
+
+SO_RCVBUFFORCE = 33
+BUFFER = 256 << 20
+SLOT = 0.001
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+stopping = False
+
+
+def stop(*_):
+    global stopping
+    stopping = True
+
+
+signal.signal(signal.SIGTERM, stop)
+
+
+def send(address, port, rate):
+    out = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    out.connect((address, port))
+    say("sending")
+    sent = 0
+    start = time.monotonic()
+    refused = 0
+    while not stopping:
+        due = int((time.monotonic() - start) * rate)
+        while sent < due:
+            try:
+                out.send(struct.pack("!IId", 1, sent, time.time()) + bytes(48))
+                sent += 1
+            except OSError:
+                refused += 1
+        time.sleep(SLOT)
+    say("result", sent=sent, refused=refused)
+
+
+def recv(port):
+    into = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    into.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    into.bind(("::", port))
+    into.settimeout(0.1)
+    say("listening")
+    seen = bytearray()
+    received = doubled = overtaken = 0
+    highest = -1
+    told = last = 0.0
+    gap = {"ms": 0.0, "at": 0.0}
+    while True:
+        try:
+            data = into.recv(2048)
+        except socket.timeout:
+            if stopping:
+                break
+            continue
+        number = struct.unpack_from("!I", data, 4)[0]
+        now = time.monotonic()
+        if last > 0 and (now - last) * 1000 > gap["ms"]:
+            gap = {"ms": (now - last) * 1000, "at": time.time()}
+        last = now
+        if number >= len(seen):
+            seen.extend(bytes(number + 65536 - len(seen)))
+        if seen[number]:
+            doubled += 1
+            continue
+        seen[number] = 1
+        received += 1
+        if number < highest:
+            overtaken += 1
+        highest = max(highest, number)
+        if now - told > 0.05:
+            told = now
+            say("progress", received=received)
+    say("result", received=received, doubled=doubled, overtaken=overtaken, gapMs=gap["ms"])
+
+
+if sys.argv[1] == "send":
+    send(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+else:
+    recv(int(sys.argv[2]))
