@@ -118,10 +118,13 @@ export class Handoffs {
       if (!this.#open.has(nidKey(nid)) && !this.#home.isOpen(nid) && binding.at === to)
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
+      const isPrepared = handoff.to === to && handoff.times.has('prepared');
       handoff.to = to;
       try {
-        await this.#home.ready(nid, to, force);
-        if (!handoff.times.has('prepared')) this.#done(handoff, 'prepared');
+        if (!isPrepared) {
+          await this.#home.ready(nid, to, force);
+          this.#done(handoff, 'prepared');
+        }
         if (hold || handoff.isHeld) await this.#holdAll(handoff, force);
         handoff.cancel();
         const moved = await this.#commit(handoff, to, force);

@@ -38,11 +38,9 @@ const reports = async (site: 1 | 2 = 1): Promise<MoveReport[]> => {
     .map((line) => JSON.parse(line) as MoveReport);
 };
 
-/** The report of the move that is over next. */
-const nextReport = async (before: number): Promise<MoveReport> => {
-  await until('the report', async () => (await reports()).length > before);
-  return (await reports()).at(-1)!;
-};
+/** The report of the move that was asked for by `by`. */
+const reportOf = (by: string): Promise<MoveReport> =>
+  until('the report', async () => (await reports()).find((report) => report.by.startsWith(by)));
 
 /** What runs while the guest moves. */
 async function load() {
@@ -77,21 +75,21 @@ test.each([
   ['away from home', 'site2', 'host2', 1],
   ['asked for at the other site', 'site2', 'host2', 2],
 ] as const)('a pause of 300 ms, %s: nothing is lost, doubled or overtaken', async (_, to, host, asked) => {
-  const before = (await reports()).length;
+  const by = `test ${asked}`;
   const running = await load();
 
-  const moved = await moveWith(to, asked, '--run', carry(host, 0.3), '--by', 'a test');
+  const moved = await moveWith(to, asked, '--run', carry(host, 0.3), '--by', by);
   expect(moved).toMatchObject({ code: 0 });
   await running.goOn();
 
   expectPerfect(await running.end());
-  const report = await nextReport(before);
+  const report = await reportOf(by);
   expect(report).toMatchObject({
     nid: NID,
     from: 'site1',
     to: 'site2',
     outcome: 'moved',
-    by: `a test at site${asked}`,
+    by: `${by} at site${asked}`,
   });
   expect(report.packets).toMatchObject({ lost: 0, expired: 0, replayed: 0 });
   expect(report.packets.held).toBeGreaterThan(2000);
@@ -117,15 +115,14 @@ test('home again, and then without any pause: nothing is lost', async () => {
 describe('a move that does not come to pass', () => {
   test('because the command fails: everything is as before, and nothing is lost', async () => {
     const running = await load();
-    const before = (await reports()).length;
 
-    const { code, stderr } = await moveWith('site2', 1, '--run', 'sleep 0.2; exit 3');
+    const { code, stderr } = await moveWith('site2', 1, '--run', 'sleep 0.2; exit 3', '--by', 'failing');
     expect(code).toBe(1);
     expect(stderr).toBe(`ilnp: E_COMMAND: the command ended with 3; ${NID} stays where it was\n`);
     await running.goOn();
 
     expectPerfect(await running.end());
-    expect(await nextReport(before)).toMatchObject({
+    expect(await reportOf('failing')).toMatchObject({
       outcome: 'aborted',
       from: 'site1',
       to: 'site2',
@@ -146,11 +143,10 @@ describe('a move that does not come to pass', () => {
 
 test('what finds no room is dropped under its name, the rest arrives in order', async () => {
   await restartWith('holdPackets: 100');
-  const before = (await reports()).length; // those of before the restart too
-  expect(before).toBeGreaterThan(0);
+  expect((await reports()).length).toBeGreaterThan(0); // those of before the restart
   const running = await load();
 
-  expect(await moveWith('site2', 1, '--run', carry('host2', 0.1))).toMatchObject({ code: 0 });
+  expect(await moveWith('site2', 1, '--run', carry('host2', 0.1), '--by', 'full')).toMatchObject({ code: 0 });
   await running.goOn();
 
   const { to, back, records } = await running.end();
@@ -160,5 +156,5 @@ test('what finds no room is dropped under its name, the rest arrives in order', 
   const { drop_hold_full } = await lab.counters(1);
   expect(drop_hold_full).toBeGreaterThan(0);
   expect(to.lost).toBeGreaterThan(0);
-  expect((await nextReport(before)).packets).toMatchObject({ held: expect.any(Number), lost: drop_hold_full });
+  expect((await reportOf('full')).packets).toMatchObject({ held: expect.any(Number), lost: drop_hold_full });
 });

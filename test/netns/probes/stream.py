@@ -2,7 +2,7 @@
 
 python3 stream.py send ADDRESS PORT RATE [SECONDS] | recv PORT
 
-The receiver's buffer holds seconds of it, so that what is lost was lost on the way.
+The receiver says every silence of more than 3 ms, as [end in seconds since 1970, milliseconds]. Its buffer holds seconds of it, so that what is lost was lost on the way.
 """
 
 import json
@@ -14,7 +14,8 @@ import time
 
 SO_RCVBUFFORCE = 33
 BUFFER = 256 << 20
-SLOT = 0.001
+SLOT = 0.0005
+SILENCE_MS = 3
 
 
 def say(event, **fields):
@@ -61,7 +62,8 @@ def recv(port):
     received = doubled = overtaken = 0
     highest = -1
     told = last = 0.0
-    gap = {"ms": 0.0, "at": 0.0}
+    longest = 0.0
+    silences = []
     while True:
         try:
             data = into.recv(2048)
@@ -71,8 +73,10 @@ def recv(port):
             continue
         number = struct.unpack_from("!I", data, 4)[0]
         now = time.monotonic()
-        if last > 0 and (now - last) * 1000 > gap["ms"]:
-            gap = {"ms": (now - last) * 1000, "at": time.time()}
+        ms = (now - last) * 1000 if last > 0 else 0
+        longest = max(longest, ms)
+        if ms > SILENCE_MS and len(silences) < 20000:
+            silences.append([time.time(), round(ms, 3)])
         last = now
         if number >= len(seen):
             seen.extend(bytes(number + 65536 - len(seen)))
@@ -87,7 +91,7 @@ def recv(port):
         if now - told > 0.05:
             told = now
             say("progress", received=received)
-    say("result", received=received, doubled=doubled, overtaken=overtaken, gapMs=gap["ms"])
+    say("result", received=received, doubled=doubled, overtaken=overtaken, gapMs=longest, silences=silences)
 
 
 if sys.argv[1] == "send":

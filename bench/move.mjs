@@ -1,0 +1,151 @@
+/**
+ * Moves of a guest between two sites (scripts/lab, real borders), with a stream towards it: `npm run bench:move`. The guest
+ * stands still from before its cable is carried over until the borders have been told, as under a hypervisor; what its
+ * correspondent sees beyond that pause is what the borders cost.
+ *
+ *   held    prepare, hold, pause, commit: packets wait          plain   the same without holding
+ *
+ *   npm run bench:move -- [--moves N] [--pause MS] [--rate PPS,PPS] [--json]
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { ControlClient } from '../dist/runtime/control-client.js';
+
+const { values } = parseArgs({
+  options: {
+    moves: { type: 'string', default: '200' },
+    pause: { type: 'string', default: '100' },
+    rate: { type: 'string', default: '1000,10000' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const MOVES = Math.min(2000, Math.max(2, Number(values.moves)));
+const PAUSE_MS = Number(values.pause);
+const LAB = process.env.LAB ?? 'ilnp-bench-move';
+const SCRIPT = fileURLToPath(new URL('../scripts/lab', import.meta.url));
+const PROBE = fileURLToPath(new URL('../test/netns/probes/stream.py', import.meta.url));
+const NID = '0:0:0:a1';
+const HOSTS = { site1: 'host1', site2: 'host2' };
+/** Between two moves: the drain of a second, and some calm. */
+const REST_MS = 1200;
+
+const env = { ...process.env, LAB };
+const lab = (...args) => must([SCRIPT, '-q', ...args]);
+const ip = (node, ...args) => must(['ip', '-n', `${LAB}-${node}`, ...args]);
+const now = () => performance.timeOrigin + performance.now();
+
+function must([file, ...args]) {
+  const { status, stderr } = spawnSync(file, args, { env, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
+}
+
+/** A probe; `event` resolves with what it says under a name. */
+function probe(node, ...args) {
+  const child = spawn('ip', ['netns', 'exec', `${LAB}-${node}`, 'python3', PROBE, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const waiting = new Map();
+  const said = new Map();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event = JSON.parse(line);
+    said.set(event.event, event);
+    waiting.get(event.event)?.(event);
+  });
+  return {
+    stop: () => child.kill('SIGTERM'),
+    event: (name) => (said.has(name) ? said.get(name) : new Promise((resolve) => waiting.set(name, resolve))),
+  };
+}
+
+/** Carries the cable of the guest, which stands still for the time of the pause. */
+async function carry(from, to) {
+  const paused = now();
+  ip(HOSTS[from], 'link', 'set', 'vm-a1', 'netns', `${LAB}-${HOSTS[to]}`);
+  ip(HOSTS[to], 'link', 'set', 'vm-a1', 'master', 'br0', 'up');
+  ip(HOSTS[to], 'link', 'set', 'br0', 'type', 'bridge', 'fdb_flush');
+  await sleep(Math.max(0, PAUSE_MS - (now() - paused)));
+  return { paused, resumed: now() };
+}
+
+async function run(rate, how) {
+  const control = await ControlClient.connect(`/run/ilnp-lab/${LAB}/site1.sock`);
+  const receiver = probe('vm-a1', 'recv', '7999');
+  await receiver.event('listening');
+  const sender = probe('cn', 'send', '2001:db8:1::a1', '7999', String(rate));
+  await sender.event('sending');
+  await sleep(1000);
+  const known = (await control.call('moves', { limit: 1 })).at(-1)?.id ?? 0;
+  const pauses = [];
+  for (let i = 0; i < MOVES; i++) {
+    const [from, to] = i % 2 === 0 ? ['site1', 'site2'] : ['site2', 'site1'];
+    if (how === 'held') {
+      await control.call('prepare', { nid: NID, to });
+      await control.call('hold', { nid: NID });
+      await control.call('paused', { nid: NID });
+    }
+    const pause = await carry(from, to);
+    if (how === 'held') await control.call('resumed', { nid: NID });
+    const asked = now();
+    const { octets } = await control.call('move', { nid: NID, to, hold: how === 'held' });
+    pauses.push({ ...pause, asked, done: now(), octets });
+    await sleep(REST_MS);
+  }
+  sender.stop();
+  const { sent } = await sender.event('result');
+  receiver.stop();
+  const { received, doubled, overtaken, silences } = await receiver.event('result');
+  const reports = (await control.call('moves', { after: known, limit: 1000 })).filter((one) => one.outcome === 'moved');
+  control.close();
+  // the silence of a move is the longest that ends within a second after it
+  const interruptions = pauses.map(({ paused, resumed }) => {
+    const own = silences.filter(([end]) => end * 1000 > paused && end * 1000 < resumed + 1000).map(([, ms]) => ms);
+    return Math.max(0, Math.max(0, ...own) - (resumed - paused));
+  });
+  const commits = reports
+    .filter(({ timeline: t }) => t.firstPacket !== null && t.resumed !== null)
+    .map(({ timeline: t }) => (t.firstPacket - t.resumed) / 1000);
+  return {
+    rate,
+    how,
+    moves: MOVES,
+    pauseMs: PAUSE_MS,
+    interruptionMs: spread(interruptions),
+    lost: sent - received,
+    overtaken,
+    doubled,
+    commitMs: commits.length > 0 ? spread(commits) : null,
+    agreedMs: spread(pauses.map(({ asked, done }) => done - asked)),
+    octets: Math.max(...pauses.map(({ octets }) => octets)),
+  };
+}
+
+function spread(list) {
+  const sorted = [...list].sort((a, b) => a - b);
+  const at = (share) => Number(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))].toFixed(2));
+  return { min: at(0), p50: at(0.5), p99: at(0.99), max: at(1) };
+}
+
+const four = (s) => (s === null ? '-' : `${s.min} / ${s.p50} / ${s.p99} / ${s.max}`);
+
+lab('down');
+lab('up', '--gateway-mac', '02:00:5e:00:00:01');
+try {
+  const results = [];
+  for (const rate of values.rate.split(',').map(Number))
+    for (const how of ['held', 'plain']) results.push(await run(rate, how));
+  if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
+  else {
+    process.stdout.write(
+      `| ${MOVES} moves, pause ${PAUSE_MS} ms; min / median / p99 / max in ms | interruption beyond the pause | lost | overtaken | doubled | command to first packet | borders agreed | octets |\n|---|---|---|---|---|---|---|---|\n`,
+    );
+    for (const r of results)
+      process.stdout.write(
+        `| ${r.rate} packets a second, ${r.how} | ${four(r.interruptionMs)} | ${r.lost} | ${r.overtaken} | ${r.doubled} | ${four(r.commitMs)} | ${four(r.agreedMs)} | ${r.octets} |\n`,
+      );
+  }
+} finally {
+  lab('down');
+}
