@@ -15,6 +15,8 @@ import { openPings } from './support/pings.ts';
 import { startProbe } from './support/probe.ts';
 import { until } from './support/wait.ts';
 
+/** Requests of the half millisecond before the guest stopped may have been heard and are sent again; busy clocks take longer. */
+const MARGIN = 5;
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const lab = labForThisFile();
 const folder = mkdtempSync(join(tmpdir(), 'ilnp-qemu-'));
@@ -66,7 +68,9 @@ const placeOf = async (site: 1 | 2): Promise<string | undefined> => {
 };
 
 /** Sessions from outside that live while `journey` brings the guest to site 2. */
-async function liveThrough(journey: () => Promise<unknown>): Promise<void> {
+async function liveThrough(
+  journey: () => Promise<unknown>,
+): Promise<{ lost: number; doubled: number; overtaken: number }> {
   const records = startProbe(
     lab,
     'cn',
@@ -91,22 +95,23 @@ async function liveThrough(journey: () => Promise<unknown>): Promise<void> {
   records.stop();
   const { lost, doubled, overtaken } = await pings.end();
   expect(await records.result()).toMatchObject({ reset: null, corrupt: 0 });
-  expect({ doubled, overtaken }).toEqual({ doubled: 0, overtaken: 0 });
-  expect(lost).toBeLessThan(1000);
+  return { lost, doubled, overtaken };
 }
 
-test('a guest that QEMU migrates to another site keeps its sessions', async () => {
+test('a guest that QEMU migrates to another site keeps its sessions, and not one echo request is lost', async () => {
   const source = await machine('host1', 'a', false);
   await source.booted();
   const destination = await machine('host2', 'b', true);
   const atSource = await followed(source, 1);
   const atDestination = await followed(destination, 2);
 
-  await liveThrough(async () => {
+  const pings = await liveThrough(async () => {
     await source.migrate(destination, folder);
     await until('ilnp to have moved the guest', () => atDestination.some(({ news }) => news === 'arrived'));
   });
 
+  expect(pings).toMatchObject({ lost: 0, overtaken: 0 });
+  expect(pings.doubled).toBeLessThanOrEqual(MARGIN);
   expect(atSource.map(({ news }) => news)).toEqual(['following', 'migrating', 'stopped']);
   expect(await placeOf(1)).toBe('site2');
 });
@@ -126,11 +131,12 @@ describe('where arrivals are taken from the link', () => {
     await source.booted();
     const destination = await machine('host2', 'b', true);
 
-    await liveThrough(async () => {
+    const { lost } = await liveThrough(async () => {
       await source.migrate(destination, folder);
       await until('the borders to have noticed', async () => (await placeOf(1)) === 'site2');
     });
 
+    expect(lost).toBeLessThan(1000); // nobody knew that it had stopped
     expect(await lab.log(2)).toContain('a guest has shown itself here, its old site has lost it');
   });
 
