@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { ControlClient } from '../../src/runtime/control-client.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
 import { CN, global } from './support/addresses.ts';
 import { labForThisFile } from './support/lab.ts';
@@ -139,6 +140,31 @@ describe('a move that does not come to pass', () => {
 
     expectPerfect(await running.end());
   });
+});
+
+test('a guest that had stopped before anybody said so: what it has not heard is sent once more', async () => {
+  const stream = await openStream(lab, { from: 'cn', node: 'vm-a1', to: global('a1') });
+  await stream.receiver.receives(2000);
+  const client = await ControlClient.connect(lab.socket(1));
+  await client.call('retain', { nid: NID, ms: 2000 });
+  await stream.receiver.receives(2000);
+
+  // its cable is pulled; 50 ms later the news come, with the time when it was
+  const at = (performance.timeOrigin + performance.now()) * 1000;
+  await lab.replug('a1', 'host2');
+  await client.call('stopped', { nid: NID, at, by: 'stopped' });
+  await client.call('move', { nid: NID, to: 'site2', by: 'stopped' });
+  client.close();
+  await stream.receiver.receives(3000);
+
+  const { lost, overtaken, doubled } = await stream.end();
+  expect(lost).toBe(0);
+  const { packets } = await reportOf('stopped');
+  expect(packets.replayed).toBeGreaterThan(0);
+  expect(packets).toMatchObject({ lost: 0, expired: 0 });
+  // between `at` and the end of the cable the guest has heard some already: those come twice, behind newer ones
+  expect(doubled).toBeLessThanOrEqual(packets.replayed * 64);
+  expect(overtaken).toBe(0);
 });
 
 test('what finds no room is dropped under its name, the rest arrives in order', async () => {

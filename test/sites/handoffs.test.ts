@@ -1,0 +1,176 @@
+/** The steps of a move without loss, at sites in memory: who holds when, who lets go first, and what ends it when nobody does. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Binding } from '../../src/ilnp/bindings.ts';
+import type { MoveReport } from '../../src/sites/move-report.ts';
+import { MoveReports } from '../../src/sites/move-reports.ts';
+import { MemorySites, randomOf } from './support/memory-sites.ts';
+
+const NID = { hi: 0, lo: 0xa1 };
+const BINDING: Binding = {
+  nid: NID,
+  guest: { hi: 0xfd000001, lo: 0 },
+  home: 'site1',
+  uplink: undefined,
+  at: 'site2',
+  epoch: 0,
+};
+
+let sites: MemorySites;
+beforeEach(async () => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [BINDING], randomOf(1));
+  await pass(1000);
+});
+
+const pass = (ms: number): Promise<void> => sites.time.runUntil(sites.time.now + ms);
+
+/** What became of a promise after some time. */
+async function outcomeIn(ms: number, promise: Promise<unknown>): Promise<string> {
+  let outcome = 'under way';
+  promise.then(
+    () => {
+      outcome = 'done';
+    },
+    (error) => {
+      outcome = `${error.code}: ${error.message}`;
+    },
+  );
+  await pass(ms);
+  return outcome;
+}
+
+describe('step by step', () => {
+  const home = () => sites.moves('site1');
+
+  test('prepare changes nothing, hold holds at the old site, the new one and home, and the move lets all go', async () => {
+    expect(await outcomeIn(100, home().step(NID, 'prepare', { to: 'site3' }))).toBe('done');
+    expect(sites.holding(NID)).toEqual([]);
+
+    expect(await outcomeIn(100, home().step(NID, 'hold'))).toBe('done');
+    expect(sites.holding(NID)).toEqual(['site1', 'site2', 'site3']);
+    expect(sites.active(NID)).toEqual(['site2']);
+
+    expect(await outcomeIn(100, home().move(NID, 'site3', { by: 'a test' }))).toBe('done');
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.active(NID)).toEqual(['site3']);
+    expect(sites.expired).toBe(0);
+  });
+
+  test('any border may be asked, and abort leaves everything as it was', async () => {
+    const asked = sites.moves('site3');
+    await outcomeIn(100, asked.step(NID, 'prepare', { to: 'site3' }));
+    await outcomeIn(100, asked.step(NID, 'hold'));
+    expect(sites.holding(NID)).toEqual(['site1', 'site2', 'site3']);
+
+    expect(await outcomeIn(100, asked.step(NID, 'abort', { by: 'a test' }))).toBe('done');
+
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.binding('site1', NID)).toMatchObject({ at: 'site2', epoch: 0 });
+    expect(sites.reports).toMatchObject([{ outcome: 'aborted', from: 'site2', to: 'site3', why: 'called off a test' }]);
+  });
+
+  test('a hold that nobody goes on with ends by itself', async () => {
+    await outcomeIn(100, home().step(NID, 'hold'));
+    await pass(2800);
+    expect(sites.holding(NID)).toHaveLength(2);
+    await pass(200);
+
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.reports).toMatchObject([
+      { outcome: 'aborted', why: 'packets may wait 3000 ms at most (limits.holdMs)' },
+    ]);
+    expect(await outcomeIn(100, home().move(NID, 'site3'))).toBe('done'); // and harms no later move
+  });
+
+  test('a site that does not hold stops the move before anything has changed', async () => {
+    await outcomeIn(100, home().step(NID, 'prepare', { to: 'site3' }));
+    sites.crash('site3');
+
+    expect(await outcomeIn(4000, home().step(NID, 'hold'))).toMatch(/^E_PEER_UNREACHABLE: .*it stays at site2/);
+    expect(sites.holding(NID)).toEqual([]); // the others were not even asked
+    expect(sites.active(NID)).toEqual(['site2']);
+  });
+});
+
+describe('holds end without', () => {
+  test.each(['site1', 'site2', 'site3'])('%s, which dies while packets wait', async (dead) => {
+    await outcomeIn(100, sites.moves('site1').step(NID, 'prepare', { to: 'site3' }));
+    await outcomeIn(100, sites.moves('site1').step(NID, 'hold'));
+    sites.crash(dead);
+    await pass(5100);
+
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.active(NID)).toEqual(['site2']);
+  });
+});
+
+test('a hypervisor that says a guest has stopped holds at its own site at once, then at home', async () => {
+  expect(await outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'))).toBe('done');
+  expect(sites.holding(NID)).toEqual(['site1', 'site2']);
+
+  expect(await outcomeIn(100, sites.moves('site3').move(NID, 'site3', { by: 'qemu' }))).toBe('done');
+  expect(sites.holding(NID)).toEqual([]);
+  await pass(3000);
+  expect(sites.reports).toMatchObject([{ outcome: 'moved', from: 'site2', to: 'site3', by: 'qemu' }]);
+  const { paused, held, committed, released, drained } = sites.reports[0]!.timeline;
+  expect([paused, held, committed, released, drained].every((time) => time !== null)).toBe(true);
+
+  const wrong = await outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'));
+  expect(wrong).toMatch(/^E_USAGE: 0:0:0:a1 is at site3/);
+});
+
+test('home does not wait for a commit for ever: after half a second it lets go by its tables', async () => {
+  await outcomeIn(100, sites.moves('site1').step(NID, 'prepare', { to: 'site3' }));
+  await outcomeIn(100, sites.moves('site1').step(NID, 'hold'));
+  const move = sites.moves('site1').move(NID, 'site3');
+  sites.crash('site3');
+
+  expect(await outcomeIn(700, move)).toMatch(/^(under way|E_PEER_UNREACHABLE.*)$/);
+  expect(sites.holding(NID)).not.toContain('site1');
+});
+
+describe('reports', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'ilnp-reports-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const report = (nid: string): Omit<MoveReport, 'id'> => ({
+    ...{ nid, from: 'site1', to: 'site2', epoch: 1, outcome: 'moved', why: null, by: 'a test', askedAt: 1, octets: 0 },
+    timeline: {
+      ...{ prepared: 1, held: 2, paused: null, resumed: null, committed: 3, firstPacket: null },
+      ...{ acknowledged: null, released: 4, drained: 5 },
+    },
+    packets: { held: 0, lost: 0, expired: 0, replayed: 0, sentOn: 0 },
+  });
+  const open = (): MoveReports => new MoveReports(folder, 'site1', (text) => expect(text).toBe(''));
+
+  test('are kept over restarts, in a file that does not grow without end; lines that are none are passed over', async () => {
+    let reports = open();
+    for (let n = 0; n < 2500; n++) reports.add(report(`0:0:0:${n.toString(16)}`));
+    await reports.close();
+    const lines = readFileSync(reports.path, 'utf8').split('\n');
+    expect(lines.length).toBeLessThanOrEqual(2001);
+    writeFileSync(reports.path, `${lines.join('\n')}nonsense\n{"id":"x"}\n`);
+
+    reports = open();
+
+    expect(reports.after(0, 5000)).toHaveLength(1000);
+    expect(reports.after(0, 1)).toMatchObject([{ id: 2500, nid: '0:0:0:9c3' }]);
+    reports.add(report('0:0:0:a1'));
+    expect(reports.after(2500, 10)).toMatchObject([{ id: 2501, nid: '0:0:0:a1' }]);
+    await reports.close();
+  });
+
+  test('whoever waits for the next one is told', async () => {
+    const reports = open();
+    const next = reports.next(60_000).then(() => reports.after(0, 10).length);
+    reports.add(report('0:0:0:a1'));
+
+    expect(await next).toBe(1);
+    await reports.close();
+  });
+});
