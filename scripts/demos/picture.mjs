@@ -57,14 +57,14 @@ function frame({ top, height }, { max, x, seconds, label }) {
 }
 
 /**
- * Gives the picture as SVG text. `bulk`: timeline of octets; `udp`: two timelines of datagrams, each with its `name`;
+ * Gives the picture as SVG text. `bulk`: timeline of octets; `udp`: one or two timelines of datagrams, each with its `name`;
  * `marks`: what happened, with three lines about it; `command`: what made this.
  */
-export function drawReport({ title, subtitle, command, bulk, udp, marks }) {
+export function drawReport({ title, subtitle, command, bulk, udp, marks, low: lowTitle = 'UDP datagrams that arrive, one sent every ms each way' }) {
   const startMs = Math.min(bulk.firstMs, ...udp.map(({ firstMs }) => firstMs));
   const datagram = 64; // octets of one datagram of the UDP probe
   const upper = points(bulk, startMs, (octets) => (octets * 8) / bulk.bucketMs / 1000);
-  const [one, other] = udp.map((series) => points(series, startMs, (octets) => octets / datagram));
+  const [one, other = []] = udp.map((series) => points(series, startMs, (octets) => octets / datagram));
 
   const all = [...upper, ...one, ...other];
   const seconds = Math.max(...all.map(([s, , d]) => s + d));
@@ -93,9 +93,9 @@ ${text(LEFT, 52, subtitle, { fill: FAINT })}
 ${top.svg}
 <path d="${area}" fill="${BLUE}" fill-opacity="0.18"/>
 <path d="${steps(upper, x, top.y)}" fill="none" stroke="${BLUE}" stroke-width="1.8"/>
-${text(LEFT, LOW_PANEL.top - 24, 'UDP datagrams that arrive, one sent every ms each way', { weight: 'bold' })}
+${text(LEFT, LOW_PANEL.top - 24, lowTitle, { weight: 'bold' })}
 ${legend(-364, BLUE, ' stroke-width="2.5"', udp[0].name)}
-${legend(-184, ORANGE, ' stroke-width="2.5" stroke-dasharray="6 3"', udp[1].name)}
+${udp[1] ? legend(-184, ORANGE, ' stroke-width="2.5" stroke-dasharray="6 3"', udp[1].name) : ''}
 ${low.svg}
 <path d="${steps(one, x, low.y)}" fill="none" stroke="${BLUE}" stroke-width="1.8"/>
 <path d="${steps(other, x, low.y)}" fill="none" stroke="${ORANGE}" stroke-width="1.8" stroke-dasharray="6 3"/>
