@@ -1,7 +1,7 @@
 /**
  * node bench/registry.mjs [COUNT] [--etcd]: a registry with COUNT entries (1,000,000) as a process of its own, asked over
  * its real channel from this one. Prints one line of JSON: registrations a second, full sync, changes a second as asked for
- * by a writer and as followed by a border, memory of the process, time to start from disk. After `npm run build`; no root.
+ * by a writer and as followed by a border, memory and processor time of the process, time to start from disk. After `npm run build`; no root.
  *
  *   without --etcd   `ilnp controller` on ::1, TLS, its log on disk
  *   --etcd           one member of etcd on ::1 without TLS, which is the best case; COUNT 100,000
@@ -110,6 +110,12 @@ function etcd() {
 const seconds = (since) => (performance.now() - since) / 1000;
 const rssMb = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
 
+/** Processor seconds of a process so far: user and system, in hundredths. */
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 /** Runs `task` for numbers from `numbers`, so many at a time. */
 async function many(width, numbers, task) {
   const worker = async () => {
@@ -161,12 +167,14 @@ async function measure({ start, ask, width }) {
   await pause(2000 + (count / 1e6) * 15_000); // it lists all first
   const from = performance.now();
   let changed = 0;
+  const cpuBefore = cpuSeconds(server.pid);
   await many(width, until(from + CHANGES_MS), async (i) => {
     await writer.swap(Math.floor(i / count), entry(i % count, Math.floor(i / count) + 1));
     changed++;
   });
   const changing = seconds(from);
   while (followed < changed && seconds(from) < 60) await pause(5);
+  const cpu = cpuSeconds(server.pid) - cpuBefore;
   const lagMs = (seconds(from) - changing) * 1000;
   const steady = rssMb(server.pid);
   stop.abort();
@@ -176,6 +184,7 @@ async function measure({ start, ask, width }) {
   const restart = performance.now();
   server = await start();
   const startS = seconds(restart);
+  const startCpu = cpuSeconds(server.pid);
   const restartedMb = rssMb(server.pid);
   await Promise.all([writer.close(), border.close()]);
   await following;
@@ -187,9 +196,11 @@ async function measure({ start, ask, width }) {
     fullSyncSeconds: round(synced.took),
     changesPerSecond: Math.round(changed / changing),
     followed: followed / changed,
+    serverCpuMicrosPerChange: Math.round((cpu / changed) * 1e6),
     lastFollowedAfterMs: Math.round(lagMs),
     steadyMb: Math.round(steady),
     startFromDiskSeconds: round(startS),
+    startCpuSeconds: startCpu,
     afterStartMb: Math.round(restartedMb),
     diskMb: Math.round(octetsIn(folder) / 1e6),
   };

@@ -11,7 +11,10 @@ import { IlnpError } from '../../src/runtime/errors.ts';
 import type { Change } from '../../src/sites/messages.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
 import { type MoveResult, Moves } from '../../src/sites/moves.ts';
+import type { MovesClock, SendRequest } from '../../src/sites/moves-world.ts';
 import { PeerError } from '../../src/sites/peer-error.ts';
+import { RegistryFollow } from '../../src/sites/registry-follow.ts';
+import { RegistryRecord } from '../../src/sites/registry-record.ts';
 import type { Nid } from '../../src/wire/text.ts';
 import type { SeededRandom } from '../random.ts';
 import { ControlChannel, type ControlEnd, type ControlLines } from './control.ts';
@@ -19,6 +22,9 @@ import { SimDisk } from './disk.ts';
 import type { Engine } from './engine.ts';
 import { Gateway } from './gateway.ts';
 import { SimPath } from './path.ts';
+import { REGISTRY, registryThrough, type SimRegistry } from './registry.ts';
+
+const QUIET = { info: () => {}, warn: () => {} };
 
 /** Longest time until all workers have switched, microseconds. */
 const SWITCH_US = 300;
@@ -38,6 +44,8 @@ interface Running {
   readonly bindings: Bindings;
   readonly path: SimPath;
   readonly moves: Moves;
+  readonly decisions: RegistryRecord | undefined;
+  readonly follow: RegistryFollow | undefined;
   readonly channels: Map<string, ControlChannel>;
   isAlive: boolean;
 }
@@ -63,6 +71,7 @@ export class SimBorder {
   readonly #addresses: { readonly outside: Uint8Array; readonly inside: Uint8Array };
   readonly #uplinkUp: boolean[];
   #peers: readonly SimBorder[] = [];
+  readonly #registry: SimRegistry | undefined;
   #isPowered = true;
 
   constructor(options: {
@@ -71,8 +80,10 @@ export class SimBorder {
     readonly lines: ControlLines;
     readonly hooks: BorderHooks;
     readonly addresses: { readonly outside: Uint8Array; readonly inside: Uint8Array };
+    readonly registry?: SimRegistry | undefined;
   }) {
     const { engine, config, lines, hooks, addresses } = options;
+    this.#registry = options.registry;
     this.#engine = engine;
     this.config = config;
     this.#lines = lines;
@@ -98,7 +109,9 @@ export class SimBorder {
       isUp: () => this.running !== undefined,
       isPowered: () => this.#isPowered,
       handle: (from, request) => this.#running.moves.handle(from, request),
-      connected: (site) => this.running?.moves.connected(site),
+      connected: (site) => {
+        if (site !== REGISTRY) this.running?.moves.connected(site);
+      },
     };
   }
 
@@ -137,10 +150,14 @@ export class SimBorder {
     };
     const path = new SimPath(config, bindings, { around, sessions: this.#sessions, seed: seed() });
     path.put(bindings.all());
+    const decisions = this.#decisions(bindings, () => running);
+    const moves = this.#machine(bindings, () => running, decisions);
     const running: Running = {
       bindings,
       path,
-      moves: this.#machine(bindings, () => running),
+      moves,
+      decisions,
+      follow: decisions && this.#follow(bindings, () => running, moves, decisions),
       channels: new Map(),
       isAlive: true,
     };
@@ -159,7 +176,13 @@ export class SimBorder {
       if (other !== undefined) other.twin = channel;
       running.channels.set(peer.name, channel);
     }
+    if (this.#registry !== undefined) {
+      const { end: self } = this;
+      const to = { engine: this.#engine, lines: this.#lines, self, peer: this.#registry.end, life: this.crashes };
+      running.channels.set(REGISTRY, new ControlChannel(to));
+    }
     running.moves.start([...disk.open.values()]);
+    running.follow?.start();
     this.#engine.touch();
     this.#engine.trace.add(this.#engine.now, this.name, 'started');
     this.#hooks.onSwitched(this, [...bindings.all()]);
@@ -175,6 +198,8 @@ export class SimBorder {
       this.pastVerdicts[name] = (this.pastVerdicts[name] ?? 0) + count;
     running.isAlive = false;
     running.moves.close();
+    running.decisions?.close();
+    void running.follow?.close();
     for (const channel of running.channels.values()) channel.close();
     this.running = undefined;
     this.#isPowered = !power;
@@ -220,31 +245,77 @@ export class SimBorder {
     return this.running;
   }
 
-  #machine(bindings: Bindings, self: () => Running): Moves {
+  #send(self: () => Running): SendRequest {
+    return (site, request, timeoutMs) =>
+      self().channels.get(site)?.request(request, timeoutMs) ??
+      Promise.reject(new PeerError(`${site} is not configured`, false));
+  }
+
+  #clock(self: () => Running): MovesClock {
     const engine = this.#engine;
+    return {
+      now: () => engine.now,
+      after: (ms, run) =>
+        engine.after(ms * 1000, () => {
+          if (!self().isAlive) return;
+          engine.touch();
+          run();
+        }),
+    };
+  }
+
+  #decisions(bindings: Bindings, self: () => Running): RegistryRecord | undefined {
+    if (this.#registry === undefined) return undefined;
+    return new RegistryRecord({
+      site: this.name,
+      record: { append: (entries) => this.disk.append(entries, () => self().isAlive) },
+      registries: registryThrough(this.#send(self)),
+      bindings,
+      isSynced: () => self().follow!.isSynced,
+      clock: this.#clock(self),
+      log: QUIET,
+    });
+  }
+
+  #follow(bindings: Bindings, self: () => Running, moves: Moves, record: RegistryRecord): RegistryFollow {
+    const none = async (): Promise<void> => {
+      this.#engine.violate('the registry has what no configuration has');
+    };
+    return new RegistryFollow({
+      site: this.name,
+      registries: registryThrough(this.#send(self)),
+      bindings,
+      moves,
+      record,
+      place: none,
+      withdraw: none,
+      configured: () => [...bindings.all()].filter(({ home }) => home === this.name),
+      clock: this.#clock(self),
+      log: QUIET,
+    });
+  }
+
+  #machine(bindings: Bindings, self: () => Running, decisions: RegistryRecord | undefined): Moves {
     return new Moves({
       site: this.name,
       bindings,
       keep: (nid, order) => this.#keep(nid, order, self()),
       holdMs: () => this.config.limits.holdMs,
       reports: { add: (report) => this.reports.push(report) },
-      wall: () => engine.now,
-      record: { append: (entries) => this.disk.append(entries, () => self().isAlive) },
+      wall: () => this.#engine.now,
+      record: decisions ?? { append: (entries) => this.disk.append(entries, () => self().isAlive) },
+      ...(decisions && {
+        registry: {
+          has: () => true,
+          isSynced: () => self().follow!.isSynced,
+          isDoubtful: (nid) => decisions.isDoubtful(nid),
+        },
+      }),
       apply: (moved) => this.#apply(moved, self()),
-      send: (site, request, timeoutMs) =>
-        self().channels.get(site)?.request(request, timeoutMs) ??
-        Promise.reject(new PeerError(`${site} is not configured`, false)),
+      send: this.#send(self),
       policy: () => this.config.policy,
       peers: () => this.config.peers.map((peer) => peer.site),
-      clock: {
-        now: () => engine.now,
-        after: (ms, run) =>
-          engine.after(ms * 1000, () => {
-            if (!self().isAlive) return;
-            engine.touch();
-            run();
-          }),
-      },
+      clock: this.#clock(self),
       octets: () => this.octets,
       log: {
         info: () => {},

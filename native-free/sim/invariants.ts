@@ -14,6 +14,7 @@ import type { ControlLines } from './control.ts';
 import type { Engine } from './engine.ts';
 import { readError } from './icmp.ts';
 import type { Link } from './link.ts';
+import { REGISTRY, type SimRegistry } from './registry.ts';
 
 /** A site that took part in a move knows it when it is settled. */
 const GRACE_INVOLVED_US = 1000;
@@ -38,6 +39,7 @@ const keyOf = ({ hi, lo }: Nid | L64): string => `${hi}:${lo}`;
 export class Invariants {
   readonly #engine: Engine;
   readonly #lines: ControlLines;
+  readonly #registry: SimRegistry | undefined;
   readonly #borders: readonly SimBorder[];
   readonly #committed = new Map<string, Committed>();
   /** "site nid" that an operator declared dead by force: may be wrong until it has heard. */
@@ -53,12 +55,14 @@ export class Invariants {
   constructor(options: {
     readonly engine: Engine;
     readonly lines: ControlLines;
+    readonly registry?: SimRegistry | undefined;
     readonly borders: readonly SimBorder[];
     readonly inside: readonly L64[];
     readonly sites: readonly { readonly site: string; readonly l64: L64 }[];
   }) {
     this.#engine = options.engine;
     this.#lines = options.lines;
+    this.#registry = options.registry;
     this.#borders = options.borders;
     this.#inside = new Set(options.inside.map(keyOf));
     for (const { site, l64 } of options.sites) this.#siteOf.set(keyOf(l64), site);
@@ -157,7 +161,8 @@ export class Invariants {
       const calm = this.#borders.every(
         (other) => other === one || (one.running !== undefined && this.#lines.isUp(one.name, other.name)),
       );
-      if (!calm) this.#calmSince.set(one.name, this.#engine.now + BEAT_US);
+      const asks = this.#registry === undefined || (this.#registry.isUp && this.#lines.isUp(one.name, REGISTRY));
+      if (!calm || !asks) this.#calmSince.set(one.name, this.#engine.now + BEAT_US);
     }
   }
 }

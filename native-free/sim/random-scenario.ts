@@ -3,6 +3,7 @@
  * end, so that every session has to live and all borders have to agree. For sweeps over thousands of seeds.
  */
 import { SeededRandom } from '../random.ts';
+import { REGISTRY } from './registry.ts';
 import { type Scenario, type ScenarioInput, scenarioSchema } from './scenario-schema.ts';
 
 type LinkInput = NonNullable<NonNullable<ScenarioInput['links']>['uplink']>;
@@ -82,6 +83,15 @@ export function randomScenario(seed: number): Scenario {
     const at = near === undefined ? upTo(TROUBLE) : near.at + upTo(0.2);
     events.push({ do: 'crash', at, site: pick(names), forMs: upTo(2500) });
   }
+  // Drawn last, so that the rest of a seed is what it was before there were registries.
+  const registry = random.chance(0.4);
+  for (let k = registry ? random.below(3) : 0; k > 0; k--) {
+    const near = events.find((event) => event.do === 'move' && random.chance(0.5));
+    const at = near === undefined ? upTo(TROUBLE) : near.at + upTo(0.2);
+    const site = pick(names);
+    if (random.chance(0.5)) events.push({ do: 'crash', at, site: REGISTRY, forMs: upTo(2500) });
+    else events.push({ do: 'cut', at, between: [REGISTRY, site], what: 'control', forMs: upTo(4000) });
+  }
   return scenarioSchema.parse({
     title: `Made from seed ${seed}`,
     seed,
@@ -96,6 +106,7 @@ export function randomScenario(seed: number): Scenario {
       access: { ...weather(20), mtu: 1500 },
       control: { delayMs: 0.5 + upTo(20), loss: isBad ? upTo(0.2) : 0 },
     },
+    registry,
     sessions,
     events,
     expect: { sessions: 'live' },

@@ -5,6 +5,7 @@ import type { EndsScenario } from './ends/scenario-schema.ts';
 import type { EndsWorld } from './ends/world.ts';
 import type { Tap } from './link.ts';
 import { type MoveReport, Operator } from './operator.ts';
+import { REGISTRY } from './registry.ts';
 import type { Scenario, ScenarioEvent } from './scenario-schema.ts';
 import { openSession, type Session, type SessionResult } from './sessions.ts';
 import { World } from './world.ts';
@@ -96,10 +97,13 @@ function schedule(world: World, operator: Operator, event: ScenarioEvent): void 
       if (event.forMs !== undefined) engine.at(at + event.forMs * 1000, () => world.connect(a, b, event.what, true));
       return;
     }
-    case 'crash':
-      engine.at(at, () => world.border(event.site).crash());
-      engine.at(at + event.forMs * 1000, () => world.border(event.site).start(world.borders));
+    case 'crash': {
+      const { registry } = world;
+      const kept = event.site === REGISTRY ? registry : undefined;
+      engine.at(at, () => (kept ?? world.border(event.site)).crash());
+      engine.at(at + event.forMs * 1000, () => (kept ? kept.start() : world.border(event.site).start(world.borders)));
       return;
+    }
     case 'vanish':
       engine.at(at, () => {
         world.border(event.site).crash(true);

@@ -146,6 +146,8 @@ export const scenarioSchema = z.strictObject(
         MAPPING,
       )
       .prefault({}),
+    /** Bindings are in a registry, which `crash` and `cut` know by that name. */
+    registry: yesOrNo.default(false),
     sessions: z.array(flow, LIST).prefault([]),
     events: z.array(event, LIST).prefault([]),
     expect: z

@@ -8,6 +8,7 @@ import { readYaml } from '../../src/config/yaml-source.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
 import { checkEnds } from './ends/check-names.ts';
 import { type EndsScenario, endsSchema } from './ends/scenario-schema.ts';
+import { REGISTRY } from './registry.ts';
 import { type Scenario, scenarioSchema } from './scenario-schema.ts';
 
 /** Here they are in the sources and in the package alike: `npm run build` copies the folder. */
@@ -71,7 +72,8 @@ function checkNames(scenario: Scenario, report: (path: Path, expected: string) =
   const once = (path: Path, names: readonly string[], index: number): void => {
     if (names.indexOf(names[index]!) !== index) report(path, 'a name of its own');
   };
-  for (const i of sites.keys()) once(['sites', i, 'name'], sites, i);
+  const parties = scenario.registry ? [...sites, REGISTRY] : sites;
+  for (const i of sites.keys()) once(['sites', i, 'name'], [REGISTRY, ...sites], 1 + i);
   for (const [i, site] of scenario.sites.entries())
     for (const k of site.uplinks.keys()) once(['sites', i, 'uplinks', k], site.uplinks, k);
   const nodes = [...sites, INTERNET, ...hosts];
@@ -100,8 +102,9 @@ function checkNames(scenario: Scenario, report: (path: Path, expected: string) =
     if ('guest' in event) among(path('guest'), event.guest, guests);
     if ('to' in event) among(path('to'), event.to, sites);
     if ('by' in event) among(path('by'), event.by, sites);
-    if ('between' in event) for (const [k, site] of event.between.entries()) among(path('between', k), site, sites);
-    if ('site' in event) among(path('site'), event.site, sites);
+    const named = event.do === 'cut' || event.do === 'crash' ? parties : sites;
+    if ('between' in event) for (const [k, site] of event.between.entries()) among(path('between', k), site, named);
+    if ('site' in event) among(path('site'), event.site, named);
     if (event.do === 'uplink')
       among(path('uplink'), event.uplink, scenario.sites.find((site) => site.name === event.site)?.uplinks ?? []);
   }

@@ -17,6 +17,7 @@ import { Invariants } from './invariants.ts';
 import { Link, type LinkConfig, type Tap } from './link.ts';
 import type { Packet } from './packet.ts';
 import * as places from './place.ts';
+import { SimRegistry } from './registry.ts';
 import { Router } from './router.ts';
 import type { Scenario, ScenarioSession } from './scenario-schema.ts';
 
@@ -39,6 +40,7 @@ export class World {
   readonly links: Link[] = [];
   readonly internet = new Router('internet', places.routerAddress());
   readonly invariants: Invariants;
+  readonly registry: SimRegistry | undefined;
   readonly #tap: Tap | undefined;
   /** Directions of the lan of a guest by "site guest". */
   readonly #lans = new Map<string, { readonly up: Link; readonly down: Link }>();
@@ -50,9 +52,11 @@ export class World {
     this.lines = new ControlLines(scenario.links.control);
     this.#tap = tap;
     const configs = places.configsOf(scenario);
+    this.registry = scenario.registry ? new SimRegistry(this.engine, scenario.guests.length) : undefined;
     this.invariants = new Invariants({
       engine: this.engine,
       lines: this.lines,
+      registry: this.registry,
       borders: this.borders,
       inside: configs.map((config) => config.inside[0]!.l64),
       sites: configs.map((config) => ({ site: config.site, l64: config.inside[0]!.l64 })),
@@ -62,6 +66,7 @@ export class World {
         engine: this.engine,
         config,
         lines: this.lines,
+        registry: this.registry,
         addresses: { outside: places.outsideAddress(k + 1), inside: places.insideAddress(k + 1) },
         hooks: {
           onSwitched: (one, bindings) => this.invariants.switched(one, bindings),

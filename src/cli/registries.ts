@@ -15,11 +15,10 @@ import { readSecretFile } from '../runtime/secret-file.ts';
 import type { Recorder } from '../sites/binding-writer.ts';
 import { errorReply, type Reply } from '../sites/messages.ts';
 import type { Moves } from '../sites/moves.ts';
-import type { MovesClock, SendRequest } from '../sites/moves-world.ts';
+import type { MovesClock, RegistryView, SendRequest } from '../sites/moves-world.ts';
 import type { ChannelPeer } from '../sites/peer-channel.ts';
 import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
-import type { Nid } from '../wire/text.ts';
 
 export interface BorderRegistriesOptions {
   readonly config: SiteConfig;
@@ -65,9 +64,13 @@ export class BorderRegistries {
     return this.#ranges.length === 0 ? this.#options.record : this.#record;
   }
 
-  /** Whether a registry tells everybody of this identifier. */
-  has(nid: Nid): boolean {
-    return registryOf(this.#ranges, nid) !== undefined;
+  /** What the moves ask. */
+  get view(): RegistryView {
+    return {
+      has: (nid) => registryOf(this.#ranges, nid) !== undefined,
+      isSynced: () => this.#follow?.isSynced ?? false,
+      isDoubtful: (nid) => this.#record.isDoubtful(nid),
+    };
   }
 
   /** Answers a question of another site to the registry that is kept here. */

@@ -126,7 +126,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       holdMs: () => border.config.limits.holdMs,
       wall: realtimeMicroseconds,
       reports,
-      registered: (nid) => registries.has(nid),
+      registry: registries.view,
       send,
       policy: () => border.config.policy,
       peers: () => border.config.peers.map((p) => p.site),

@@ -115,7 +115,7 @@ export class Handoffs {
   move(nid: Nid, to: string, { force, hold, by }: HandoffOptions): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
       const binding = this.#binding(nid);
-      if (!this.#open.has(nidKey(nid)) && !this.#home.isOpen(nid) && binding.at === to)
+      if (!this.#open.has(nidKey(nid)) && this.#home.isSurelyAt(nid, to))
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');

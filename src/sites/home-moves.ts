@@ -112,6 +112,17 @@ export class HomeMoves {
     }
   }
 
+  /**
+   * Whether an identifier of ours is at `to` and nothing is under way. No, also when a decision may have been made that we
+   * do not know of: another one that it is there undoes that. E_REGISTRY before the registry was heard.
+   */
+  isSurelyAt(nid: Nid, to: string): boolean {
+    const { registry } = this.#world;
+    if (registry?.has(nid) && !registry.isSynced())
+      throw new IlnpError('E_REGISTRY', 'the registry has not been heard since the start; nothing has changed');
+    return !this.isOpen(nid) && this.#binding(nid).at === to && !registry?.isDoubtful(nid);
+  }
+
   /** Sites that may consider themselves active for an identifier of ours. */
   activeSites(nid: Nid): ReadonlySet<string> {
     return this.#open.get(nidKey(nid))?.active ?? new Set([this.#binding(nid).at]);
@@ -129,7 +140,7 @@ export class HomeMoves {
       const binding = this.#binding(nid);
       const pending = this.#open.get(nidKey(nid));
       const from = pending?.at ?? binding.at;
-      if (pending === undefined && from === to) return { from, epoch: binding.epoch, octets: 0 };
+      if (this.isSurelyAt(nid, to)) return { from, epoch: binding.epoch, octets: 0 };
       const active = pending?.active ?? new Set([from]);
       const epoch = await this.#moveFrom(nid, from, to, (pending ?? binding).epoch + 1, active, force);
       return { from, epoch, octets: 0 };

@@ -27,14 +27,24 @@ export interface MovesClock {
  */
 export type SendRequest = (site: string, request: Request, timeoutMs?: number) => Promise<Reply>;
 
+/** What the moves ask of the registries. */
+export interface RegistryView {
+  /** A registry tells everybody where this identifier is, so that we need not. */
+  readonly has: (nid: Nid) => boolean;
+  /** What they had at the start is known here. */
+  readonly isSynced: () => boolean;
+  /** A decision about it was not answered: it may have been made. */
+  readonly isDoubtful: (nid: Nid) => boolean;
+}
+
 export interface MovesWorld {
   /** Name of this site. */
   readonly site: string;
   readonly bindings: BindingsView;
   readonly apply: ApplyBindings;
   readonly record: Recorder;
-  /** Whether a registry tells everybody where this identifier is, so that we need not. */
-  readonly registered?: (nid: Nid) => boolean;
+  /** Absent: no registry, homes decide alone. */
+  readonly registry?: RegistryView;
   /** Keeps packets of a guest on the move in every worker, or lets them go; resolves when that is so. */
   readonly keep: (nid: Nid, order: KeepOrder) => Promise<KeepCounts>;
   /** How long packets may wait for a commit to begin, as configured now. */

@@ -329,7 +329,7 @@ export class Moves {
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {
-    if (this.#world.registered?.(change.nid)) return;
+    if (this.#world.registry?.has(change.nid)) return;
     this.#remember(this.#world.site, change.nid);
     for (const site of this.#world.peers()) if (!heard.has(site)) this.#feedsOf(site).set.add([change.nid]);
   }
@@ -359,7 +359,7 @@ export class Moves {
   }
 
   #remember(home: string, nid: Nid): void {
-    if (this.#world.registered?.(nid)) return;
+    if (this.#world.registry?.has(nid)) return;
     const known = this.#moved.get(home) ?? new Map<string, Nid>();
     this.#moved.set(home, known);
     known.set(nidKey(nid), nid);

@@ -9,7 +9,7 @@
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Entry } from '../registry/registry.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { formatNid } from '../wire/text.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
 import type { Recorder } from './binding-writer.ts';
 import type { Change } from './messages.ts';
 import type { OpenDecision, RecordEntry } from './move-record.ts';
@@ -38,6 +38,8 @@ export class RegistryRecord implements Recorder {
   readonly #options: RegistryRecordOptions;
   /** Epochs of decisions that the registry has and that are not settled, by nidKey. */
   readonly #decided = new Map<string, number>();
+  /** Identifiers whose last decision was not answered, by nidKey. */
+  readonly #doubtful = new Set<string>();
   readonly #unsettled = new Map<string, Change>();
   #busy = false;
   #retryMs = RETRY_FIRST_MS;
@@ -66,6 +68,10 @@ export class RegistryRecord implements Recorder {
     if (this.#cancelRetry === undefined) void this.#pump();
   }
 
+  isDoubtful(nid: Nid): boolean {
+    return this.#doubtful.has(nidKey(nid));
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelRetry?.();
@@ -82,7 +88,9 @@ export class RegistryRecord implements Recorder {
     const ours = this.#decided.get(nidKey(nid)) ?? known.epoch;
     let expected: number | null = ours;
     for (let tries = 0; tries < TRIES; tries++) {
+      this.#doubtful.add(nidKey(nid));
       const swap = await registry.swap(expected, next);
+      this.#doubtful.delete(nidKey(nid));
       if (swap.swapped) {
         this.#decided.set(nidKey(nid), epoch);
         return;

@@ -307,7 +307,13 @@ export class MemorySites {
       site: site.name,
       bindings: { get: (nid) => table.get(nidKey(nid)), all: () => table.values() },
       record: decisions ?? { append: (entries) => this.#append(site, entries, self()) },
-      registered: () => decisions !== undefined,
+      ...(decisions && {
+        registry: {
+          has: () => true,
+          isSynced: () => self().follow!.isSynced,
+          isDoubtful: (nid) => decisions.isDoubtful(nid),
+        },
+      }),
       keep: (nid, order) => this.#keep(nid, order, self()),
       holdMs: () => HOLD_MS,
       reports: { add: (report) => this.reports.push(report) },
