@@ -221,7 +221,7 @@ describe('two borders', () => {
     }
   }
 
-  test('with a controller that is killed in the middle of a move the session lives, and the move is carried out', async () => {
+  test('with a controller that is killed the session lives, moves are refused by name, and taken when it is back', async () => {
     await startWith('{ kind: embedded, name: r1, control: "[fd00:12::1]:6741" }');
     await until('the binding is registered', async () => (await registry()) !== undefined);
     const session = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
