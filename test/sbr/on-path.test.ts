@@ -105,7 +105,7 @@ describe('a Locator Update of a guest', () => {
     });
 
     const { packet } = pass(fib, INSIDE, vector('lu-inside-local-locator'));
-    expect(packet.with(7, 64)).toEqual(vector('lu-adv-1')); // the kernel takes the hop
+    expect(packet.with(7, 64)).toEqual(vector('lu-translated-by-sbr')); // the kernel takes the hop
   });
 
   // shows: S15

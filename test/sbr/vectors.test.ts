@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { INSIDE, OUTSIDE } from '../../src/packet/batch.ts';
 import { FORWARD } from '../../src/packet/verdict.ts';
-import { hasRightChecksum } from '../support/packets.ts';
+import { hasRightChecksum, udp6 } from '../support/packets.ts';
 import { fibOf, l64, nid, pass, siteConfig } from '../support/sites.ts';
 import { vector } from '../support/vectors.ts';
 
@@ -72,7 +72,7 @@ describe('outbound', () => {
   });
 
   test('a neutral mapping changes no checksum (RFC 6296 section 3)', () => {
-    const config = siteConfig(1, 1, [guest('211:22ff:fe33:4455')]);
+    const config = siteConfig(1, 1, [guest('211:22ff:fe33:4455'), guest('0:0:0:1234')]);
     const fib = fibOf({
       ...config,
       uplinks: [{ ...config.uplinks[0]!, l64: l64('2001:db8:1:d550::/64') }],
@@ -82,6 +82,11 @@ describe('outbound', () => {
     const { packet } = pass(fib, INSIDE, came);
 
     expect(packet).toEqual(oneHopMore(vector('tcp-syn-full-nptv6'), came));
+
+    const example = udp6({ src: 'fd01:203:405:1::1234', dst: '2001:db8:c0:1:200:5eff:fe00:5301' });
+    const mapped = example.slice();
+    mapped.set(vector('nptv6-rfc6296-example'), 8);
+    expect(pass(fib, INSIDE, example).packet).toEqual(oneHopMore(mapped, example));
   });
 });
 

@@ -100,6 +100,11 @@ describe('a packet in words', () => {
       ipv6(H, 51, joined(Uint8Array.of(17, 1, ...new Array<number>(10).fill(0)), udpSegment(H, new Uint8Array(0)))),
       `UDP ${PORTS}, authentication header, 60 octets`,
     ],
+    [
+      'a Mobility Header',
+      vector('mipv6-bu-nemo'),
+      `protocol 135 2001:db8:2:1:211:22ff:fe33:4455 > 2001:db8:feed::1, 72 octets`,
+    ],
     ['an unknown protocol', ipv6(H, 200, new Uint8Array(3)), `protocol 200 ${ENDS}, 43 octets`],
     ['IPv4', Uint8Array.of(0x45, ...new Array<number>(50).fill(0)), 'IP version 4, 51 octets'],
     ['a scrap', Uint8Array.of(0x60), '1 octets, too few for an IPv6 header'],

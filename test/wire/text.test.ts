@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { addressOctets } from '../../src/wire/dns-records.ts';
 import {
   formatIlv,
   formatL64,
@@ -13,6 +14,7 @@ import {
   parsePrefix,
   prefixesOverlap,
 } from '../../src/wire/text.ts';
+import { vector } from '../support/vectors.ts';
 
 const A1 = { hi: 0, lo: 0xa1 };
 const DB8_1 = { hi: 0x2001_0db8, lo: 0x0001_0000 };
@@ -259,4 +261,16 @@ describe('any text', () => {
       { numRuns: 5000 },
     );
   });
+});
+
+test('ilv-bytes: Locator first, in the octets as in both forms of text', () => {
+  const forms = ['2001:db8:1:1:211:22ff:fe33:4455', '2001-db8-1-1.211+22ff+fe33+4455'] as const;
+  const published = vector('ilv-bytes');
+
+  expect(parseIpv6(forms[0])).toEqual(published);
+  for (const text of forms) {
+    const { l64, nid } = parseIlv(text)!;
+    expect(addressOctets(l64, nid)).toEqual(published);
+    expect(formatIlv(l64, nid)).toBe(forms[0]);
+  }
 });
