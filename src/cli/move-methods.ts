@@ -21,6 +21,7 @@ import { formatNid } from '../wire/text.ts';
 
 export const MOVE_METHODS = [
   'move',
+  'plan',
   'prepare',
   'hold',
   'abort',
@@ -49,6 +50,10 @@ export function moveMethods(
     move: async (params) => {
       const { nid, to, force, hold, by } = readParams(moveParams, params);
       return reply(await moves.move(nid, to, { force, hold, by: asked(by) }));
+    },
+    plan: async (params) => {
+      const { nid, to } = readParams(prepareParams, params);
+      return await moves.plan(nid, to);
     },
     prepare: async (params) => {
       const { nid, to, by } = readParams(prepareParams, params);

@@ -8,11 +8,12 @@ import type { Command } from 'commander';
 import { ControlClient, controlCall } from '../runtime/control-client.ts';
 import type { MoveReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import type { MovePlan } from '../sites/move-plan.ts';
 import { formatNid, parseNid } from '../wire/text.ts';
 import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
-const STEPS = ['prepare', 'hold', 'commit', 'abort'] as const;
+const STEPS = ['prepare', 'hold', 'commit', 'abort', 'dryRun'] as const;
 
 interface MoveOptions extends SocketOptions, Partial<Record<(typeof STEPS)[number], boolean>> {
   readonly to: string;
@@ -36,6 +37,7 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
         '--run <command>',
         'shell command that pauses the guest, carries it over and lets it go on; packets wait meanwhile',
       )
+      .option('--dry-run', 'only say what a move would do, and why it would be refused')
       .option('--prepare', 'only ask everybody concerned')
       .option('--hold', 'only let packets wait, until --commit or --abort or limits.holdMs is over')
       .option('--commit', 'carry the move out (the same as no step at all)')
@@ -49,10 +51,16 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
     if (nid === null) throw new IlnpError('E_USAGE', `expected a Node Identifier such as 0:0:0:a1, got "${text}"`);
     const steps = STEPS.filter((step) => options[step]);
     if (steps.length + (options.run === undefined ? 0 : 1) > 1)
-      throw new IlnpError('E_USAGE', 'expected at most one of --run, --prepare, --hold, --commit, --abort');
+      throw new IlnpError('E_USAGE', 'expected at most one of --run, --dry-run, --prepare, --hold, --commit, --abort');
     const asked = { nid: formatNid(nid), by: options.by ?? `${userInfo().username}, ilnp move` };
     const socket = await socketOf(options);
     const [step] = steps;
+    if (step === 'dryRun') {
+      const plan = (await controlCall(socket, 'plan', { ...asked, to: options.to })) as MovePlan;
+      await out.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan));
+      if (plan.refusals.length > 0) process.exitCode = 1;
+      return;
+    }
     if (step !== undefined && step !== 'commit') {
       await controlCall(socket, step, step === 'prepare' ? { ...asked, to: options.to } : asked);
       return;
@@ -105,4 +113,10 @@ function sentence({ nid, from, to, epoch, octets, microseconds }: MoveReply): st
   if (from === to) return `${nid} is at ${to} already (epoch ${epoch})`;
   const ms = (microseconds / 1000).toFixed(1);
   return `${nid} moved from ${from} to ${to} (epoch ${epoch}) in ${ms} ms with ${octets} octets of signalling`;
+}
+
+function planText({ steps, refusals }: MovePlan): string {
+  const lines = steps.map((step, k) => `${k + 1}. ${step}`);
+  const end = refusals.length === 0 ? ['it would come to pass'] : refusals.map((why) => `refused: ${why}`);
+  return `${[...lines, ...end].join('\n')}\n`;
 }

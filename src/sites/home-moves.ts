@@ -134,6 +134,17 @@ export class HomeMoves {
     await Promise.all([...sites].map((site) => this.#ready(site, nid, to, force)));
   }
 
+  /** Why sites would not take part in a move; none: they would. Nobody is disturbed by the question. */
+  async refusals(nid: Nid, to: string): Promise<string[]> {
+    const asked = [...new Set([...this.activeSites(nid), to])].map((site) =>
+      this.#ready(site, nid, to, false).then(
+        () => [],
+        (error: Error) => [error.message],
+      ),
+    );
+    return (await Promise.all(asked)).flat();
+  }
+
   /** Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. */
   commit(nid: Nid, to: string, force: boolean): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {

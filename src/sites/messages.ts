@@ -8,6 +8,7 @@
  *   report  I was told these about Node Identifiers of yours          -> ready
  *   keep    hold packets for this one, or let them go (from its home) -> kept: what was kept so far
  *   step    please prepare, hold, or call off a move (to its home)    -> ready
+ *   plan    what would such a move do (to its home)                                   -> planned
  *   seen    a machine with this link-layer address is here; which of these Node Identifiers
  *           (with none: of those you knew at that address) have you lost              -> gone
  *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
@@ -20,6 +21,7 @@ import { z } from 'zod';
 import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 import type { Nid } from '../wire/text.ts';
 import { mirrorAnswer, mirrorAsk } from './mirrored.ts';
+import { movePlan } from './move-plan.ts';
 import { MAX_SPOKEN, spoken } from './spoken.ts';
 
 /** A Node Identifier is at site `at` since `epoch`; of two changes of one identifier the greater epoch holds. */
@@ -61,6 +63,7 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
   z.strictObject({ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration }),
+  z.strictObject({ kind: z.literal('plan'), nid, to: site }),
   z.strictObject({
     kind: z.literal('step'),
     nid,
@@ -81,6 +84,7 @@ const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
 const reply = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('moved'), from: site, to: site, epoch, octets: count, microseconds: count }),
   z.strictObject({ kind: z.literal('ready') }),
+  z.strictObject({ kind: z.literal('planned'), ...movePlan }),
   z.strictObject({ kind: z.literal('mirrored'), ...mirrorAnswer }),
   z.strictObject({
     kind: z.literal('kept'),

@@ -22,6 +22,7 @@ import {
   type WireChange,
   type WireNid,
 } from './messages.ts';
+import { type MovePlan, stepsOf } from './move-plan.ts';
 import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
@@ -127,6 +128,26 @@ export class Moves {
     };
   }
 
+  /** What a move would do and why it would be refused; nothing changes. `mover`: the site whose border asks. */
+  async plan(nid: Nid, to: string, mover: string = this.#world.site): Promise<MovePlan> {
+    const { holdMs, policy, site } = this.#world;
+    const binding = this.#binding(nid);
+    const { home } = binding;
+    this.#checkSite(to);
+    if (home !== site) {
+      const reply = await this.#world.send(home, { kind: 'plan', nid: [nid.hi, nid.lo], to }, FORWARDED_MOVE_MS);
+      if (reply.kind !== 'planned') throw new IlnpError('E_PROTOCOL', `${home} answered ${reply.kind} to plan`);
+      const { from, epoch, steps, refusals } = reply;
+      return { from, epoch, steps, refusals };
+    }
+    const forbidden = refusal(policy(), { nid, to, mover, site });
+    const refusals = [...(forbidden === null ? [] : [forbidden]), ...(await this.#home.refusals(nid, to))];
+    const epoch = binding.epoch + 1;
+    const active = [...this.#home.activeSites(nid)];
+    const steps = stepsOf({ nid: formatNid(nid), home, to, epoch, active, holdMs: holdMs() });
+    return { from: binding.at, epoch, steps, refusals };
+  }
+
   /**
    * The steps of a move one by one, for whoever carries the guest: prepare, hold, then `move`, or abort. Times in `ago` are
    * microseconds before now.
@@ -203,6 +224,8 @@ export class Moves {
           await this.step(this.#ours(nidOf(request.nid)), step, { to, by, ago, mover: from });
           return { kind: 'ready' };
         }
+        case 'plan':
+          return { kind: 'planned', ...(await this.plan(this.#ours(nidOf(request.nid)), request.to, from)) };
         case 'seen':
         case 'spoken':
         case 'mirror':

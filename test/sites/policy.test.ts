@@ -99,3 +99,53 @@ describe('borders', () => {
     expect(places()).toEqual(['site1', 'site1', 'site1']);
   });
 });
+
+describe('a dry run', () => {
+  const A1 = { hi: 0, lo: 0xa1 };
+  let sites: MemorySites;
+  beforeEach(() => {
+    const guest = { hi: 0xfd000009, lo: 0 };
+    const binding = { nid: A1, guest, home: 'site1', uplink: undefined, at: 'site2', epoch: 0 };
+    sites = new MemorySites(['site1', 'site2', 'site3'], [binding], randomOf(1));
+  });
+
+  async function plan(by: string, to: string) {
+    const planned = sites.moves(by).plan(A1, to);
+    let isOver = false;
+    void planned.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) await sites.time.runUntil(sites.time.now + 1);
+    return planned;
+  }
+
+  test('says what a move would do, at any border, and changes nothing', async () => {
+    const said = {
+      from: 'site2',
+      epoch: 1,
+      refusals: [],
+      steps: [
+        expect.stringMatching('packets for 0:0:0:a1 wait at site2, site1, site3, at most'),
+        'site1 writes down that 0:0:0:a1 is at site3 (epoch 1)',
+        'site2 lets go of it, and sends on what still comes',
+        'site3 takes it, and tells its links where their gateway is',
+        'site1 sends what has waited there, and tells all other sites',
+      ],
+    };
+    expect(await plan('site1', 'site3')).toEqual(said);
+    expect(await plan('site2', 'site3')).toEqual(said);
+    await sites.time.runUntil(10_000);
+    expect(['site1', 'site2', 'site3'].map((name) => sites.binding(name, A1)?.epoch)).toEqual([0, 0, 0]);
+    expect((await plan('site1', 'site2')).steps).toEqual(['0:0:0:a1 is at site2 already: nothing would change']);
+  });
+
+  test('says everything that stands against it', async () => {
+    sites.sites.get('site1')!.policy = [rule('0:0:0:a1', ['site1'])];
+    sites.sites.get('site3')!.policy = [rule('0:0:0:a1', ['site2'])];
+
+    expect((await plan('site1', 'site3')).refusals).toEqual([
+      'the policy of site1 allows 0:0:0:a1 at site1, not at site3',
+      'site3: the policy of site3 allows 0:0:0:a1 at site2, not at site3; nothing has changed',
+    ]);
+  });
+});
