@@ -39,9 +39,10 @@ describe('determinism', () => {
     expect(files.size).toBeGreaterThan(40);
     for (const file of files) {
       const code = readFileSync(file, 'utf8').replaceAll(/\/\*.*?\*\/|\/\/[^\n]*/gs, '');
-      const found = /Math\.random|\bDate\b|setTimeout|setInterval|performance\.|hrtime|koffi|random(?:Bytes|Int|UUID|FillSync)|getRandomValues/.exec(
-        code,
-      )?.[0];
+      const found =
+        /Math\.random|\bDate\b|setTimeout|setInterval|performance\.|hrtime|koffi|random(?:Bytes|Int|UUID|FillSync)|getRandomValues/.exec(
+          code,
+        )?.[0];
       expect(`${file} ${found}`).toBe(`${file} undefined`);
     }
   });
