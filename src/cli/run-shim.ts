@@ -19,7 +19,10 @@ export async function runShim(config: ShimConfig, options: { runFolder: string; 
   const signalled = new Promise<string>((resolve) => {
     const on = (name: NodeJS.Signals): void => resolve(name);
     process.on('SIGTERM', on).on('SIGINT', on);
-    undo.push(() => process.off('SIGTERM', on).off('SIGINT', on));
+    // a terminal that closes, or who takes this for a border, does not end sessions
+    const stay = (): void => log.warn({}, 'SIGHUP: nothing is read again; a restart takes over a new configuration');
+    process.on('SIGHUP', stay);
+    undo.push(() => process.off('SIGTERM', on).off('SIGINT', on).off('SIGHUP', stay));
   });
   try {
     const system = new EndSystem(config, { runFolder, log, onFailure: (error) => fail(error) });

@@ -20,6 +20,12 @@ export interface ShimConfig extends Omit<z.output<typeof shimSchema>, 'nid' | 'h
 /** The resolver, and where this node publishes its own records. */
 export type NamesConfig = NonNullable<z.output<typeof shimSchema>['names']>;
 
+/** True for a file that says `node`, as that of an end system must; that of a border must not. */
+export function isShimConfig(path: string): boolean {
+  const text = readText(path);
+  return typeof text === 'string' && Object.hasOwn(Object(readYaml(text).value), 'node');
+}
+
 /** Throws ConfigError (E_CONFIG). Relative paths in the file start at its folder. */
 export function loadShimConfig(path: string): ShimConfig {
   const text = readText(path);
@@ -40,6 +46,13 @@ export function loadShimConfig(path: string): ShimConfig {
       hosts = read.hosts;
       found.push(...read.problems);
     } else found.push(problemAt(path, ['hosts'], 'a file that can be read', source.valueAt(['hosts'])));
+  }
+  const names = (draft.interfaces ?? []).map((i) => i?.interface);
+  for (const [k, name] of names.entries()) {
+    if (name === undefined || (names.indexOf(name) === k && name !== 'lo' && name !== draft.tun?.name)) continue;
+    const place = ['interfaces', k, 'interface'];
+    const expected = 'an interface with a link, neither the TUN nor in the list already';
+    found.push(problemAt(path, place, expected, source.valueAt(place)));
   }
   const nids = (draft.peers ?? []).map((peer) => peer?.nid && formatNid(peer.nid));
   for (const [k, nid] of nids.entries()) {

@@ -10,6 +10,7 @@ import { Names, type NamesReply } from '../names/names.ts';
 import { announce } from '../network/announce.ts';
 import { ANSWER_MS, askWhoHas } from '../network/duplicate.ts';
 import { nidOfInterfaces } from '../network/eui64.ts';
+import { claimEndSystem } from '../network/gateway-claim.ts';
 import { HostNetwork } from '../network/host-network.ts';
 import { LocatorWatch } from '../network/locator-watch.ts';
 import { RouteSocket } from '../network/netlink.ts';
@@ -50,6 +51,8 @@ export class EndSystem {
   /** When half of the shortest lifetime that was told is over. */
   #staleAt = Number.POSITIVE_INFINITY;
   #stopping = false;
+  /** Gives back what keeps others from being the end system here. */
+  #unclaim = (): void => {};
 
   /** `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. */
   constructor(config: ShimConfig, options: { runFolder: string; log: Logger; onFailure: (error: Error) => void }) {
@@ -123,8 +126,9 @@ export class EndSystem {
     const keys = await Promise.all(
       this.config.peers.map(({ keyFile }) => (keyFile === undefined ? null : readSiteKey(keyFile))),
     );
+    this.#unclaim = claimEndSystem(); // before anything that a running one may have set up is touched
     try {
-      this.#path.open(this.config); // first: whoever has the TUN owns the set-up
+      this.#path.open(this.config);
       if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const mtu = Math.min(...this.config.interfaces.map((i) => readMtu(i.interface)));
       await this.#path.start(this.config, this.nid, mtu, { remembered: this.#remember(), keys });
@@ -152,6 +156,7 @@ export class EndSystem {
     this.#network.down();
     if (await this.#path.close()) this.#network.removeTun();
     this.#socket.close();
+    this.#unclaim();
   }
 
   /** Takes over what the kernel has now: first the kernel's side, so that an update told to others is true already. */

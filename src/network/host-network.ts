@@ -180,7 +180,7 @@ export class HostNetwork {
   }
 
   #content(): Journal {
-    const steps = [...this.#fixed, ...this.#leaving, ...this.#moving];
+    const steps = [...this.#fixed, ...this.#aside, ...this.#leaving, ...this.#moving];
     return { undo: steps.flatMap((s) => (s.undo === null ? [] : [s.undo])).reverse(), settings: this.#settings };
   }
 

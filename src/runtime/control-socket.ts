@@ -166,7 +166,7 @@ function say(socket: Socket, line: string): Promise<void> {
 async function removeStale(path: string): Promise<void> {
   const file = await lstat(path);
   if (!file.isSocket()) throw new IlnpError('E_SOCKET', `${path}: exists and is not a socket`);
-  if (await answers(path)) throw new IlnpError('E_RUNNING', `${path}: a border router answers there already`);
+  if (await answers(path)) throw new IlnpError('E_RUNNING', `${path}: somebody answers there already`);
   await unlink(path);
 }
 

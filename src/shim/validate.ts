@@ -10,7 +10,7 @@
  *   right    no              accepted, answered there    accepted         accepted
  *   wrong    no              dropped                     forgery          forgery
  *
- * It binds only those who are proved to hear us: else a stranger's packet with a nonce could keep the packets of the
+ * It binds only those who are proved to hear us, however long they have been silent (who has started anew is asked, proof.ts): else a stranger's packet with a nonce could keep the packets of the
  * true owner of a NID out. Without proof a nonce from a known Locator replaces the one before; one from anywhere else is
  * another node with the same NID (RFC 6741 section 5.4), else a stranger could have what is for the true one.
  */
@@ -28,9 +28,6 @@ export const AS_PLAIN = 3;
 export const REJECT_NONCE = 4;
 export const REJECT_LOCATOR = 5;
 
-/** A proved correspondent that was silent for so long may have started anew, with another nonce. */
-const FORGETS_US = 120e6;
-
 /** `known`: the source Locator is one of its valid ones. `nonce`: null when absent. */
 export function validate(c: Correspondent, known: boolean, nonce: Uint8Array | null, now: number): number {
   if (now < c.plainUntil && !c.proved) return AS_PLAIN;
@@ -41,6 +38,6 @@ export function validate(c: Correspondent, known: boolean, nonce: Uint8Array | n
   }
   if (c.remoteNonce === null) return known ? ACCEPT_LEARN : AS_PLAIN;
   if (sameOctets(nonce, c.remoteNonce)) return known ? ACCEPT : ACCEPT_PROVISIONAL;
-  if (known && (!c.proved || now - c.heardAt > FORGETS_US)) return ACCEPT_LEARN;
+  if (known && !c.proved) return ACCEPT_LEARN;
   return c.proved ? REJECT_NONCE : AS_PLAIN;
 }

@@ -199,6 +199,12 @@ describe('which border is asked', () => {
 
     expect(await socketOf({ socket: '/a/b.sock', config }, folder)).toBe('/a/b.sock');
     await expect(socketOf({ config }, folder)).resolves.toBe(path);
+    const node = join(folder, 'node.yaml');
+    await writeFile(
+      node,
+      `node: a\nstable: "fd00:a::/64"\ninterfaces: [{ interface: eth0 }]\ncontrol: { socket: ${path} }\n`,
+    );
+    await expect(socketOf({ config: node }, folder)).resolves.toBe(path);
   });
 
   test('the only one that runs here', async () => {
@@ -217,7 +223,7 @@ describe('which border is asked', () => {
   test('of none: the message asks whether one is running', async () => {
     await expect(socketOf({}, join(folder, 'none'))).rejects.toMatchObject({
       code: 'E_SOCKET',
-      message: expect.stringContaining('is ilnp sbr running?'),
+      message: expect.stringContaining('is ilnp running?'),
     });
   });
 });

@@ -122,3 +122,12 @@ test.each([
 ])('names: { %s } is refused: %s', (names, expected) => {
   expect(said(write('a.yaml', `${RIGHT}names: { ${names} }\n`))).toContain(expected);
 });
+
+test.each([
+  ['{ interface: eth0 }, { interface: eth0 }', '4:48 interfaces[1].interface'],
+  ['{ interface: lo }', '4:27 interfaces[0].interface'],
+  ['{ interface: ilnp0 }', '4:27 interfaces[0].interface'],
+])('interfaces have a link, are not the TUN, and come once: %s', (list, place) => {
+  const text = RIGHT.replace('{ interface: eth0 }', list);
+  expect(said(write('a.yaml', text))).toContain(`${place}: expected an interface with a link, neither the TUN nor`);
+});

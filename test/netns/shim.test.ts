@@ -2,6 +2,7 @@
  * Unmodified programs on two end systems behind plain routers: sessions with nonces, judged by tshark, that live through
  * changes of site; plain IPv6 with everybody else; offload; Path MTU; and nothing left behind.
  */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { TraceReply } from '../../src/host/messages.ts';
 import { Capture } from './support/capture.ts';
@@ -313,6 +314,31 @@ describe('the node', () => {
     expect(await snapshot(lab, 'a')).not.toBe(before);
 
     expect(await lab.stop('a')).toBe(0);
+    await expectAsBefore(lab, 'a', before);
+  });
+
+  test('is as it was after a second shim, of another name and TUN, was refused; SIGHUP does not end the first', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.ip('a', 'link add other type veth peer name far', 'link set dev other up', 'link set dev far up');
+    await lab.ip('a', 'addr add fd99::1/64 dev other nodad');
+    await lab.start('a', { hosts: KNOWS_B });
+    const running = await snapshot(lab, 'a');
+    const second = `${lab.directory}/second.yaml`;
+    const text = readFileSync(`${lab.directory}/a.yaml`, 'utf8')
+      .replace('node: a', 'node: second\ntun: { name: ilnp9 }')
+      .replace('a.sock', 'second.sock');
+    writeFileSync(second, text);
+
+    await expect(lab.exec('a', process.execPath, 'dist/cli/main.js', 'shim', '--config', second)).rejects.toThrow(
+      'E_RUNNING: another ilnp shim runs in this network namespace already',
+    );
+    const { pid } = (await lab.show<{ running: { pid: number } }>('a', 'config')).running;
+    process.kill(pid, 'SIGHUP');
+    await until('a word about SIGHUP', () => lab.log('a').includes('SIGHUP'));
+    expect(await snapshot(lab, 'a')).toBe(running);
+
+    expect(await lab.stop('a')).toBe(0);
+    await lab.ip('a', 'link del dev other');
     await expectAsBefore(lab, 'a', before);
   });
 

@@ -225,7 +225,7 @@ describe('the socket file', () => {
 
     await expect(ControlSocket.open(path, {})).rejects.toMatchObject({
       code: 'E_RUNNING',
-      message: `${path}: a border router answers there already`,
+      message: `${path}: somebody answers there already`,
     });
     expect(await controlCall(path, 'add', { a: 1, b: 1 })).toBe(2);
   });
@@ -256,7 +256,7 @@ describe('no border there', () => {
   test('no socket: the message asks whether it is running and names the socket', async () => {
     await expect(controlCall(path, 'move')).rejects.toMatchObject({
       code: 'E_SOCKET',
-      message: `${path}: no such socket; is ilnp sbr running, and is this its socket?`,
+      message: `${path}: no such socket; is ilnp running, and is this its socket?`,
     });
   });
 

@@ -129,10 +129,14 @@ describe('from a correspondent', () => {
     expect(verdict(a, error(ROUTER))).toBe('accepted');
   });
 
-  test('a wrong nonce is forgiven to who was silent for two minutes: it may have started anew', () => {
+  test('a wrong nonce is not forgiven after a long silence either: who beside the path waits for it could take the session', () => {
     const a = talking();
-    expect(a.pass(withNonce(udp6({ src: B, dst: A }), WRONG), 100e6)).toBe('drop_wrong_nonce');
-    expect(a.pass(withNonce(udp6({ src: B, dst: A }), WRONG), 130e6)).toBeInstanceOf(Uint8Array);
+    const [c] = [...a.shim.node.ilcc.all()];
+    expect(a.pass(withNonce(udp6({ src: B, dst: A }), WRONG), 3600e6)).toBe('drop_wrong_nonce');
+    expect(a.pass(update(B, WRONG), 3600e6)).toBe('drop_forged_update');
+    expect(c!.remoteNonce).toEqual(RIGHT);
+    expect(answer(a, WRONG, 3600e6)).toBe('taken'); // it has started anew: it was asked, and only who is there can answer
+    expect(c!.remoteNonce).toEqual(WRONG);
   });
 });
 
