@@ -2,7 +2,7 @@
 import type { Changes, Entry, Registry } from '../../src/registry/registry.ts';
 import { formatNid } from '../../src/wire/text.ts';
 
-const GUEST = { hi: 0xfd000009, lo: 0 };
+export const GUEST = { hi: 0xfd000009, lo: 0 };
 
 /** An entry of home site1 that is at `at`. */
 export function entryOf(lo: number, epoch: number, at = 'site1', more: Partial<Entry> = {}): Entry {
