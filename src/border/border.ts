@@ -32,6 +32,8 @@ const MAX_PAIRS = 16_384;
 
 /** How late a hold may end. */
 const TICK_MS = 100;
+/** How long after a move its neighbours are answered for. Reason: then the other borders have switched too. */
+const NEIGHBOURS_MS = 30;
 
 export class Border {
   config: SiteConfig;
@@ -53,6 +55,9 @@ export class Border {
   /** NIDs that are kept, and until when (performance.now). */
   readonly #kept = new Map<string, number>();
   #ticker: NodeJS.Timeout | undefined;
+  /** NIDs that have moved and whose neighbours are not answered for yet. */
+  readonly #moved = new Map<string, Nid>();
+  #neighboursLater: NodeJS.Timeout | undefined;
   #compiledClasses = 0;
   #speakers: Speakers | null = null;
   /** As compiled last. */
@@ -168,6 +173,7 @@ export class Border {
     this.#speakers?.close();
     this.#stopping = true;
     clearInterval(this.#ticker);
+    clearTimeout(this.#neighboursLater);
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
     this.#manual.push(...this.#manualUndo.splice(0));
@@ -289,6 +295,20 @@ export class Border {
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
     this.#handOver(departed);
     if (arrived.length > 0) this.#neighbours.announceGateways(this.config);
+    for (const { nid } of moved) this.#moved.set(formatNid(nid), nid);
+    this.#neighboursLater ??= setTimeout(() => {
+      this.#neighboursLater = undefined;
+      this.#serial(() => this.#answerForMoved()).catch((error) => {
+        this.#log.error({ error: String(error) }, 'neighbours could not be answered for');
+      });
+    }, NEIGHBOURS_MS);
+  }
+
+  /** Neighbour discovery follows a move a little later: it takes a process, and packets wait for the move. */
+  async #answerForMoved(): Promise<void> {
+    if (this.#stopping) return;
+    const moved = [...this.#moved.values()].flatMap((nid) => this.bindings.get(nid) ?? []);
+    this.#moved.clear();
     await this.#neighbours.moved(this.config, moved);
     this.#showManual();
   }
