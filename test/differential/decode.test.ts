@@ -21,7 +21,7 @@ import { KINDS } from './generate.ts';
 import { comparable, lineOf } from './line.ts';
 import { against, Differences, isSame, LIMIT, NONE, PACKETS, type Seen, seenPackets, tshark } from './seen.ts';
 import { dissect } from './tshark.ts';
-import { disagreement, fromOctets, fromTshark, type View } from './view.ts';
+import { disagreement, fromOctets, fromTshark, withNonce } from './view.ts';
 
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString('hex');
 
@@ -127,13 +127,3 @@ describe.skipIf(tshark === null)(against, { timeout: LIMIT }, () => {
     expect(written.length).toBeGreaterThan(100);
   });
 });
-
-/** How a packet looks with a nonce in its last Destination Options header, or in one of its own. */
-function withNonce(view: View, nonce: Uint8Array): View {
-  const grown = 4 + nonce.length;
-  const last = view.headers.at(-1);
-  const isOptions = last?.protocol === DESTINATION_OPTIONS;
-  const header = { protocol: DESTINATION_OPTIONS, length: (isOptions ? last.length : 0) + grown, nonces: [hex(nonce)] };
-  const before = isOptions ? view.headers.slice(0, -1) : view.headers;
-  return { ...view, payloadLength: view.payloadLength + grown, headers: [...before, header] };
-}

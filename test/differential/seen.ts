@@ -4,7 +4,7 @@ import { type Generated, PacketSource } from './generate.ts';
 import { dissect, type Fields, tsharkVersion } from './tshark.ts';
 import { fromTshark, type View } from './view.ts';
 
-const SEED = process.env.DIFFERENTIAL_SEED ?? '6740';
+export const SEED = process.env.DIFFERENTIAL_SEED ?? '6740';
 export const PACKETS = 6000;
 /** Milliseconds for each step, on a machine that is busy. */
 export const LIMIT = 60_000;

@@ -14,7 +14,7 @@ export const FIELDS = [
   ...['frame.protocols', '_ws.malformed', '_ws.expert.message'],
   ...['ipv6.tclass', 'ipv6.flow', 'ipv6.plen', 'ipv6.nxt', 'ipv6.hlim', 'ipv6.src', 'ipv6.dst'],
   ...['ipv6.hopopts.nxt', 'ipv6.hopopts.len', 'ipv6.dstopts.nxt', 'ipv6.dstopts.len'],
-  ...['ipv6.opt.type', 'ipv6.opt.length', 'ipv6.opt.ilnp_nonce'],
+  ...['ipv6.opt.type', 'ipv6.opt.length', 'ipv6.opt.ilnp_nonce', 'ipv6.opt.experimental'],
   ...['ipv6.routing.nxt', 'ipv6.routing.len', 'ipv6.routing.type', 'ipv6.routing.segleft'],
   ...['ipv6.fraghdr.nxt', 'ipv6.fraghdr.offset', 'ipv6.fraghdr.more', 'ipv6.fraghdr.ident'],
   ...['ah.next_header', 'ah.length', 'ah.spi', 'ah.sequence', 'ah.icv', 'esp.spi', 'esp.sequence'],
@@ -43,6 +43,13 @@ const PREFERENCES = [
 ];
 const DATA = ['tcp', 'udp'].map((protocol) => `${protocol}.port==0-65535,data`);
 
+/** What to look for, and which dissectors go on behind the transport header. */
+interface Question {
+  readonly fields: readonly string[];
+  readonly rules: readonly string[];
+}
+const PACKET: Question = { fields: FIELDS, rules: DATA };
+
 /** Version of the tshark that is installed, or null. */
 export function tsharkVersion(): string | null {
   const { status, stdout } = spawnSync(TSHARK, ['--version'], { encoding: 'utf8' });
@@ -67,12 +74,12 @@ export function withCapture<T>(packets: readonly Uint8Array[], use: (path: strin
 }
 
 /** What tshark sees, one entry per packet. */
-export function dissect(packets: readonly Uint8Array[]): Fields[] {
+export function dissect(packets: readonly Uint8Array[], { fields, rules }: Question = PACKET): Fields[] {
   return withCapture(packets, (path) => {
     const options = [
       ...PREFERENCES.flatMap((preference) => ['-o', preference]),
-      ...DATA.flatMap((rule) => ['-d', rule]),
-      ...FIELDS.flatMap((field) => ['-e', field]),
+      ...rules.flatMap((rule) => ['-d', rule]),
+      ...fields.flatMap((field) => ['-e', field]),
     ];
     const args = ['-n', '-r', path, '-T', 'json', ...options];
     const { status, stdout, stderr } = spawnSync(TSHARK, args, { encoding: 'utf8', maxBuffer: 1 << 29 });

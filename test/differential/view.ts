@@ -315,3 +315,17 @@ function detailAt(b: Uint8Array, at: number, left: number): (number | string)[] 
   if (type === 128 || type === 129) return [u16(b, at + 4), u16(b, at + 6)];
   return (type === 135 || type === 136) && left >= TARGET ? [addressAt(b, at + 8)] : [];
 }
+
+/** How a packet looks with a nonce in its last Destination Options header, or in one of its own. */
+export function withNonce(view: View, nonce: Uint8Array): View {
+  const grown = 4 + nonce.length;
+  const last = view.headers.at(-1);
+  const isOptions = last?.protocol === ipv6.DESTINATION_OPTIONS;
+  const header = {
+    protocol: ipv6.DESTINATION_OPTIONS,
+    length: (isOptions ? last.length : 0) + grown,
+    nonces: [Buffer.from(nonce).toString('hex')],
+  };
+  const before = isOptions ? view.headers.slice(0, -1) : view.headers;
+  return { ...view, payloadLength: view.payloadLength + grown, headers: [...before, header] };
+}
