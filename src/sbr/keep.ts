@@ -37,6 +37,8 @@ class Kept {
   sends = false;
   windowUs = 0;
   since = Number.POSITIVE_INFINITY;
+  /** When the hold began that packets wait in. */
+  heldSince = 0;
   holdUntil = Number.POSITIVE_INFINITY;
   until = 0;
   onReleased: ((counts: KeepCounts) => void)[] = [];
@@ -96,8 +98,10 @@ export class Keeper {
     kept.until = Math.max(kept.until, until);
     switch (order.what) {
       case 'hold':
+        // one that is prolonged again and again keeps no packet longer than one that is not
+        if (kept.waiting === 0) kept.heldSince = this.#now;
         kept.holding = true;
-        kept.holdUntil = Math.min(until, this.#now + this.store.limits.us);
+        kept.holdUntil = Math.min(until, kept.heldSince + this.store.limits.us);
         break;
       case 'expect':
         kept.expecting = true;
@@ -201,7 +205,10 @@ export class Keeper {
     if (isHere && !kept.sends) return FORWARD;
     if (kept.departs && !kept.releasing) return FORWARD;
     if (!kept.holding && !kept.expecting && !kept.sends) return DROP_NOT_HERE;
-    if (kept.waiting === 0 && !kept.holding) kept.holdUntil = this.#now + this.store.limits.us;
+    if (kept.waiting === 0 && !kept.holding) {
+      kept.heldSince = this.#now;
+      kept.holdUntil = this.#now + this.store.limits.us;
+    }
     kept.sends = true;
     return this.#hold(kept, batch, i);
   }

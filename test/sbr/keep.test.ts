@@ -214,6 +214,19 @@ describe('hold', () => {
     expect(keeper.active).toBe(false);
   });
 
+  test('keeps no packet longer because it is ordered again and again', () => {
+    hold(10_000);
+    pass(fib, OUTSIDE, numbered(1));
+    for (let s = 1; s < 5; s++) {
+      keeper.tick(s * 1e6);
+      hold(10_000);
+    }
+    expect(pump()).toEqual([]);
+    keeper.tick(5e6);
+
+    expect(numbers(pump())).toEqual([1]);
+  });
+
   test('outlives a new image with more classes, and a binding that is told anew', () => {
     hold();
     const config = siteConfig(1, 3, [...BINDINGS, bound('a3', 'fd00:9::/64', 1, 3)]);
