@@ -168,7 +168,11 @@ export class EndSystem {
       const { interfaces, tun } = this.config;
       const others = destinationsOf(view.routes, [...interfaces.map((i) => i.interface), tun.name]);
       const isSame = sameLocators(next, this.#locators) && others.join() === this.#others;
-      if (isSame && performance.now() < this.#staleAt) return;
+      if (isSame && performance.now() < this.#staleAt) {
+        if (this.#network.repair())
+          this.#log.warn({}, 'somebody had removed rules or routes of this node; they were put back');
+        return;
+      }
       // what correspondents were told is told again before it expires there
       this.#staleAt = performance.now() + Math.min(...next.map((l) => l.lifetime)) * 500;
       this.#locators = next;

@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname } from 'node:path';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatL64 } from '../wire/text.ts';
-import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, otherSteps } from './host-plan.ts';
+import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, OUT, otherSteps } from './host-plan.ts';
 import { ipBatch } from './ip.ts';
 import { changeOf } from './ip-words.ts';
+import { leadsSomewhere, rulesIn } from './kernel-view.ts';
 import type { RouteSocket } from './netlink.ts';
 import type { Step } from './plan.ts';
 
@@ -116,6 +117,23 @@ export class HostNetwork {
     const arrived = locators.filter((l) => !this.#known.has(keyOf(l)));
     this.#known = keys;
     return { commands: said, arrived };
+  }
+
+  /**
+   * Puts everything back when somebody has removed the rules, or has put the TUN down: network managers do so with what
+   * they do not know. True when something was missing. Asks the kernel twice, and starts a process only then.
+   */
+  repair(): boolean {
+    const there = rulesIn(this.#socket);
+    const isThere = ({ run }: Step): boolean =>
+      run[0] !== 'rule' || there.has(`${run[run.indexOf('priority') + 1]} ${run[run.indexOf('iif') + 1]}`);
+    if (this.#fixed.every(isThere) && leadsSomewhere(this.#socket, OUT)) return false;
+    ipBatch(
+      this.#fixed.map((s) => s.run),
+      { force: true },
+    );
+    this.#run([...this.#aside, ...this.#moving].map((s) => s.run));
+    return true;
   }
 
   /** Takes back what only earlier Locators need; the commands run. */

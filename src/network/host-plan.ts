@@ -18,7 +18,8 @@ import { formatIlv, formatL64, type L64, type Nid } from '../wire/text.ts';
 import { PROTOCOL, type Step } from './plan.ts';
 
 /** Apart from those of a border (plan.ts), so that both can be on one machine. */
-const [OWN, OUT, TO_US, BY] = [6761, 6762, 6763, 6764];
+export const OUT = 6762;
+const [OWN, TO_US, BY] = [6761, 6763, 6764];
 const MAIN = 'main';
 
 /**

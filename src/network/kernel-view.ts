@@ -2,7 +2,7 @@
 import { ifIndexToName, ifNameToIndex } from '../device/libc.ts';
 import { formatIlv, type L64, type Nid } from '../wire/text.ts';
 import * as netlink from './netlink.ts';
-import { attributes, LITTLE, number32, type RouteSocket } from './netlink.ts';
+import { attribute, attributes, LITTLE, number32, type RouteSocket } from './netlink.ts';
 
 export interface KernelAddress {
   readonly interface: string;
@@ -39,6 +39,7 @@ export interface KernelView {
 const [IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS] = [1, 2, 6, 8];
 const [DADFAILED, DEPRECATED, TENTATIVE, OPTIMISTIC] = [0x08, 0x20, 0x40, 0x04];
 const [RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH, RTA_PREF, RTA_TABLE] = [1, 4, 5, 6, 9, 20, 15];
+const [FRA_IIFNAME, FRA_PRIORITY] = [3, 6];
 const TABLE_MAIN = 254;
 const UNICAST = 1;
 const SCOPE_UNIVERSE = 0;
@@ -75,6 +76,33 @@ export function lookAtKernel(socket: RouteSocket, names: readonly string[]): Ker
     .dump(netlink.RTM_GETROUTE, Uint8Array.from(main))
     .flatMap(({ type, body }) => (type === netlink.RTM_NEWROUTE ? routesIn(body, nameOf) : []));
   return { up, addresses, routes };
+}
+
+/** Rules of IPv6 with an incoming interface, each as its priority and that: `6762 lo`. */
+export function rulesIn(socket: RouteSocket): Set<string> {
+  const header = Uint8Array.from([netlink.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const found = new Set<string>();
+  for (const { body } of socket.dump(netlink.RTM_GETRULE, header)) {
+    const of = attributes(body, 12);
+    const name = of.get(FRA_IIFNAME);
+    if (name === undefined) continue;
+    const octets = new Uint8Array(name.buffer, name.byteOffset, name.byteLength - 1);
+    found.add(`${of.get(FRA_PRIORITY)?.getUint32(0, LITTLE) ?? 0} ${new TextDecoder().decode(octets)}`);
+  }
+  return found;
+}
+
+/** True when this table of IPv6 has a route that leads somewhere. */
+export function leadsSomewhere(socket: RouteSocket, table: number): boolean {
+  const header = Uint8Array.from([netlink.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const filter = attribute(RTA_TABLE, number32(table));
+  const request = new Uint8Array(header.length + filter.length);
+  request.set(header);
+  request.set(filter, header.length);
+  return socket.dump(netlink.RTM_GETROUTE, request).some(({ type, body }) => {
+    const of = attributes(body, 12).get(RTA_TABLE)?.getUint32(0, LITTLE);
+    return type === netlink.RTM_NEWROUTE && of === table && body.getUint8(7) === UNICAST;
+  });
 }
 
 function addressIn(body: DataView, nameOf: (index: number) => string): KernelAddress[] {

@@ -8,7 +8,7 @@ import { IlnpError } from '../runtime/errors.ts';
 export const [RTM_GETLINK, RTM_GETADDR] = [18, 22];
 export const [RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE] = [24, 25, 26];
 export const [RTM_NEWNEIGH, RTM_DELNEIGH] = [28, 29];
-export const [RTM_NEWRULE, RTM_DELRULE] = [32, 33];
+export const [RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE] = [32, 33, 34];
 
 export const [REPLACE, EXCLUSIVE, CREATE] = [0x100, 0x200, 0x400];
 const [REQUEST, ACKNOWLEDGE, DUMP] = [1, 4, 0x300];

@@ -362,6 +362,25 @@ describe('the node', () => {
     await expectAsBefore(lab, 'a', before);
   });
 
+  test('gets its rules and routes back when somebody removes them or puts the TUN down', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.start('a', { hosts: KNOWS_B });
+    const running = await snapshot(lab, 'a');
+    const words = () => lab.log('a').split('they were put back').length - 1;
+
+    await lab.ip('a', 'link set dev ilnp0 down');
+    await until('the first repair', () => words() >= 1);
+    await expectAsBefore(lab, 'a', running);
+
+    await lab.ip('a', 'rule flush', 'rule add lookup main priority 32766 protocol kernel');
+    await lab.ip('a', 'addr add 2001:db8:1::abc/64 dev eth0 nodad', 'addr del 2001:db8:1::abc/64 dev eth0'); // makes it look
+    await until('the second repair', () => words() >= 2);
+    await expectAsBefore(lab, 'a', running);
+
+    expect(await lab.stop('a')).toBe(0);
+    await expectAsBefore(lab, 'a', before);
+  });
+
   test('is no router for others, though its kernel forwards', async () => {
     await lab.start('a');
     const capture = await Capture.start(lab, 'cn', 'eth0', 'udp');
