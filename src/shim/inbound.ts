@@ -75,7 +75,11 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   if (answers) found = judge.ACCEPT_LEARN;
   else if (found === judge.AS_PLAIN && nonce !== null && c !== null && c.remoteNonce === null) {
     if (c.askedAt !== 0) found = judge.ACCEPT_LEARN;
-    else doubt(node, c, now);
+    else {
+      // answered as plain IPv6 it would not know the answer; unanswered it tries without a nonce, or names know it by then
+      doubt(node, c, now);
+      if (!isError) return verdicts.DROP_UNKNOWN_LOCATOR;
+    }
   }
   if (isError) return takeError(batch, i, node, { c: isKnown ? c : null, found, nonce, at, now });
   // it may have started anew: who is at its Locator says so

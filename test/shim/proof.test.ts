@@ -18,11 +18,11 @@ const sentTo = (a: End, dst: string, now = 1): string => {
 };
 
 describe('a node that names know', () => {
-  test('and that calls from elsewhere is spoken to there in plain IPv6, and names are asked', () => {
+  test('and that calls from elsewhere is not answered before names have been asked, but by plain IPv6 without a nonce', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::']);
     const c = know(a, B);
 
-    expect(heard(a, ELSEWHERE, N)).toBeInstanceOf(Uint8Array);
+    expect(heard(a, ELSEWHERE, N)).toBe('drop_unknown_locator');
     expect(a.lost).toEqual([c]);
     expect(c.remoteNonce).toBeNull();
     expect(sentTo(a, ELSEWHERE)).toBe(`${full(ELSEWHERE)} plain`);
