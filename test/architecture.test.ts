@@ -26,7 +26,7 @@ const MAY: Record<string, string> = {
   arrivals: 'wire ilnp device runtime config network sites',
   pair: 'config network runtime sites',
   hypervisor: 'runtime',
-  border: 'packet wire ilnp sbr device network config runtime',
+  border: 'packet wire ilnp sbr device network names config runtime',
   names: 'wire config runtime',
   host: 'wire ilnp shim sites device network names config runtime',
   cli: 'wire registry sites arrivals pair hypervisor config runtime border host names native-free device',

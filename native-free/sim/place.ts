@@ -60,6 +60,7 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
     subnets: [],
     policy: [],
     pair: undefined,
+    dns: undefined,
     control: { socket: `/run/ilnp/${site.name}.sock`, listen: undefined, keyFile: undefined },
     registries: [],
     state: '/var/lib/ilnp',

@@ -23,7 +23,7 @@ import { namedCounters } from '../sbr/counters.ts';
 import type { FibImage } from '../sbr/fib.ts';
 import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { DataPlane } from './data-plane.ts';
-import type { Uplinks } from './reach.ts';
+import { type NamedReach, namedReach, type Uplinks } from './reach.ts';
 import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
 import { type SpeakerReply, Speakers } from './speakers.ts';
 
@@ -40,6 +40,7 @@ export class Border {
   readonly bindings: Bindings;
   readonly #log: Logger;
   readonly #onDeparted: (site: string, sessions: readonly KnownPair[]) => void;
+  readonly #onReach: () => void;
   readonly #gateway: Gateway;
   readonly #path: DataPlane;
   readonly #neighbours: Neighbours;
@@ -67,7 +68,7 @@ export class Border {
 
   /**
    * `runFolder`: for the journal of the set-up. `onFailure`: the path is gone. `onDeparted`: guests have gone to `site`, where
-   * their sessions should be known.
+   * their sessions should be known. `onReach`: `named` may be different now.
    */
   constructor(
     config: SiteConfig,
@@ -76,10 +77,12 @@ export class Border {
       log: Logger;
       onFailure: (error: Error) => void;
       onDeparted: (site: string, sessions: readonly KnownPair[]) => void;
+      onReach: () => void;
     },
   ) {
     this.config = config;
     this.#onDeparted = options.onDeparted;
+    this.#onReach = options.onReach;
     this.#log = options.log;
     this.#gateway = new Gateway(options.runFolder, config.site);
     this.#neighbours = new Neighbours({
@@ -151,6 +154,7 @@ export class Border {
       });
       this.#speakers.uplinksAre(this.#uplinks);
       this.#links.start();
+      this.#onReach();
       if (config.network === 'manual') {
         await this.#neighbours.sync(config, this.bindings.all());
         const { run, undo } = manualCommands(config, this.#guests());
@@ -216,6 +220,7 @@ export class Border {
     return this.#serial(async () => {
       for (const nid of nids) this.bindings.delete(nid);
       await this.#path.remove(nids);
+      this.#onReach();
       await this.#neighbours.sync(this.config, this.bindings.all());
       this.#showManual();
     });
@@ -261,6 +266,11 @@ export class Border {
     });
   }
 
+  /** Where names of a guest should lead. */
+  named(nid: Nid): NamedReach {
+    return namedReach(this.config, this.bindings.get(nid), this.#uplinks.usable);
+  }
+
   /** Who speaks ILNP through this border. */
   speakers(): SpeakerReply[] {
     return this.#speakers?.shown() ?? [];
@@ -294,6 +304,7 @@ export class Border {
     this.#speakers?.arrived(arrived.map((b) => b.nid)); // before their packets take another way
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
     this.#handOver(departed);
+    this.#onReach();
     if (arrived.length > 0) this.#neighbours.announceGateways(this.config);
     for (const { nid } of moved) this.#moved.set(formatNid(nid), nid);
     this.#neighboursLater ??= setTimeout(() => {
@@ -347,6 +358,7 @@ export class Border {
   /** Tells the correspondents of guests what has changed; resolves when every worker sends what follows after that. */
   async #tell(usable: readonly boolean[], options?: { readonly choose: boolean }): Promise<void> {
     this.#speakers?.uplinksAre({ ids: this.#uplinks.ids, usable }, options);
+    this.#onReach();
     await this.#path.settled();
   }
 

@@ -1,6 +1,10 @@
-/** Under which global Locators a host of a site is reached, for what its correspondents are told (sbr/updates.ts). Pure. */
+/**
+ * Under which global Locators a host of a site is reached, for what its correspondents are told (sbr/updates.ts), and where
+ * names lead new ones. Pure.
+ */
 import type { SiteConfig } from '../config/site-config.ts';
 import type { BindingClass } from '../ilnp/bindings.ts';
+import type { Published } from '../names/update.ts';
 import type { Reach } from '../sbr/updates.ts';
 import { type L64, prefixesOverlap } from '../wire/text.ts';
 
@@ -37,6 +41,32 @@ export function reachOf(
       const map = mapOf(config, inside, uplink.name);
       return map === undefined ? [] : [{ id, locator: outsideOf(map, inside) }];
     });
+}
+
+/** Where names of a guest lead new sessions; null: another border says that, or nobody. */
+export interface NamedReach {
+  /** Of who speaks ILNP: the uplinks of the site where the guest is, to which updates would send the session anyway. */
+  readonly ilnp: readonly Published[] | null;
+  /** Of plain IPv6: the uplinks of its home that it prefers, wherever the guest is; without a nonce its answers leave there. */
+  readonly plain: readonly Published[] | null;
+}
+
+/** `usable`: per uplink of the configuration. */
+export function namedReach(
+  { site, uplinks }: SiteConfig,
+  binding: BindingClass | undefined,
+  usable: readonly boolean[],
+): NamedReach {
+  const pinned = binding?.home === site ? binding.uplink : undefined;
+  const least = pinned === undefined ? 0 : 1; // nothing is preferred to the uplink of the binding
+  const all = uplinks
+    .filter((_, k) => usable[k])
+    .map(({ name, l64, preference }) => ({ l64, preference: name === pinned ? 0 : Math.max(least, preference) }))
+    .sort((a, b) => a.preference - b.preference);
+  return {
+    ilnp: binding?.at === site ? all : null,
+    plain: binding?.home === site ? all.filter(({ preference }) => preference === all[0]!.preference) : null,
+  };
 }
 
 const mapOf = ({ subnets }: SiteConfig, inside: L64, uplink?: string): SubnetConfig | undefined =>

@@ -5,9 +5,12 @@
 import type { Logger } from 'pino';
 import { ArrivalWatch } from '../arrivals/watch.ts';
 import { Border } from '../border/border.ts';
+import { GuestNames } from '../border/guest-names.ts';
 import { loadSiteConfig } from '../config/load.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
+import type { TsigKey } from '../names/tsig.ts';
+import { readTsigKey } from '../names/tsig-key.ts';
 import {
   type BindingsPage,
   bindingReply,
@@ -47,7 +50,16 @@ export interface RunOptions {
 }
 
 /** What can be asked of a border, from before it has started. */
-export const METHODS = [...MOVE_METHODS, 'bindings', 'counters', 'config', 'peers', 'pair', 'sessions'] as const;
+export const METHODS = [
+  ...MOVE_METHODS,
+  'bindings',
+  'counters',
+  'config',
+  'peers',
+  'pair',
+  'sessions',
+  'names',
+] as const;
 
 /**
  * Runs the border of a configuration until SIGTERM or SIGINT, until its path fails, or until the other border of its pair is
@@ -70,17 +82,21 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     undo.push(() => control.close());
     const lock = lockState(config.state, config.site);
     undo.push(() => lock.release());
+    const names = new GuestNames({ reach: (nid) => border.named(nid), log });
+    undo.push(() => names.close());
     const border = new Border(config, {
       runFolder,
       log,
       onFailure: (error) => fail(error),
       onDeparted: (site, sessions) => void handOver(site, sessions, send, log),
+      onReach: () => names.look(),
     });
     const { record, loaded } = await MoveRecord.open(config.state, config.site, (text) => log.warn(text));
     undo.push(() => record.close());
     border.placeMoved(loaded.moved.values());
 
     const key = config.control.keyFile === undefined ? null : await readSiteKey(config.control.keyFile);
+    names.configure(config.dns, await dnsKey(config));
     const channel =
       key &&
       new PeerChannel({
@@ -177,6 +193,10 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
         readParams(noParams, params);
         return border.speakers();
       },
+      names: (params) => {
+        readParams(noParams, params);
+        return names.show();
+      },
     };
 
     const commands = await border.start();
@@ -192,7 +212,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
 
     if (config.network === 'manual') process.stdout.write(`${commands.join('\n')}\n`);
     else log.info({ commands }, 'set up the gateway');
-    const reload = (): void => void reread(path, { border, moves, arrivals, registries, channel, log });
+    const reload = (): void => void reread(path, { border, moves, arrivals, registries, channel, names, log });
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
     log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
@@ -214,16 +234,19 @@ async function reread(
     arrivals: ArrivalWatch;
     registries: BorderRegistries;
     channel: PeerChannel | null;
+    names: GuestNames;
     log: Logger;
   },
 ): Promise<void> {
-  const { border, moves, arrivals, registries, channel, log } = parts;
+  const { border, moves, arrivals, registries, channel, names, log } = parts;
   try {
     const next = loadSiteConfig(path);
     if (channel === null && next.control.keyFile !== undefined)
       throw new IlnpError('E_CONFIG', 'there was no control.keyFile at the start; it is taken only by a restart');
     const key = next.control.keyFile === undefined ? undefined : await readSiteKey(next.control.keyFile);
+    const tsig = await dnsKey(next);
     const changed = await border.reload(next);
+    names.configure(next.dns, tsig);
     channel?.setPeers([...next.peers, ...controllersOf(next)], key);
     moves.rescan();
     registries.reread();
@@ -235,6 +258,8 @@ async function reread(
     log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
   }
 }
+
+const dnsKey = async ({ dns }: SiteConfig): Promise<TsigKey | null> => (dns ? readTsigKey(dns.keyFile) : null);
 
 /** The methods of a border that may still be starting. */
 function startable(methods: () => ControlMethods | null): ControlMethods {
@@ -273,6 +298,13 @@ function shownConfig(border: Border): object {
       listen: control.listen ? `[${control.listen.host}]:${control.listen.port}` : null,
       keyFile: control.keyFile ?? null,
     },
+    dns: config.dns
+      ? {
+          ...config.dns,
+          server: `[${config.dns.server.host}]:${config.dns.server.port}`,
+          names: config.dns.names.map((n) => ({ ...n, nid: formatNid(n.nid) })),
+        }
+      : null,
     running: { io: border.io, bindings: border.bindings.size, pid: process.pid },
   };
 }

@@ -1,5 +1,6 @@
 /** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names|pair`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
+import type { GuestNameReply } from '../border/guest-names.ts';
 import type { SpeakerReply } from '../border/speakers.ts';
 import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
 import type { NamesReply } from '../names/names.ts';
@@ -158,9 +159,16 @@ async function showUpdates(client: ControlClient, out: Output, json: boolean): P
   await out.write(columns(['NID', 'WAY', 'STATE', 'TRIES', 'BEGAN MS AGO', 'SINCE MS', 'LOCATORS'], rows));
 }
 
+const isOfGuests = (names: NamesReply | readonly GuestNameReply[] | null): names is readonly GuestNameReply[] =>
+  Array.isArray(names);
+
 async function showNames(client: ControlClient, out: Output, json: boolean): Promise<void> {
-  const names = (await client.call('names')) as NamesReply | null;
+  const names = (await client.call('names')) as NamesReply | readonly GuestNameReply[] | null;
   if (json) return out.write(`${JSON.stringify(names)}\n`);
+  if (isOfGuests(names)) {
+    const rows = names.map((n) => [n.guest, n.name, n.records, n.published?.join('; ') ?? '-', n.problem ?? n.state]);
+    return out.write(columns(['GUEST', 'NAME', 'RECORDS', 'PUBLISHED', 'STATE'], rows));
+  }
   if (names === null) return out.write('no resolver is configured (names)\n');
   const { answers, kept, update } = names;
   const counts: (string | number)[][] = [...Object.entries(answers), ['kept', kept]];

@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { type BindingsFile, readBindings } from './bindings-file.ts';
 import { checkAddresses } from './check-addresses.ts';
 import { checkBindings } from './check-bindings.ts';
+import { checkDns } from './check-dns.ts';
 import { checkRegistries } from './check-registry.ts';
 import { checkSite } from './check-site.ts';
 import { ConfigError, type Path, type Problem } from './problem.ts';
@@ -62,6 +63,7 @@ export function loadSiteConfig(path: string): SiteConfig {
   checkSite(draft, report);
   checkAddresses(draft, report);
   checkRegistries(draft, report);
+  checkDns(draft, report);
   const own = draft.bindings ?? [];
   checkBindings(draft, [...own, ...more.bindings], (index, field, expected, got) => {
     if (index < own.length) report(['bindings', index, field], expected, got);
@@ -95,6 +97,7 @@ function complete(value: z.output<typeof siteSchema>, base: string, more: SiteCo
       completeRegistry(one, base),
     ),
     pair: value.pair,
+    dns: value.dns && { ...value.dns, keyFile: resolve(base, value.dns.keyFile) },
     state: resolve(base, value.state),
   };
 }

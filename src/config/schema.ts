@@ -183,6 +183,18 @@ export const siteSchema = z.strictObject(
     registry: z.strictObject(registryFields, MAPPING).optional(),
     registries: z.array(z.strictObject({ range: nidRange, ...registryFields }, MAPPING), LIST).prefault([]),
     pair: z.strictObject({ address: nextHop, listen: peerControl, peer: peerControl }, MAPPING).optional(),
+    dns: z
+      .strictObject(
+        {
+          server: dnsServer,
+          zone: domainName,
+          keyFile: filePath,
+          ttl: whole(0, 86_400).default(30),
+          names: z.array(z.strictObject({ nid, name: domainName, ilnp: yesOrNo.default(true) }, MAPPING), LIST),
+        },
+        MAPPING,
+      )
+      .optional(),
     state: filePath.prefault('/var/lib/ilnp'),
     icmp: z
       .strictObject({ rate: whole(1, 1_000_000).default(10), burst: whole(1, 1_000_000).default(10) }, MAPPING)

@@ -122,6 +122,18 @@ export interface EtcdRegistryConfig {
 
 export type RegistryConfig = EmbeddedRegistryConfig | EtcdRegistryConfig;
 
+/** Records of guests that follow uplinks and moves. */
+interface DnsConfig {
+  readonly server: Endpoint;
+  readonly zone: string;
+  /** Of the TSIG key. */
+  readonly keyFile: string;
+  /** Of L64 and AAAA records, seconds. */
+  readonly ttl: number;
+  /** `ilnp`: with NID and L64 records. */
+  readonly names: readonly { readonly nid: Nid; readonly name: string; readonly ilnp: boolean }[];
+}
+
 type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 
 /** Everything one border router was told. */
@@ -142,6 +154,7 @@ export interface SiteConfig {
   readonly pair: PairConfig | undefined;
   /** Empty: the homes decide alone. */
   readonly registries: readonly RegistryConfig[];
+  readonly dns: DnsConfig | undefined;
   readonly state: string;
   readonly icmp: { readonly rate: number; readonly burst: number };
   readonly limits: {

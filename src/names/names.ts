@@ -86,7 +86,7 @@ export class Names {
     const { listen, update } = config;
     if (update !== undefined) {
       const { server, zone, name, subnet, ttl } = update;
-      const to = { zone, name, subnet, ttl, nid: self.nid, withNid: update.nid, withAaaa: update.aaaa };
+      const to = { zone, name, subnet, ttl, nid: self.nid, withL64: true, withNid: update.nid, withAaaa: update.aaaa };
       this.#publisher = new Publisher({ server, to, key: await readTsigKey(update.keyFile), log });
     }
     this.#listener = await Listener.open(listen, (query, over) => this.#resolver.answer(query, over));

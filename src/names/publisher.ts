@@ -1,5 +1,5 @@
 /**
- * Keeps a zone true about this node: whenever its Locators change, one signed update after the other, the newest last,
+ * Keeps a zone true about a node: whenever its Locators change, one signed update after the other, the newest last,
  * what lies between them left out; repeated at growing intervals until the server has taken it.
  */
 import { randomInt } from 'node:crypto';
@@ -18,6 +18,10 @@ const TRIES: readonly Exchange[] = [
 ];
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 300_000;
+const SUPERSEDED = 'something newer came first';
+
+/** Runs what it is given, when it may. */
+export type Turn = <T>(run: () => Promise<T>) => Promise<T>;
 
 export interface PublisherOptions {
   readonly server: Server;
@@ -28,6 +32,8 @@ export interface PublisherOptions {
   readonly clock?: () => number;
   readonly send?: typeof exchange;
   readonly firstWaitMs?: number;
+  /** Runs a round of tries when it is its turn; absent: at once. */
+  readonly turn?: Turn;
 }
 
 /** What operators see. */
@@ -50,7 +56,7 @@ export class Publisher {
   #wake: () => void = () => {};
 
   constructor(options: PublisherOptions) {
-    this.#options = { clock: Date.now, send: exchange, firstWaitMs: FIRST_WAIT_MS, ...options };
+    this.#options = { clock: Date.now, send: exchange, firstWaitMs: FIRST_WAIT_MS, turn: (run) => run(), ...options };
   }
 
   get state(): PublisherState {
@@ -64,11 +70,26 @@ export class Publisher {
   /** The Locators are these now. Returns at once; without any nobody can be told. */
   publish(locators: readonly Published[]): void {
     if (locators.length === 0 || this.#isStopping || isSame(locators, this.#wanted)) return;
-    this.#wanted = locators;
+    this.#want(locators);
+  }
+
+  /** Says the same once more: somebody else may have said something in between. */
+  repeat(): void {
+    if (this.#wanted.length > 0 && !this.#isStopping) this.#want([...this.#wanted]);
+  }
+
+  /** Somebody else speaks for the node now: nothing more is said before the next `publish`, and nothing taken out. */
+  release(): void {
+    this.#wanted = [];
+    this.#published = null;
+    this.#problem = null;
     this.#wake();
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+  }
+
+  /** Nothing more is said, and what is there stays. */
+  close(): void {
+    this.#isStopping = true;
+    this.#wake();
   }
 
   /** Takes everything of ours out of the zone, if the server answers at once; nothing is published after that. */
@@ -82,18 +103,32 @@ export class Publisher {
     else this.#published = null;
   }
 
+  #want(locators: readonly Published[]): void {
+    this.#wanted = locators;
+    this.#wake();
+    this.#running ??= this.#run().finally(() => {
+      this.#running = null;
+    });
+  }
+
   async #run(): Promise<void> {
-    const { log, to } = this.#options;
+    const { log, to, turn } = this.#options;
     let waitMs = this.#options.firstWaitMs;
-    while (this.#published !== this.#wanted && !this.#isStopping) {
-      const wanted = this.#wanted;
-      const problem = await this.#update(wanted, TRIES);
+    while (this.#published !== this.#wanted && this.#wanted.length > 0 && !this.#isStopping) {
+      let wanted = this.#wanted;
+      const problem = await turn(() => {
+        wanted = this.#wanted; // as it is when the turn has come
+        return wanted.length === 0 ? Promise.resolve(SUPERSEDED) : this.#update(wanted, TRIES);
+      });
+      if (this.#wanted.length === 0) return; // released
       if (problem === null) {
+        const isNew = !isSame(wanted, this.#published ?? []);
         this.#published = wanted;
         waitMs = this.#options.firstWaitMs;
-        log.info({ name: to.subnet ?? to.name, locators: this.state.published }, 'the zone says where this node is');
+        if (isNew) log.info({ name: to.subnet ?? to.name, locators: this.state.published }, 'the zone was updated');
       } else if (this.#wanted === wanted) {
-        if (problem !== this.#problem) log.error({ zone: to.zone, problem }, 'the zone was not updated; tried again');
+        if (problem !== this.#problem)
+          log.error({ zone: to.zone, name: to.name, problem }, 'the zone was not updated; tried again');
         this.#problem = problem;
         await this.#wait(waitMs);
         waitMs = this.#wanted === wanted ? Math.min(2 * waitMs, LONGEST_WAIT_MS) : this.#options.firstWaitMs;
@@ -121,6 +156,7 @@ export class Publisher {
     let isClockSet = false;
     for (let k = 0; k < tries.length; k++) {
       if (this.#isStopping && locators.length > 0) return 'the end came first';
+      if (!this.#isStopping && this.#wanted !== locators) return SUPERSEDED;
       const seconds = (): number => Math.floor(clock() / 1000) + this.#offset;
       const { octets, mac } = sign(updateOctets(randomInt(0, 0x10000), to, locators), key, seconds());
       const reply = await send(octets, server, tries[k]!);

@@ -1,5 +1,5 @@
 /**
- * The dynamic update (RFC 2136) that makes a zone say where this node is: in one message, so that nobody ever sees half
+ * The dynamic update (RFC 2136) that makes a zone say where a node is: in one message, so that nobody ever sees half
  * of it, each RRset that is ours is taken out and put in as it is now.
  */
 import {
@@ -21,11 +21,12 @@ const PREFERENCE = 10;
 /** What is published, and where. */
 export interface Publication {
   readonly zone: string;
-  /** Of this node. */
+  /** Of the node. */
   readonly name: string;
   /** Name of the subnet: it has the L64 records then, and `name` an LP that leads there. */
   readonly subnet: string | undefined;
   readonly nid: Nid;
+  readonly withL64: boolean;
   /** Also the NID record, and AAAA records for who has no ILNP (RFC 6741 section 8.4). */
   readonly withNid: boolean;
   readonly withAaaa: boolean;
@@ -42,12 +43,15 @@ export interface Published {
 export const forEverybody = (locators: readonly Published[]): Published[] =>
   locators.filter(({ l64 }) => l64.hi >>> 29 === 1);
 
-/** Without Locators this node is none of the ILNP, and everything of ours goes (section 2 of RFC 6742). */
+/** Without Locators the node is none of the ILNP, and everything of ours goes (section 2 of RFC 6742). */
 export function updateOctets(id: number, to: Publication, locators: readonly Published[]): Uint8Array {
   const { name, subnet, nid, ttl } = to;
   const isThere = locators.length > 0;
-  const l64s = locators.map(({ l64, preference }) => rdata({ type: RR_L64, preference, locator: l64 }));
-  const updates = rrset(subnet ?? name, RR_L64, ttl, l64s);
+  const updates: Uint8Array[] = [];
+  if (to.withL64) {
+    const l64s = locators.map(({ l64, preference }) => rdata({ type: RR_L64, preference, locator: l64 }));
+    updates.push(...rrset(subnet ?? name, RR_L64, ttl, l64s));
+  }
   if (subnet !== undefined) {
     const lp = rdata({ type: RR_LP, preference: PREFERENCE, name: subnet });
     updates.push(...rrset(name, RR_LP, LONG_TTL, isThere ? [lp] : []));

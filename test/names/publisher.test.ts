@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { exchange } from '../../src/names/exchange.ts';
 import { Publisher } from '../../src/names/publisher.ts';
 import type { TsigKey } from '../../src/names/tsig.ts';
+import { turns } from '../../src/names/turns.ts';
 import { put16, put32, u16 } from '../../src/wire/bytes.ts';
 import { messageOctets, nameOctets, QR, readMessage, recordOctets } from '../../src/wire/dns-message.ts';
 import { formatRdata, RR_L64, readRdata } from '../../src/wire/dns-records.ts';
@@ -87,6 +88,7 @@ function against(replies: ((request: Uint8Array) => Uint8Array | null)[] = []) {
     name: 'a.example',
     subnet: undefined,
     nid: { hi: 0, lo: 0xa1 },
+    withL64: true,
     withNid: true,
     withAaaa: true,
     ttl: 30,
@@ -175,6 +177,49 @@ describe('an update', () => {
     await current(publisher);
     expect(said.join()).toContain('NOTAUTH: BADTIME: the clocks differ');
   });
+});
+
+describe('somebody else speaks for the node', () => {
+  test('from the middle of a try on: it is not repeated, nothing is taken out; later the same is said anew', async () => {
+    const { publisher, asked } = against([
+      () => {
+        publisher.release();
+        return null;
+      },
+    ]);
+    publisher.publish(ONE);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(asked).toHaveLength(1);
+    expect(publisher.state).toEqual({ published: null, isCurrent: false, problem: null });
+    publisher.publish(ONE);
+    await current(publisher);
+    expect(asked.map(l64sIn)).toEqual([['10 2001:0db8:0001:0000'], ['10 2001:0db8:0001:0000']]);
+  });
+
+  test('may have spoken late: what holds is said again, and only once there is something', async () => {
+    const { publisher, asked } = against();
+    publisher.repeat();
+    publisher.publish(ONE);
+    await current(publisher);
+    publisher.repeat();
+    await current(publisher);
+    expect(asked.map(l64sIn)).toEqual([['10 2001:0db8:0001:0000'], ['10 2001:0db8:0001:0000']]);
+  });
+});
+
+test('so many run at a time, in the order in which they came', async () => {
+  const turn = turns(2);
+  const began: number[] = [];
+  const ends: (() => void)[] = [];
+  const runs = [0, 1, 2, 3].map((k) => turn(() => new Promise<void>((resolve) => began.push(k) && ends.push(resolve))));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(began).toEqual([0, 1]);
+  for (let k = 0; k < 4; k++) {
+    ends[k]!();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(runs);
+  expect(began).toEqual([0, 1, 2, 3]);
 });
 
 describe('the end', () => {

@@ -98,6 +98,7 @@ describe('the published update', () => {
     name: 'site.example.com',
     subnet: undefined,
     nid: { hi: 0, lo: 0xa1 },
+    withL64: true,
     withNid: false,
     withAaaa: false,
     ttl: 20,

@@ -54,6 +54,7 @@ export function siteConfig(
     subnets: [],
     policy: [],
     pair: undefined,
+    dns: undefined,
     control: { socket: '/run/ilnp/site1.sock', listen: undefined, keyFile: undefined },
     registries: [],
     state: '/var/lib/ilnp',

@@ -1,5 +1,5 @@
 /**
- * Debian's name servers beside a lab of end systems, each in a namespace of its own behind the core, with the same zone
+ * Debian's name servers beside a lab of end systems or of borders, each in a namespace of its own behind the core, with the same zone
  * and a key that may change it:
  *
  *   core ── knot  2001:db8:d1::53          core ── bind  2001:db8:d2::53
@@ -7,8 +7,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll } from 'vitest';
-import { command, succeed } from './command.ts';
-import type { HostName, ShimLab } from './shim-lab.ts';
+import { command, type Output, succeed } from './command.ts';
+import type { Namespaces } from './lab.ts';
+import type { HostName } from './shim-lab.ts';
 import { until } from './wait.ts';
 
 export const SERVERS = ['knot', 'bind'] as const;
@@ -49,11 +50,18 @@ $TTL 60
 `;
 const REVERSE_ZONE = 'c.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa';
 
+/** A lab with the nodes `core` and `cn`. */
+interface LabWithCore extends Namespaces {
+  readonly directory: string;
+  run(node: string, ...words: string[]): Promise<Output>;
+  exec(node: string, ...words: string[]): Promise<string>;
+}
+
 export class NameServers {
-  readonly #lab: ShimLab;
+  readonly #lab: LabWithCore;
   readonly #running = new Map<ServerName, ChildProcess>();
 
-  constructor(lab: ShimLab) {
+  constructor(lab: LabWithCore) {
     this.#lab = lab;
   }
 
@@ -70,9 +78,9 @@ export class NameServers {
         'net.ipv6.conf.default.accept_dad=0',
         'net.ipv6.conf.lo.disable_ipv6=0',
       );
-      await this.#lab.ip('core', `link add ${server}0 type veth peer name eth0 netns ${space}`);
-      await this.#lab.ip('core', `addr add ${net}::1/64 dev ${server}0`, `link set ${server}0 up`);
-      await this.#lab.ip(
+      await this.#ip('core', `link add ${server}0 type veth peer name eth0 netns ${space}`);
+      await this.#ip('core', `addr add ${net}::1/64 dev ${server}0`, `link set ${server}0 up`);
+      await this.#ip(
         server,
         'link set lo up',
         `addr add ${net}::53/64 dev eth0`,
@@ -99,6 +107,13 @@ export class NameServers {
     return `key "${host}.key" {\n\talgorithm hmac-sha256;\n\tsecret "${secret}";\n};\n`;
   }
 
+  /** Writes the key of this name to a file; its path. */
+  keyFile(host: HostName, secret = SECRET): string {
+    const file = `${this.#lab.directory}/${host}.key`;
+    writeFileSync(file, this.key(host, secret), { mode: 0o600 });
+    return file;
+  }
+
   /** What a host has in /etc/resolv.conf: `ip netns exec` mounts it. */
   resolvConf(host: HostName, text: string): void {
     const folder = `/etc/netns/${this.#lab.namespace(host)}`;
@@ -108,8 +123,7 @@ export class NameServers {
 
   /** The configuration of the names of a host, with its own records kept in the zone. */
   config(host: HostName, server: ServerName, { keyFile = '', subnet = '' } = {}): string {
-    const file = `${this.#lab.directory}/${keyFile || `${host}.key`}`;
-    if (keyFile === '') writeFileSync(file, this.key(host), { mode: 0o600 });
+    const file = keyFile === '' ? this.keyFile(host) : `${this.#lab.directory}/${keyFile}`;
     const to = [
       `server: "${serverAddress(server)}"`,
       'zone: example.com',
@@ -124,6 +138,10 @@ export class NameServers {
   async records(server: ServerName, name: string, type: string): Promise<string[]> {
     const said = await this.#lab.exec('cn', 'dig', `@${serverAddress(server)}`, '+short', '+norec', name, type);
     return said.split('\n').filter((line) => line !== '');
+  }
+
+  async #ip(node: string, ...commands: string[]): Promise<void> {
+    for (const words of commands) await succeed('ip', ['-6', '-n', this.#lab.namespace(node), ...words.split(' ')]);
   }
 
   log(server: ServerName): string {
@@ -204,7 +222,7 @@ zone "${REVERSE_ZONE}" { type primary; file "reverse"; };
 }
 
 /** Name servers for all cases of the file that calls this, in a lab that is up before. */
-export function nameServersForThisFile(lab: ShimLab): NameServers {
+export function nameServersForThisFile(lab: LabWithCore): NameServers {
   const servers = new NameServers(lab);
   beforeAll(() => servers.up());
   afterAll(() => servers.down());
