@@ -184,6 +184,7 @@ class MessageSource {
         name: this.#name(),
         subnet: r.chance(0.5) ? this.#name() : undefined,
         nid: this.#half(),
+        withL64: true,
         withNid: r.chance(0.5),
         withAaaa: r.chance(0.5),
         ttl: r.below(3600),
