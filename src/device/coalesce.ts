@@ -221,10 +221,11 @@ function sameFlow(word: Int32Array, f: number, w: number): boolean {
   );
 }
 
-/** TCP: next in sequence, same acknowledgement, window, options and flags but PSH (RFC 9293 section 3.1). */
+/** TCP: next in sequence, same acknowledgement, window, urgent pointer, options and flags but PSH (RFC 9293 section 3.1). */
 function continues(word: Int32Array, f: number, w: number, headers: number, sequence: number): boolean {
   if ((native32(word[w + 11]!) | 0) !== sequence || word[f + 12] !== word[w + 12]) return false;
   if (((native32(word[f + 13]!) ^ native32(word[w + 13]!)) & ~(PSH << 16)) !== 0) return false;
+  if ((native32(word[f + 14]! ^ word[w + 14]!) & 0xffff) !== 0) return false;
   for (let k = 15; k < headers >>> 2; k++) if (word[f + k] !== word[w + k]) return false;
   return true;
 }

@@ -47,7 +47,7 @@ async function fuzz(options: Options): Promise<boolean> {
   const isEnough = (): boolean =>
     seconds() >= options.seconds ||
     (sums.rounds >= roundsOfEach(target) &&
-      Math.max(sums.packets, target === 'all' || target === 'border' || target === 'shim' ? 0 : sums.inputs) >=
+      Math.max(sums.packets, ['all', 'border', 'shim', 'coalesce'].includes(target) ? 0 : sums.inputs) >=
         options.packets);
   const threadsEnded = Array.from({ length: threads }, (_, thread) => {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {

@@ -2,6 +2,7 @@
 import { INSIDE, OUTSIDE, SITE } from '../../src/packet/batch.ts';
 import { COUNT_PACKETS_IN } from '../../src/sbr/fib.ts';
 import { borderRound, keepBorderRound } from './border-target.ts';
+import { coalesceRound } from './coalesce-target.ts';
 import { keep } from './corpus.ts';
 import type { Finding } from './finding.ts';
 import { keepParserRound, parserRound } from './parser-target.ts';
@@ -9,7 +10,7 @@ import { PARSERS, type Parser } from './parsers.ts';
 import { shimRound } from './shim-target.ts';
 
 /** What packets go through. */
-const PACKETS = ['border', 'shim'];
+const PACKETS = ['border', 'shim', 'coalesce'];
 const NAMES = PARSERS.map((parser) => parser.name);
 
 /** `all`: everything once, then seven rounds of packets and one of a parser, in turn; `parsers`: only those. */
@@ -35,6 +36,7 @@ export function targetOf(target: string, round: number): string {
   if (target !== 'all') return target;
   if (round < ROUNDS_OF_EACH) return [...PACKETS, ...NAMES][round]!;
   if (round % SHIM_EVERY === 1) return 'shim';
+  if (round % SHIM_EVERY === 2) return 'coalesce';
   return round % PARSERS_EVERY === 0 ? NAMES[(round / PARSERS_EVERY) % NAMES.length]! : 'border';
 }
 
@@ -49,6 +51,7 @@ export function playRound(name: string, seed: number): Tally {
   const parser = parserOf(name);
   if (parser !== undefined) return { packets: 0, inputs: parserRound(parser, seed) };
   if (name === 'shim') return { packets: shimRound(seed).reduce((sum, count) => sum + count, 0), inputs: 0 };
+  if (name === 'coalesce') return { packets: coalesceRound(seed).packets, inputs: 0 };
   const counters = borderRound(seed);
   const packets = [OUTSIDE, INSIDE, SITE].reduce((sum, port) => sum + counters[COUNT_PACKETS_IN + port]!, 0);
   return { packets, inputs: 0 };
@@ -62,6 +65,6 @@ export const againLine = (name: string, seed: number): string =>
 export function keepRound(name: string, seed: number, finding: Finding): string {
   const parser = parserOf(name);
   const again = againLine(name, seed);
-  if (name === 'shim') return keep(name, seed, [finding.message], []); // the seed is all it needs
+  if (name === 'shim' || name === 'coalesce') return keep(name, seed, [finding.message], []); // the seed is all it needs
   return parser === undefined ? keepBorderRound(seed, finding, again) : keepParserRound(parser, seed, finding, again);
 }
