@@ -16,6 +16,7 @@ import * as vnet from '../wire/virtio-net.ts';
 import { ANY_INSIDE, COUNT_UPDATES_TRANSLATED, type Fib, GUEST, OWN, SCRATCH_LISTED, SUBNET_INSIDE } from './fib.ts';
 import { outsideRow } from './subnet.ts';
 
+const CODE = 1;
 const NUM_OF_LOCS = 4;
 const OPERATION = 5;
 /** Inside Locators by which a host of this site may know itself. */
@@ -46,6 +47,7 @@ export function translate(batch: PacketBatch, i: number, fib: Fib, icmp: number,
   if (!tellsInside(batch, fib, first, first + octets)) return FORWARD;
 
   if (
+    b[icmp + CODE] !== 0 ||
     b[icmp + OPERATION] !== ADVERTISEMENT ||
     fib.pair < 0 ||
     octets > Originals.LONGEST ||
