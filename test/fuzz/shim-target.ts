@@ -35,8 +35,11 @@ const SLOT = 2 * HEADROOM + 2048;
 /** What goes in front of a packet: a nonce of 12 octets, the virtio-net header, and what keeps both aligned. */
 const FRONT = 32;
 const STRANGERS = 32;
-/** Packets that one packet may make a shim send besides. */
-const EMITTED_MOST = 8;
+/**
+ * Packets that one packet may make a shim send besides: an acknowledgement may show that another provider is the one that
+ * works, and then everybody is told, once.
+ */
+const EMITTED_MOST = STRANGERS + 16;
 
 const STABLE = 'fd00:a::a1';
 const A = '2001:db8:1::a1';
