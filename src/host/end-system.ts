@@ -42,6 +42,8 @@ export class EndSystem {
   #drain: NodeJS.Timeout | undefined;
   /** Until when an answer counts. */
   readonly #asked = new Map<string, number>();
+  /** Addresses that were this node's in this run. */
+  readonly #had = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Addresses and interfaces where somebody else has our Identifier (RFC 4862 section 5.4.5: until people have looked). */
   readonly #duplicates = new Set<string>();
@@ -224,10 +226,16 @@ export class EndSystem {
     }
   }
 
-  /** Asks whether somebody else has what is ours now; when nobody answers, who remembers us elsewhere learns of it. */
+  /**
+   * Asks whether somebody else has what is ours now; when nobody answers, who remembers us elsewhere learns of it. What was
+   * ours before is announced at once: whom routers remember is this node, at another interface.
+   */
   #introduce(arrived: readonly OwnLocator[]): void {
     if (arrived.length === 0) return;
     for (const l of arrived) {
+      const address = this.#addressOf(l);
+      if (this.#had.has(address)) announce(l.interface, address);
+      this.#had.add(address);
       askWhoHas(l.interface, this.#addressOf(l));
       this.#asked.set(this.#placeOf(l), performance.now() + ANSWER_MS);
     }
