@@ -30,6 +30,7 @@ export class ShimNode {
       'interfaces: [{ interface: eth0 }]',
       `hosts: shim-${node}.hosts`,
       `control: { socket: shim-${node}.sock }`,
+      'state: .', // gone with the lab
     ];
     writeFileSync(`${base}.yaml`, config.join('\n'));
     writeFileSync(`${base}.log`, '');
