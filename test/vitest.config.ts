@@ -15,6 +15,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           root,
+          setupFiles: ['test/support/seed.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['test/netns/**'],
           testTimeout: 60_000, // reason: shared machines; a test that hangs still ends
