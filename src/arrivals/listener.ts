@@ -2,9 +2,10 @@
  * Hears what machines on the inside links say about themselves. A packet filter in the
  * kernel passes neighbour discovery and reverse ARP only, so that the traffic of guests costs nothing here.
  */
-import { readFileSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as libc from '../device/libc.ts';
+import { macOf } from '../device/link-layer.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { readSighting, type Sighting } from '../wire/neighbour-discovery.ts';
 import type { Heard, ListenStart } from './worker-messages.ts';
@@ -105,12 +106,4 @@ function packetSocket(link: string): number {
   const errno = libc.errno();
   libc.close(fd);
   throw new IlnpError('E_NETWORK', `a packet socket on ${link}: errno ${errno}`);
-}
-
-function macOf(link: string): string {
-  try {
-    return readFileSync(`/sys/class/net/${link}/address`, 'utf8').trim();
-  } catch {
-    return '';
-  }
 }

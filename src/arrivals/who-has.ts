@@ -1,7 +1,7 @@
 /** Asks on a link whether a machine is still there: a Neighbor Solicitation and some patience (RFC 4861 section 7.2). */
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as libc from '../device/libc.ts';
+import { macOctetsOf } from '../device/link-layer.ts';
 import { NEIGHBOUR_ADVERTISEMENT, neighbourSolicitation, solicitedNode } from '../wire/neighbour-discovery.ts';
 
 const AF_INET6 = 10;
@@ -41,22 +41,19 @@ export async function whoHas(link: string, address: Uint8Array, ms: number): Pro
 
 function solicit(fd: number, link: string, address: Uint8Array): boolean {
   const index = libc.ifNameToIndex(link);
+  const mac = macOctetsOf(link);
   const device = new TextEncoder().encode(`${link}\0`);
-  if (index === 0 || libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length) !== 0) return false;
+  if (index === 0 || mac === null || libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, device.length) !== 0)
+    return false;
   const filter = new Uint32Array(8).fill(0xffffffff); // a bit for each type that is kept away (RFC 3542 section 3.2)
   filter[NEIGHBOUR_ADVERTISEMENT >>> 5]! &= ~(1 << (NEIGHBOUR_ADVERTISEMENT & 31));
   libc.setsockopt(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, filter, 32);
   libc.setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, Int32Array.of(index), 4);
   libc.setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, Int32Array.of(255), 4);
-  const message = neighbourSolicitation(address, linkLayerAddress(link));
+  const message = neighbourSolicitation(address, mac);
   const to = new Uint8Array(28); // struct sockaddr_in6
   new Uint16Array(to.buffer)[0] = AF_INET6;
   to.set(solicitedNode(address), 8);
   new Uint32Array(to.buffer)[6] = index;
   return libc.sendto(fd, message, message.length, 0, to, to.length) === message.length;
-}
-
-function linkLayerAddress(link: string): Uint8Array {
-  const text = readFileSync(`/sys/class/net/${link}/address`, 'utf8').trim();
-  return Uint8Array.from(text.split(':').map((x) => Number.parseInt(x, 16)));
 }

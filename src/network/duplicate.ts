@@ -3,16 +3,14 @@
  * does not ask about itself. Optimistic in the sense of RFC 4429: the Locator is used meanwhile, because a hand-off cannot
  * wait for a second, but nobody's neighbour cache is overridden before that second is over.
  */
-import { readFileSync } from 'node:fs';
 import { ifNameToIndex } from '../device/libc.ts';
 import { put16 } from '../wire/bytes.ts';
 import { segmentChecksum } from '../wire/checksum.ts';
-import { HEADER_LENGTH, HOP_LIMIT, ICMPV6, NEXT_HEADER, PAYLOAD_LENGTH } from '../wire/ipv6.ts';
+import { DST, HEADER_LENGTH, HOP_LIMIT, ICMPV6, NEXT_HEADER, PAYLOAD_LENGTH } from '../wire/ipv6.ts';
+import { NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, solicitedNode } from '../wire/neighbour-discovery.ts';
 import { formatIlv, parseIpv6 } from '../wire/text.ts';
 import { sendRaw } from './multicast.ts';
 
-const NEIGHBOR_SOLICITATION = 135;
-export const NEIGHBOR_ADVERTISEMENT = 136;
 const MESSAGE = 24;
 const TARGET_LINK_LAYER = 2;
 
@@ -29,8 +27,8 @@ export function askWhoHas(name: string, address: string): boolean {
   put16(packet, PAYLOAD_LENGTH, MESSAGE);
   packet[NEXT_HEADER] = ICMPV6;
   packet[HOP_LIMIT] = 255;
-  packet.set([0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...target.subarray(13)], 24); // solicited-node
-  packet[HEADER_LENGTH] = NEIGHBOR_SOLICITATION;
+  packet.set(solicitedNode(target), DST);
+  packet[HEADER_LENGTH] = NEIGHBOUR_SOLICITATION;
   packet.set(target, HEADER_LENGTH + 8);
   const sum = segmentChecksum(packet, 0, HEADER_LENGTH, MESSAGE, { protocol: ICMPV6, convention: 'full' });
   put16(packet, HEADER_LENGTH + 2, sum);
@@ -39,7 +37,7 @@ export function askWhoHas(name: string, address: string): boolean {
 
 /** Who says in `message`, an ICMPv6 Neighbor Advertisement from its type on, to have which address; null: it does not. */
 export function claimIn(message: Uint8Array): { address: string; mac: string } | null {
-  if (message.length < MESSAGE || message[0] !== NEIGHBOR_ADVERTISEMENT || message[1] !== 0) return null;
+  if (message.length < MESSAGE || message[0] !== NEIGHBOUR_ADVERTISEMENT || message[1] !== 0) return null;
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
   const address = formatIlv(
     { hi: view.getUint32(8), lo: view.getUint32(12) },
@@ -52,13 +50,4 @@ export function claimIn(message: Uint8Array): { address: string; mac: string } |
     return { address, mac: octets.map((x) => x.toString(16).padStart(2, '0')).join(':') };
   }
   return null;
-}
-
-/** Link-layer address of an interface, empty when there is none. */
-export function macOf(name: string): string {
-  try {
-    return readFileSync(`/sys/class/net/${name}/address`, 'utf8').trim();
-  } catch {
-    return '';
-  }
 }

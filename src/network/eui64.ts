@@ -1,5 +1,5 @@
 /** The Node Identifier of a node that nobody has given one, RFC 6741 section 2.2: modified EUI-64 (RFC 4291 appendix A). */
-import { readFileSync } from 'node:fs';
+import { macOf } from '../device/link-layer.ts';
 import type { Nid } from '../wire/text.ts';
 
 /** From a link-layer address of 48 bits as Linux writes it, `02:00:5e:10:20:30`; null for any other. */
@@ -15,16 +15,8 @@ export function eui64(address: string): Nid | null {
 /** That of the first interface that has such an address, or null. */
 export function nidOfInterfaces(names: readonly string[]): Nid | null {
   for (const name of names) {
-    const nid = eui64(linkLayerAddress(name));
+    const nid = eui64(macOf(name));
     if (nid !== null) return nid;
   }
   return null;
-}
-
-function linkLayerAddress(name: string): string {
-  try {
-    return readFileSync(`/sys/class/net/${name}/address`, 'utf8').trim();
-  } catch {
-    return '';
-  }
 }

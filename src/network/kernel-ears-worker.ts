@@ -2,8 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as libc from '../device/libc.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { NEIGHBOUR_ADVERTISEMENT } from '../wire/neighbour-discovery.ts';
 import { formatIlv } from '../wire/text.ts';
-import { NEIGHBOR_ADVERTISEMENT } from './duplicate.ts';
 import type { Heard } from './kernel-ears.ts';
 import { LITTLE, messagesIn, openNetlink, RTM_DELROUTE, RTM_NEWROUTE } from './netlink.ts';
 import { ROUTER_ADVERTISEMENT } from './router-advertisement.ts';
@@ -57,7 +57,7 @@ function hearAdvertisements(): void {
     fromLength[0] = from.length;
     const count = libc.recvfrom(advertisements, octets, octets.length, MSG_DONTWAIT, from, fromLength);
     if (count <= 0) return;
-    if (octets[0] === NEIGHBOR_ADVERTISEMENT) {
+    if (octets[0] === NEIGHBOUR_ADVERTISEMENT) {
       say({ kind: 'claimed', message: octets.slice(0, count) });
       continue;
     }
@@ -73,7 +73,7 @@ function openAdvertisements(): number {
   const fd = libc.socket(AF_INET6, SOCK_RAW_CLOEXEC, IPPROTO_ICMPV6);
   if (fd < 0) throw new IlnpError('E_NETWORK', `no socket for Router Advertisements: errno ${libc.errno()}`);
   const filter = new Uint32Array(8).fill(0xffffffff);
-  for (const type of [ROUTER_ADVERTISEMENT, NEIGHBOR_ADVERTISEMENT]) filter[type >>> 5]! &= ~(1 << (type & 31));
+  for (const type of [ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT]) filter[type >>> 5]! &= ~(1 << (type & 31));
   libc.setsockopt(fd, IPPROTO_ICMPV6, ICMPV6_FILTER, filter, filter.byteLength);
   return fd;
 }

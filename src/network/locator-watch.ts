@@ -3,7 +3,8 @@
  * anyway.
  */
 import { ifIndexToName } from '../device/libc.ts';
-import { claimIn, macOf } from './duplicate.ts';
+import { macOf } from '../device/link-layer.ts';
+import { claimIn } from './duplicate.ts';
 import { type Heard, KernelEars } from './kernel-ears.ts';
 import { type KernelView, lookAtKernel } from './kernel-view.ts';
 import type { RouteSocket } from './netlink.ts';

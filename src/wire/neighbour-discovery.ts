@@ -6,7 +6,7 @@ import { type Bytes, u16 } from './bytes.ts';
 import { segmentSum } from './checksum.ts';
 import * as ipv6 from './ipv6.ts';
 
-export const ETHERNET_HEADER = 14;
+const ETHERNET_HEADER = 14;
 export const NEIGHBOUR_SOLICITATION = 135;
 export const NEIGHBOUR_ADVERTISEMENT = 136;
 const ETHERTYPE_IPV6 = 0x86dd;

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import type { Namespaces } from './lab.ts';
 import { until } from './wait.ts';
 
-export interface PingsResult {
+interface PingsResult {
   readonly sent: number;
   readonly lost: number;
   readonly doubled: number;
