@@ -1,9 +1,11 @@
 /** `ilnp controller`: keeps the registry of all sites, in the foreground, or checks its configuration. */
 import type { Command } from 'commander';
+import { checkConfig } from './check.ts';
 
 interface ControllerOptions {
   readonly config: string;
   readonly check?: boolean;
+  readonly json?: boolean;
 }
 
 export function registerController(program: Command): void {
@@ -12,15 +14,19 @@ export function registerController(program: Command): void {
     .description('keep the registry of all sites (who is where), in the foreground')
     .requiredOption('--config <file>', 'configuration of the controller (YAML)')
     .option('--check', 'only check the configuration, change nothing')
+    .option('--json', 'with --check: say it as JSON')
     .action(async (options: ControllerOptions) => {
       // loaded here, so that the other commands start without them
       const { loadControllerConfig } = await import('../config/load-controller.ts');
-      const config = loadControllerConfig(options.config);
       if (options.check) {
-        const { controller, sites } = config;
-        process.stdout.write(`${options.config}: right: controller ${controller}, sites ${sites.length}\n`);
+        const { readSiteKey } = await import('../sites/site-key.ts');
+        await checkConfig(options, loadControllerConfig, {
+          summary: ({ controller, sites }) => ({ controller, sites: sites.length }),
+          secrets: ({ keyFile }) => [readSiteKey(keyFile)],
+        });
         return;
       }
+      const config = loadControllerConfig(options.config);
       const { pino } = await import('pino');
       const { runController } = await import('./run-controller.ts');
       const log = pino(

@@ -1,9 +1,10 @@
 /** `ilnp moves`: what moves did, of the identifiers whose home is at the border that is asked. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { ControlClient } from '../runtime/control-client.ts';
 import { type MoveReport, STEPS } from '../sites/move-report.ts';
 import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
+import { wholeUpTo } from './whole.ts';
 
 interface MovesOptions extends SocketOptions {
   readonly json?: boolean;
@@ -22,7 +23,7 @@ export function registerMoves(program: Command, out: Output = standardOutput): v
       .description('show what moves did: when which step was done, what became of the packets')
       .option('--json', 'one JSON object per line')
       .option('--watch', 'go on with moves as they are over')
-      .option('--limit <n>', 'the last so many', readLimit, 20),
+      .option('--limit <n>', 'the last so many', wholeUpTo(1000), 20),
   ).action(async (options: MovesOptions) => {
     const client = await ControlClient.connect(await socketOf(options));
     try {
@@ -40,12 +41,6 @@ export function registerMoves(program: Command, out: Output = standardOutput): v
       client.close();
     }
   });
-}
-
-function readLimit(text: string): number {
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1 || limit > 1000) throw new InvalidArgumentError('expected 1 to 1000');
-  return limit;
 }
 
 /** A report in three lines: what, when, packets. */

@@ -1,8 +1,7 @@
 /** `ilnp sbr`: runs a site border router in the foreground, or checks its configuration. */
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
-import { IlnpError } from '../runtime/errors.ts';
-import { writeAll } from './output.ts';
+import { checkConfig } from './check.ts';
 
 interface SbrOptions {
   readonly config: string;
@@ -20,25 +19,26 @@ export function registerSbr(program: Command): void {
     .action(async (options: SbrOptions) => {
       // loaded here, so that the other commands start without them
       const { loadSiteConfig } = await import('../config/load.ts');
-      const config =
-        options.check && options.json ? loadOrSay(options.config, loadSiteConfig) : loadSiteConfig(options.config);
       if (options.check) {
-        await warnOfKey(config.control.keyFile);
-        const { site, uplinks, inside, peers, bindings, subnets } = config;
-        const summary = {
-          site,
-          uplinks: uplinks.length,
-          inside: inside.length,
-          peers: peers.length,
-          bindings: bindings.length,
-          subnets: subnets.length,
-        };
-        const words = Object.entries(summary).map(([key, value]) => `${key} ${value}`);
-        process.stdout.write(
-          `${options.json ? JSON.stringify({ ok: true, ...summary }) : `${options.config}: right: ${words.join(', ')}`}\n`,
-        );
+        const { readSiteKey } = await import('../sites/site-key.ts');
+        const { readTsigKey } = await import('../names/tsig-key.ts');
+        await checkConfig(options, loadSiteConfig, {
+          summary: ({ site, uplinks, inside, peers, bindings, subnets }) => ({
+            site,
+            uplinks: uplinks.length,
+            inside: inside.length,
+            peers: peers.length,
+            bindings: bindings.length,
+            subnets: subnets.length,
+          }),
+          secrets: ({ control, dns }) => [
+            ...(control.keyFile === undefined ? [] : [readSiteKey(control.keyFile)]),
+            ...(dns === undefined ? [] : [readTsigKey(dns.keyFile)]),
+          ],
+        });
         return;
       }
+      const config = loadSiteConfig(options.config);
       const { pino } = await import('pino');
       const { runSite } = await import('./run-pair.ts');
       const log = pino(
@@ -47,26 +47,4 @@ export function registerSbr(program: Command): void {
       );
       await runSite(config, { path: options.config, runFolder: dirname(config.control.socket), log });
     });
-}
-
-/** For programs that check: what is wrong as JSON on standard output, exit code as for people. */
-function loadOrSay<T>(path: string, load: (path: string) => T): T {
-  try {
-    return load(path);
-  } catch (error) {
-    if (error instanceof IlnpError) {
-      const { code, message } = error;
-      writeAll(1, `${JSON.stringify({ ok: false, code, errors: message.split('\n') })}\n`);
-    }
-    throw error;
-  }
-}
-
-/** The key may be put in place later, or be readable for root only: said, but no mistake of the configuration. */
-async function warnOfKey(keyFile: string | undefined): Promise<void> {
-  if (keyFile === undefined) return;
-  const { readSiteKey } = await import('../sites/site-key.ts');
-  await readSiteKey(keyFile).catch((error: Error) => {
-    process.stderr.write(`ilnp: warning: the border would not start: ${error.message}\n`);
-  });
 }

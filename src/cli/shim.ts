@@ -1,10 +1,12 @@
 /** `ilnp shim`: an ILNP end system on this machine, in the foreground, or a check of its configuration. */
 import { dirname } from 'node:path';
 import type { Command } from 'commander';
+import { checkConfig } from './check.ts';
 
 interface ShimOptions {
   readonly config: string;
   readonly check?: boolean;
+  readonly json?: boolean;
 }
 
 export function registerShim(program: Command): void {
@@ -13,17 +15,28 @@ export function registerShim(program: Command): void {
     .description('let the programs of this machine speak ILNP, in the foreground')
     .requiredOption('--config <file>', 'configuration of this node (YAML)')
     .option('--check', 'only check the configuration, change nothing')
+    .option('--json', 'with --check: say it as JSON')
     .action(async (options: ShimOptions) => {
       // loaded here, so that the other commands start without them
       const { loadShimConfig } = await import('../config/load-shim.ts');
-      const config = loadShimConfig(options.config);
       if (options.check) {
-        const { node, interfaces, hosts } = config;
-        process.stdout.write(
-          `${options.config}: right: node ${node}, interfaces ${interfaces.length}, hosts ${hosts.length}\n`,
-        );
+        const { readSiteKey } = await import('../sites/site-key.ts');
+        const { readTsigKey } = await import('../names/tsig-key.ts');
+        await checkConfig(options, loadShimConfig, {
+          summary: ({ node, interfaces, hosts, peers }) => ({
+            node,
+            interfaces: interfaces.length,
+            hosts: hosts.length,
+            peers: peers.length,
+          }),
+          secrets: ({ peers, names }) => [
+            ...peers.flatMap(({ keyFile }) => (keyFile === undefined ? [] : [readSiteKey(keyFile)])),
+            ...(names?.update === undefined ? [] : [readTsigKey(names.update.keyFile)]),
+          ],
+        });
         return;
       }
+      const config = loadShimConfig(options.config);
       const { pino } = await import('pino');
       const { runShim } = await import('./run-shim.ts');
       const log = pino(

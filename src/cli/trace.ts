@@ -3,8 +3,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { TraceReply } from '../host/messages.ts';
 import { ControlClient } from '../runtime/control-client.ts';
+import { MAX_TRACE } from '../runtime/control-methods.ts';
 import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
+import { wholeUpTo } from './whole.ts';
 
 interface TraceOptions extends SocketOptions {
   readonly count: number;
@@ -21,7 +23,7 @@ export function registerTrace(program: Command, out: Output = standardOutput): v
     program
       .command('trace')
       .description('show the next packets of a running end system, before and after, and what was decided')
-      .option('--count <n>', 'how many packets', Number, 10)
+      .option('--count <n>', 'how many packets', wholeUpTo(MAX_TRACE), 10)
       .option('--json', 'one JSON object per line'),
   ).action(async (options: TraceOptions) => {
     const client = await ControlClient.connect(await socketOf(options));

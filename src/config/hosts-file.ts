@@ -4,6 +4,8 @@
  *
  *   0+0+0+b1  bob.example  2001-db8-b-0 2001-db8-bb-0,20    # a comment
  *   2001-db8-b-0.0+0+0+b1,10                                # the same NID and Locator in one word
+ *
+ * Lines of the same Node Identifier are one node.
  */
 import type { L64, Nid } from '../wire/text.ts';
 import { parseIlv, parseL64, parseNid } from '../wire/text.ts';
@@ -22,8 +24,8 @@ export interface IlnpHost {
   readonly locators: readonly { readonly l64: L64; readonly preference: number }[];
 }
 
-/** Reads the text of `file`; every mistake with its line. */
-export function readHosts(text: string, file: string): { hosts: IlnpHost[]; problems: Problem[] } {
+/** Reads the text of `file`; every mistake with its line. `own`: the Node Identifier that is no peer's. */
+export function readHosts(text: string, file: string, own?: Nid): { hosts: IlnpHost[]; problems: Problem[] } {
   const hosts: IlnpHost[] = [];
   const problems: Problem[] = [];
   text.split('\n').forEach((line, k) => {
@@ -33,9 +35,22 @@ export function readHosts(text: string, file: string): { hosts: IlnpHost[]; prob
       problems.push({ file, line: k + 1, column: Math.max(line.indexOf(got), 0) + 1, path: '(line)', expected, got });
     };
     const host = readLine(words, wrong);
-    if (host !== null) hosts.push(host);
+    if (host === null) return;
+    if (own !== undefined && isSame(host.nid, own)) wrong('the Node Identifier of another node', words[0]!);
+    else add(hosts, host);
   });
   return { hosts, problems };
+}
+
+/** Lines of the same Node Identifier are one node. */
+function add(hosts: IlnpHost[], host: IlnpHost): void {
+  const k = hosts.findIndex(({ nid }) => isSame(nid, host.nid));
+  const known = hosts[k];
+  if (known === undefined) hosts.push(host);
+  else {
+    const { nid, names, locators } = known;
+    hosts[k] = { nid, names: [...names, ...host.names], locators: [...locators, ...host.locators] };
+  }
 }
 
 function readLine(words: readonly string[], wrong: (expected: string, got: string) => void): IlnpHost | null {
@@ -47,7 +62,7 @@ function readLine(words: readonly string[], wrong: (expected: string, got: strin
     isRight = false;
     wrong(expected, got);
   };
-  const isOther = (other: Nid): boolean => nid !== null && (nid.hi !== other.hi || nid.lo !== other.lo);
+  const isOther = (other: Nid): boolean => nid !== null && !isSame(nid, other);
   for (const word of words) {
     const [head = '', digits, ...rest] = word.split(',');
     const preference = digits === undefined ? DEFAULT_PREFERENCE : Number(digits);
@@ -74,3 +89,5 @@ function readLine(words: readonly string[], wrong: (expected: string, got: strin
     fault('a Node Identifier and at least one Locator', words[0]!);
   return isRight && nid !== null ? { nid, names, locators } : null;
 }
+
+const isSame = (a: Nid, b: Nid): boolean => a.hi === b.hi && a.lo === b.lo;

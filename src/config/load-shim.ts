@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import { formatNid, type Nid } from '../wire/text.ts';
+import type { Nid } from '../wire/text.ts';
+import { checkShim } from './check-shim.ts';
 import { type IlnpHost, readHosts } from './hosts-file.ts';
 import { ConfigError, type Problem } from './problem.ts';
 import { shimSchema } from './shim-schema.ts';
@@ -42,29 +43,12 @@ export function loadShimConfig(path: string): ShimConfig {
     const file = resolve(base, draft.hosts);
     const lines = readText(file);
     if (typeof lines === 'string') {
-      const read = readHosts(lines, file);
+      const read = readHosts(lines, file, draft.nid);
       hosts = read.hosts;
       found.push(...read.problems);
     } else found.push(problemAt(path, ['hosts'], 'a file that can be read', source.valueAt(['hosts'])));
   }
-  const names = (draft.interfaces ?? []).map((i) => i?.interface);
-  for (const [k, name] of names.entries()) {
-    if (name === undefined || (names.indexOf(name) === k && name !== 'lo' && name !== draft.tun?.name)) continue;
-    const place = ['interfaces', k, 'interface'];
-    const expected = 'an interface with a link, neither the TUN nor in the list already';
-    found.push(problemAt(path, place, expected, source.valueAt(place)));
-  }
-  const nids = (draft.peers ?? []).map((peer) => peer?.nid && formatNid(peer.nid));
-  for (const [k, nid] of nids.entries()) {
-    if (nid === undefined || nids.indexOf(nid) === k) continue;
-    const place = ['peers', k, 'nid'];
-    found.push(problemAt(path, place, 'a Node Identifier that is not in the list already', source.valueAt(place)));
-  }
-  for (const [k, peer] of (draft.peers ?? []).entries()) {
-    if (peer?.authentication !== 'required' || peer.keyFile !== undefined) continue;
-    const place = ['peers', k, 'authentication'];
-    found.push(problemAt(path, place, '`required` only with a `keyFile`', source.valueAt(place)));
-  }
+  checkShim(draft, (at, expected) => found.push(problemAt(path, at, expected, source.valueAt(at))));
   if (found.length > 0 || value === null) throw new ConfigError(found);
   const { socket } = value.control;
   return {

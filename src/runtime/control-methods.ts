@@ -74,7 +74,7 @@ export const bindingsParams = z.strictObject({
 });
 
 /** Most packets of one trace. */
-const MAX_TRACE = 10_000;
+export const MAX_TRACE = 10_000;
 
 /** `trace`: begins one, answered by its number. */
 export const traceParams = z.strictObject({ count: z.int().min(1).max(MAX_TRACE) });

@@ -43,3 +43,17 @@ test.each([
 ])('%s: %s', (line, problem) => {
   expect(read(line)).toEqual({ hosts: [], problems: [problem] });
 });
+
+test('lines of the same NID are one node', () => {
+  expect(read('0+0+0+b1 bob 2001-db8-b-0\n2001-db8-bb-0.0+0+0+b1,20 bob.example')).toEqual({
+    hosts: [['0:0:0:b1', 'bob bob.example', '2001:db8:b::/64 10', '2001:db8:bb::/64 20']],
+    problems: [],
+  });
+});
+
+test('the node itself is no correspondent', () => {
+  expect(readHosts('0+0+0+a1 2001-db8-a-0', 'hosts', { hi: 0, lo: 0xa1 })).toMatchObject({
+    hosts: [],
+    problems: [{ line: 1, expected: 'the Node Identifier of another node', got: '0+0+0+a1' }],
+  });
+});

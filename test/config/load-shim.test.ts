@@ -131,3 +131,20 @@ test.each([
   const text = RIGHT.replace('{ interface: eth0 }', list);
   expect(said(write('a.yaml', text))).toContain(`${place}: expected an interface with a link, neither the TUN nor`);
 });
+
+test('a node is not its own peer', () => {
+  expect(said(write('a.yaml', `${RIGHT}peers: [{ nid: "0:0:0:a1" }]\n`))).toContain(
+    'peers[0].nid: expected the Node Identifier of another node, got "0:0:0:a1"',
+  );
+});
+
+test('a resolver does not ask itself', () => {
+  const update = '{ server: "::1", zone: example.com, name: a.example.com, keyFile: k }';
+  const text = said(
+    write('a.yaml', `${RIGHT}names: { upstream: ["2001:db8:53::53", "[::1]:53"], update: ${update} }\n`),
+  );
+
+  expect(text).toContain('names.upstream[1]: expected another server than the resolver of this node itself');
+  expect(text).toContain('names.update.server: expected the server that has the zone');
+  expect(said(write('a.yaml', `${RIGHT}names: { upstream: ["[::1]:5353"] }\n`))).toBe('right');
+});
