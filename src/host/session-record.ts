@@ -23,7 +23,7 @@ const LOCATOR_OCTETS = 16;
 const MOST_LOCATORS = (VIEWS_AT - LOCATORS_AT) / LOCATOR_OCTETS;
 const VIEW_OCTETS = 8;
 const MOST_VIEWS = 8;
-const [CONFIGURED, PROVED, ZEROED, USES_KEY] = [1, 2, 4, 8];
+const [CONFIGURED, PROVED, ZEROED, USES_KEY, SPOKEN_TO] = [1, 2, 4, 8, 16];
 /** When it was heard is written as the end of that minute, so that a session that only goes on is written once a minute. */
 const HEARD_STEP_MS = 60_000;
 /** Who was silent for so long may have forgotten us as well. */
@@ -52,7 +52,11 @@ export function recordOf(c: Correspondent, clocks: Clocks): Uint8Array {
   put32(b, NID, c.nid.hi);
   put32(b, NID + 4, c.nid.lo);
   b[FLAGS] =
-    (c.isConfigured ? CONFIGURED : 0) | (c.proved ? PROVED : 0) | (c.zeroed ? ZEROED : 0) | (c.usesKey ? USES_KEY : 0);
+    (c.isConfigured ? CONFIGURED : 0) |
+    (c.proved ? PROVED : 0) |
+    (c.zeroed ? ZEROED : 0) |
+    (c.usesKey ? USES_KEY : 0) |
+    (c.isSpokenTo ? SPOKEN_TO : 0);
   b[OUR_LENGTH] = c.localNonce.length;
   b[ITS_LENGTH] = its.length;
   b[LOCATORS] = locators.length;
@@ -110,6 +114,7 @@ export function correspondentOf(b: Uint8Array, clocks: Clocks): Correspondent | 
   c.proved = (b[FLAGS]! & PROVED) !== 0;
   c.zeroed = (b[FLAGS]! & ZEROED) !== 0;
   c.usesKey = (b[FLAGS]! & USES_KEY) !== 0;
+  c.isSpokenTo = (b[FLAGS]! & SPOKEN_TO) !== 0;
   c.remoteSequence = view.getFloat64(REMOTE_SEQUENCE);
   c.localSequence = view.getFloat64(LOCAL_SEQUENCE);
   c.heardAt = its === 0 ? 0 : path(heard);

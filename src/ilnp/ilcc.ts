@@ -116,6 +116,8 @@ export class Correspondent {
   tried = 0;
   sentAt = 0;
   heardAt = 0;
+  /** A program here has said something to it; what the kernel answers by itself does not count (wire/automatic.ts). */
+  isSpokenTo = false;
   /** How often a stranger was heard again, at most MOST_CREDIT: who talks keeps its place among passers-by. */
   credit = -1;
   /** When names were last asked because its identifier was seen at another Locator. */
@@ -228,6 +230,7 @@ export class Correspondent {
     this.aged = [];
     this.views.length = 0;
     this.remoteNonce = null;
+    this.isSpokenTo = false;
     this.#select(locator.expires);
   }
 

@@ -154,7 +154,7 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
       return towardsInside(batch, i, fib, protocol, transport, role, tag, now);
     }
     if ((own & SUBNET_INSIDE) === 0) return DROP_UNKNOWN_SOURCE;
-    if (role === 0) heardGuest(batch, i, fib, now);
+    if (role === 0) heardGuest(batch, i, fib, protocol, transport, now);
     const uplink = pairUplink(fib, word, w, -1, now);
     if (uplink < 0) return DROP_NO_UPLINK;
     const row = outsideRow(fib, word, w + 2, uplink);
@@ -167,7 +167,7 @@ function fromInside(batch: PacketBatch, i: number, fib: Fib, protocol: number, t
   }
   if ((role & ANY_INSIDE) !== 0) return towardsInside(batch, i, fib, protocol, transport, role, fib.image.siteRow, now);
 
-  if (role === 0) heardGuest(batch, i, fib, now);
+  if (role === 0) heardGuest(batch, i, fib, protocol, transport, now);
   if ((flags & HOME) === 0) {
     const uplink = visitorUplink(fib, fib.pair);
     if (uplink >= 0) {
@@ -208,7 +208,7 @@ function fromSite(batch: PacketBatch, i: number, fib: Fib, protocol: number, tra
   if (slot >= 0) {
     const c = (fib.table.slots[slot + S_CLASS]! - 1) * fibs.CLASS_WORDS;
     if ((fib.classes[c + C_FLAGS]! & HOME) === 0) return DROP_FOREIGN_SOURCE;
-    if (role === 0) heardGuest(batch, i, fib, now);
+    if (role === 0) heardGuest(batch, i, fib, protocol, transport, now);
     if ((role & SUBNET_INSIDE) === 0) return withGlobalSource(batch, i, fib, protocol, transport, role, c, now);
     batch.egress[i] = INSIDE; // a host of its home, which knows it as it knows itself
     return rewrite(batch, i, fib, protocol, transport, fib.classes[c + C_GUEST]!, 0);

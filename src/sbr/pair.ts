@@ -7,6 +7,7 @@ import { printOf } from '../ilnp/pairs.ts';
 import { SESSION_ILNP } from '../ilnp/sessions.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { DROP_FORGED_UPDATE, FORWARD, TAKEN } from '../packet/verdict.ts';
+import { isAutomatic } from '../wire/automatic.ts';
 import { ACKNOWLEDGEMENT, LOCATOR_ENTRY, LOCATORS_AT } from '../wire/locator-update.ts';
 import { COUNT_PAIRS_REFUSED, type Fib } from './fib.ts';
 import { isUpdate, restore } from './translate.ts';
@@ -15,17 +16,32 @@ import { indexOf, markFlow, newUplink, uplinkOf } from './uplink.ts';
 /** Octets of the option before the nonce. */
 const OPTION_HEADER = 2;
 
-/** Notes the nonce of packet `i`, whose source is the guest's own and whose destination is nobody of ours. */
-export function heardGuest(batch: PacketBatch, i: number, fib: Fib, now: number): void {
+/**
+ * Notes the nonce of packet `i`, whose source is the guest's own and whose destination is nobody of ours. What the guest's
+ * kernel answers by itself begins no pair: whoever forges questions would fill the store.
+ */
+export function heardGuest(
+  batch: PacketBatch,
+  i: number,
+  fib: Fib,
+  protocol: number,
+  transport: number,
+  now: number,
+): void {
   const { pairs, nonce } = fib;
   if (pairs === null || nonce === 0) return;
   const { bytes: b, word } = batch;
   const w = batch.offset[i]! >>> 2;
   const seconds = (now / 1e6) | 0;
-  const pair = pairs.open(word[w + 4]!, word[w + 5]!, word[w + 8]!, word[w + 9]!, seconds);
+  const g0 = word[w + 4]!;
+  const g1 = word[w + 5]!;
+  const c0 = word[w + 8]!;
+  const c1 = word[w + 9]!;
+  const automatic = isAutomatic(b, protocol, transport, batch.offset[i]! + batch.length[i]!);
+  const pair = automatic ? pairs.find(g0, g1, c0, c1) : pairs.open(g0, g1, c0, c1, seconds);
   fib.pair = pair;
   if (pair < 0) {
-    fib.counters[COUNT_PAIRS_REFUSED]!++;
+    if (!automatic) fib.counters[COUNT_PAIRS_REFUSED]!++;
     return;
   }
   const length = b[nonce + 1]!;

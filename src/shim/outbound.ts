@@ -4,6 +4,7 @@
  */
 import type { Correspondent } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
+import { isAutomatic } from '../wire/automatic.ts';
 import { u32 } from '../wire/bytes.ts';
 import { fold } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
@@ -70,6 +71,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   if (c === null) return verdicts.PLAIN;
 
   if (isSyn) c.challenge((u32(b, at + TCP_SEQUENCE) + 1) >>> 0);
+  if (!c.isSpokenTo && protocol !== ipv6.NO_NEXT_HEADER) c.isSpokenTo = !isAutomatic(b, protocol, at, end);
   node.spoke(c, now);
   if (isDoubtful(c, isSyn) && c.askedAt === 0) c.askedAt = now;
   const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - c.optionOctets, c.nonceOctetsMax));

@@ -1,7 +1,8 @@
 /**
  * Locator Updates of this node, RFC 6743: when its set of Locators changes, every active correspondent is told the whole
  * set, until it acknowledges it or has failed to for too long. The RFC has no timers; these are ours: 1 s, doubled each
- * time, seven attempts, in bursts of a few, and a newer set takes the place of the one under way.
+ * time, seven attempts, in bursts of a few, and a newer set takes the place of the one under way. Strangers, who may be
+ * forged, are told twice, and only if a program here has spoken to them.
  *
  * Pure: time comes in as an argument (microseconds), packets go out through the node.
  */
@@ -71,6 +72,7 @@ export class Updates {
     this.#outstanding.clear();
     if (this.#set.length === 0) return; // nobody can be told
     for (const c of this.#node.ilcc.all()) {
+      if (!c.proved && !c.isConfigured && !c.isSpokenTo) continue; // anybody can forge packets; it is no session of anybody here
       // who has not answered yet answers where we were when we asked
       const last = c.remoteNonce === null && now >= c.plainUntil ? c.sentAt : c.heardAt;
       if (last === 0 || now - last > ACTIVE_US) continue;

@@ -37,7 +37,7 @@ function talking(): Correspondent {
   c.viewIndex(locatorOf(parseL64('2001:db8:b::')!).l0, 0);
   c.replace([locator('2001:db8:bb::', { expires: 605e6, preference: 7 })], 4e6);
   c.sentAt = c.heardAt = 4e6;
-  Object.assign(c, { usesKey: true, remoteSequence: 1.8e15, localSequence: 1.9e15 });
+  Object.assign(c, { usesKey: true, isSpokenTo: true, remoteSequence: 1.8e15, localSequence: 1.9e15 });
   return c;
 }
 
@@ -48,7 +48,7 @@ describe('a record', () => {
 
     expect(again).toMatchObject({ nid: c.nid, localNonce: NONCE, remoteNonce: c.remoteNonce, views: c.views });
     expect(again).toMatchObject({ proved: true, isConfigured: true, zeroed: false, plainUntil: 0 });
-    expect(again).toMatchObject({ usesKey: true, remoteSequence: 1.8e15, localSequence: 1.9e15 });
+    expect(again).toMatchObject({ usesKey: true, isSpokenTo: true, remoteSequence: 1.8e15, localSequence: 1.9e15 });
     expect(again.locators).toEqual([{ ...c.locators[0], expires: 1e6 + 540e6 }]); // 600 s, less a minute
     expect(again.heardAt).toBe(AFTER.now - 60e6); // it was 61 s; a minute's grain
   });

@@ -53,6 +53,24 @@ function spoken(fib: Fib, guest = GUEST, known = BY_ISP1): Fib {
 }
 const at = (n = 1, extra: Parameters<typeof siteConfig>[3] = {}) => fibOf(siteConfig(n, 3, BINDINGS, extra));
 
+test("what a guest's kernel answers by itself begins no pair; what the guest says then does", () => {
+  const fib = at();
+  const stranger = '2001:db8:bad::1';
+  const reset = tcpSegment({ src: GUEST, dst: stranger }, new Uint8Array(4));
+  reset[13] = 0x14;
+  const pairs = () => [...fib.pairs!.all()].length;
+  const automatic = ipv6({ src: GUEST, dst: stranger }, 60, joined(destinationOptions(6, [0x8b, OUT]), reset));
+  expect(pass(fib, INSIDE, automatic).verdict).toBe(v.FORWARD);
+  pass(fib, OUTSIDE, withNonce({ src: stranger, dst: BY_ISP1 }, WRONG));
+  expect(pairs()).toBe(0);
+
+  spoken(fib);
+  expect(pairs()).toBe(1);
+  pass(fib, INSIDE, ipv6({ src: GUEST, dst: CN }, 60, joined(destinationOptions(6, [0x8b, WRONG]), reset)));
+  expect(pairs()).toBe(1);
+  expect([...fib.pairs!.nonceOut([...fib.pairs!.all()][0]!)]).toEqual([...WRONG]); // of a known pair it is heeded
+});
+
 describe('a Locator Update of a guest', () => {
   // shows: S15, S17a, S17b
   test('leaves with all global Locators it has now in the place of its inside one, the one in use first', () => {

@@ -7,12 +7,13 @@ import {
   readLocatorUpdate,
 } from '../../src/wire/locator-update.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
-import { addressesOf, full, octetsOf, udp6 } from '../support/packets.ts';
+import { addressesOf, error6, full, octetsOf, tcp6, udp6 } from '../support/packets.ts';
 import { type End, endSystem, know, l64, move, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
 const B = '2001:db8:b::b1';
 const NONCE = Uint8Array.of(1, 2, 3, 4);
+const OTHER = Uint8Array.of(4, 3, 2, 1);
 const SECOND = 1e6;
 
 /** An end system with one active correspondent. */
@@ -119,10 +120,40 @@ describe('who is told', () => {
     expect(late.sent).toEqual([]);
   });
 
+  const stranger = '2001:db8:e::e1';
+  const segment = (flags: number): Uint8Array => {
+    const packet = tcp6({ src: STABLE_A, dst: stranger });
+    packet[53] = flags;
+    return packet;
+  };
+  test.each([
+    ['an echo reply', error6({ src: STABLE_A, dst: stranger }, 129, 0, 0x10001, new Uint8Array(8)), 0],
+    ['Destination Unreachable', error6({ src: STABLE_A, dst: stranger }, 1, 4, 0, udp6({ src: stranger, dst: A })), 0],
+    ['a reset', segment(0x14), 0],
+    ['the answer to a SYN', segment(0x12), 0],
+    ['data', segment(0x18), 1],
+    ['a SYN', segment(0x02), 1],
+    ['a datagram', udp6({ src: STABLE_A, dst: stranger }), 1],
+  ] as const)('a stranger who was sent nothing but %s: %#', (_, packet, told) => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    a.pass(insertNonce(udp6({ src: stranger, dst: A }), NONCE)!);
+    expect(a.pass(packet)).not.toBeTypeOf('string');
+    move(a, ['2001:db8:2::'], 0);
+
+    expect(a.sent).toHaveLength(told);
+    // it is another one with the same identifier, whom nobody here has spoken to
+    a.pass(insertNonce(udp6({ src: '2001:db8:ee::e1', dst: '2001:db8:2::a1' }), OTHER)!);
+    move(a, ['2001:db8:3::'], 0);
+    expect(a.sent).toHaveLength(told);
+  });
+
   // shows: H16
   test('many, a burst at a time', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::'], { strangers: 200, known: 4 });
-    for (let n = 1; n <= 150; n++) a.pass(insertNonce(udp6({ src: `2001:db8:b::${n}:1`, dst: A }), NONCE)!);
+    for (let n = 1; n <= 150; n++) {
+      a.pass(insertNonce(udp6({ src: `2001:db8:b::${n}:1`, dst: A }), NONCE)!);
+      a.pass(udp6({ src: STABLE_A, dst: `2001:db8:b::${n}:1` }));
+    }
     move(a, ['2001:db8:2::'], 0);
     expect(a.sent).toHaveLength(64);
 
