@@ -8,6 +8,9 @@
  * Packets are kept as they came, before a Locator has changed, so that the path decides anew when they are let go. What
  * came from other borders (`first`) goes before the rest: it had set out earlier, to the place the guest has left. A kept
  * binding has the twin of its class (fib.ts), which leaves the straight flows; other bindings notice nothing.
+ *
+ * The budget is shared fairly: where it is used up, a guest that has less than its share takes room from the one that has
+ * most, whose oldest packets are lost. So nobody who floods one guest on the move takes the room of another.
  */
 import { type KeepCounts, type KeepOrder, noCounts } from '../ilnp/keeping.ts';
 import { LocatorTable, S_CLASS } from '../ilnp/locator-table.ts';
@@ -48,6 +51,24 @@ class Kept {
     this.nid1 = nid1;
     this.first = new PacketQueue(store);
     this.rest = new PacketQueue(store);
+  }
+
+  /** Most octets, or packets, are here. */
+  get larger(): PacketQueue {
+    return this.first.octets > this.rest.octets ? this.first : this.rest;
+  }
+
+  /** What it has of the budget, the larger part of octets and packets. */
+  share({ octets, packets }: KeepLimits): number {
+    return Math.max((this.first.octets + this.rest.octets) / octets, (this.first.count + this.rest.count) / packets);
+  }
+
+  /** The same of its copies. */
+  copiedShare({ octets, packets }: KeepLimits): number {
+    return Math.max(
+      (this.first.copiedOctets + this.rest.copiedOctets) / octets,
+      (this.first.copies + this.rest.copies) / packets,
+    );
   }
 
   /** Packets that wait. */
@@ -225,12 +246,31 @@ export class Keeper {
 
   #hold(kept: Kept, batch: PacketBatch, i: number): number {
     const queue = batch.port[i] === SITE ? kept.first : kept.rest;
-    if (!queue.push(batch, i, this.#fib.now, false)) {
+    const { now } = this.#fib;
+    let isKept = queue.push(batch, i, now, false);
+    while (!isKept && this.#takeRoomFor(kept)) isKept = queue.push(batch, i, now, false);
+    if (!isKept) {
       kept.counts.full++;
       return DROP_HOLD_FULL;
     }
     kept.counts.held++;
     return HELD;
+  }
+
+  /** Loses a packet of the guest that has most; false when `kept` has its share already. */
+  #takeRoomFor(kept: Kept): boolean {
+    const { limits } = this.store;
+    if (kept.share(limits) * this.#index.size >= 1) return false;
+    let most = kept;
+    for (const one of this.#kept) if (one !== null && one.share(limits) > most.share(limits)) most = one;
+    if (most === kept) return false;
+    const queue = most.larger;
+    if (queue.copies === 0) {
+      most.counts.full++;
+      this.#fib.counters[DROP_HOLD_FULL]!++;
+    }
+    queue.drop();
+    return true;
   }
 
   /** Copies give way to newer ones, and may not fill more than half of the store. */
@@ -239,12 +279,22 @@ export class Keeper {
     const queue = batch.port[i] === SITE ? kept.first : kept.rest;
     const { now } = this.#fib;
     queue.dropCopiesBefore(now - kept.windowUs);
-    while (
-      queue.copies > 0 &&
-      (store.copiedOctets > store.limits.octets / 2 || store.copied > store.limits.packets / 2)
-    )
-      queue.drop();
+    while (store.copiedOctets > store.limits.octets / 2 || store.copied > store.limits.packets / 2) {
+      if (!this.#dropCopyFor(kept)) break;
+    }
     if (queue.push(batch, i, now, true)) this.#fib.counters[fibs.COUNT_RETAINED]!++;
+  }
+
+  /** Forgets a copy of this guest, or of the one that has most while this one has less than its share. */
+  #dropCopyFor(kept: Kept): boolean {
+    const { limits } = this.store;
+    let most = kept;
+    if (kept.copiedShare(limits) * 2 * this.#index.size < 1)
+      for (const one of this.#kept) if (one !== null && one.copiedShare(limits) > most.copiedShare(limits)) most = one;
+    const queue = most.first.copiedOctets > most.rest.copiedOctets ? most.first : most.rest;
+    if (queue.copies === 0) return false;
+    queue.drop();
+    return true;
   }
 
   #release(kept: Kept, since: number): void {

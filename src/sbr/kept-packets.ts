@@ -67,8 +67,10 @@ export class PacketQueue {
   #tail: Chunk | null = null;
   #read = 0;
   count = 0;
+  octets = 0;
   /** Of those, copies of what was sent; they are always the oldest. */
   copies = 0;
+  copiedOctets = 0;
 
   constructor(store: KeptStore) {
     this.#store = store;
@@ -94,10 +96,12 @@ export class PacketQueue {
     chunk.word[(at >>> 2) + PORT] = batch.port[i]! | (isCopy ? SENT : 0);
     copy(batch, batch.offset[i]!, chunk, at + RECORD_OCTETS, length);
     this.count++;
+    this.octets += octets;
     store.packets++;
     store.octets += octets;
     if (isCopy) {
       this.copies++;
+      this.copiedOctets += octets;
       store.copied++;
       store.copiedOctets += octets;
     }
@@ -128,10 +132,12 @@ export class PacketQueue {
     const octets = RECORD_OCTETS + ((chunk.word[w + LENGTH]! + 7) & ~7);
     this.#read += octets;
     this.count--;
+    this.octets -= octets;
     store.packets--;
     store.octets -= octets;
     if ((chunk.word[w + PORT]! & SENT) !== 0) {
       this.copies--;
+      this.copiedOctets -= octets;
       store.copied--;
       store.copiedOctets -= octets;
     }

@@ -250,6 +250,56 @@ describe('hold', () => {
   });
 });
 
+describe('a flood towards one guest on the move', () => {
+  const A2 = native32(0xa2) | 0;
+  const OTHER = '2001:db8:1::a2';
+  const FLOOD = 2000;
+  const EACH = 10;
+  const both = (order: (nid1: number) => void) => [A1, A2].forEach(order);
+
+  test.each([
+    ['packets', { packets: 200 }, 8],
+    ['octets', { octets: 200 * 1088 }, 1000],
+  ] as const)('takes no room from another: %s', (_, limits, size) => {
+    start(limits);
+    both((nid1) => keeper.order(0, nid1, { what: 'hold', ms: 4000 }));
+    const sent: number[] = [];
+    for (let n = 0; n < FLOOD; n++) {
+      pass(fib, OUTSIDE, numbered(n, CN, GLOBAL, size));
+      if (n % EACH !== 0 || sent.length === 99) continue;
+      expect(pass(fib, OUTSIDE, numbered(30_000 + n, CN, OTHER, size)).verdict).toBe(HELD);
+      sent.push(30_000 + n);
+    }
+    const counts = [noCounts(), noCounts()];
+    [A1, A2].forEach((nid1, k) => {
+      keeper.order(0, nid1, { what: 'release', since: null, ms: 9000, departs: false }, (c) =>
+        Object.assign(counts[k]!, c),
+      );
+    });
+    const left = numbers(pump());
+
+    expect(left.filter((n) => n >= 30_000)).toEqual(sent);
+    const flooded = left.filter((n) => n < 30_000);
+    expect(flooded.length).toBeGreaterThanOrEqual(100);
+    expect(flooded).toEqual([...flooded].sort((a, b) => a - b));
+    expect(counts).toMatchObject([{ full: FLOOD - flooded.length }, { full: 0 }]);
+    expect(fib.counters[DROP_HOLD_FULL]).toBe(FLOOD - flooded.length);
+    expect(keeper.store).toMatchObject({ packets: 0, octets: 0 });
+  });
+
+  test('takes no copies from another', () => {
+    start({ packets: 200 });
+    both((nid1) => keeper.order(0, nid1, { what: 'retain', ms: 60_000, windowMs: 1000 }));
+    for (let n = 0; n < FLOOD; n++) {
+      pass(fib, OUTSIDE, numbered(n), 1e6);
+      if (n >= FLOOD - 40 * EACH && n % EACH === 0) pass(fib, OUTSIDE, numbered(30_000 + n, CN, OTHER), 1e6);
+    }
+    keeper.order(0, A2, { what: 'release', since: 0, ms: 9000, departs: false });
+
+    expect(numbers(pump())).toHaveLength(40);
+  });
+});
+
 describe('what the guest sends', () => {
   const fromGuest = (n: number) => pass(fib, INSIDE, numbered(n, GUEST, CN));
 
