@@ -84,7 +84,7 @@ export class Border {
     this.#onDeparted = options.onDeparted;
     this.#onReach = options.onReach;
     this.#log = options.log;
-    this.#gateway = new Gateway(options.runFolder, config.site);
+    this.#gateway = new Gateway(options.runFolder);
     this.#neighbours = new Neighbours({
       ...(config.network === 'auto' ? {} : { run: (commands) => this.#byHand(commands) }),
       onFull: (left) =>

@@ -12,6 +12,7 @@ import { ANSWER_MS, askWhoHas } from '../network/duplicate.ts';
 import { nidOfInterfaces } from '../network/eui64.ts';
 import { claimEndSystem } from '../network/gateway-claim.ts';
 import { HostNetwork } from '../network/host-network.ts';
+import { journalFile } from '../network/journal-file.ts';
 import { LocatorWatch } from '../network/locator-watch.ts';
 import { RouteSocket } from '../network/netlink.ts';
 import { destinationsOf, type OwnLocator, sameLocators } from '../network/own-locators.ts';
@@ -86,7 +87,7 @@ export class EndSystem {
           });
     const identity = { nid, stable: config.stable, tun: config.tun.name };
     const interfaces = config.interfaces.map((i) => i.interface);
-    const journal = `${options.runFolder}/${config.node}.undo`;
+    const journal = journalFile(options.runFolder, 'end-system');
     this.#network = new HostNetwork(journal, this.#socket, identity, interfaces);
     this.#watch = new LocatorWatch(this.#socket, config.interfaces, {
       onEvent: () => this.#look(),

@@ -11,6 +11,7 @@ import { IlnpError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/folder.ts';
 import type { L64 } from '../wire/text.ts';
 import { ipBatch, ipJson, readSysctl, writeSysctl } from './ip.ts';
+import { journalFile } from './journal-file.ts';
 import { type Facts, plan, type Step } from './plan.ts';
 
 const IFF_UP = 1;
@@ -31,8 +32,8 @@ export class Gateway {
   #current: Journal | null = null;
 
   /** `runFolder`: where the journal lives, e.g. /run/ilnp. */
-  constructor(runFolder: string, site: string) {
-    this.#journal = `${runFolder}/${site}.undo`;
+  constructor(runFolder: string) {
+    this.#journal = journalFile(runFolder, 'gateway');
   }
 
   /** Takes back what an earlier run left; true when there was something. */

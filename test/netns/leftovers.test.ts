@@ -1,5 +1,5 @@
 /** Borders that end badly or meet each other: what is theirs is taken back exactly, and a second one does no harm. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFailed, test } from 'vitest';
 import { global } from './support/addresses.ts';
@@ -16,7 +16,7 @@ afterAll(() => lab.down());
 
 const processes = async () =>
   (await succeed('ip', ['netns', 'pids', lab.namespace('sbr1')])).split('\n').filter(Boolean);
-const journal = () => `${lab.directory}/site1.undo`;
+const journal = () => `${lab.directory}/gateway-${statSync(`/run/netns/${lab.namespace('sbr1')}`).ino}.undo`;
 
 describe('a second border', () => {
   beforeAll(() => lab.start(1));
@@ -149,6 +149,19 @@ describe('after SIGKILL the journal of the set-up', () => {
       await forget();
     },
   );
+});
+
+test('SIGKILL, and the next border has another site name: what the first had set up is taken back', async () => {
+  const before = await snapshot(lab, 'sbr1');
+  await lab.start(1);
+  await lab.kill(1);
+  const text = readFileSync(lab.configFile(1), 'utf8');
+  writeFileSync(lab.configFile(1), text.replaceAll(/\bsite1\b(?!\.)/g, 'other'));
+  await lab.start(1);
+  writeFileSync(lab.configFile(1), text);
+  await lab.stop(1);
+
+  await expectAsBefore(lab, 'sbr1', before);
 });
 
 test('killed five times at random moments under load: sessions live, and nothing is left after the last end', async () => {
