@@ -12,8 +12,8 @@ import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
+import { claimNetwork } from '../network/claim.ts';
 import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
-import { claimGateway } from '../network/gateway-claim.ts';
 import { LinkWatch } from '../network/link-watch.ts';
 import { MAX_NEIGHBOURS, Neighbours } from '../network/neighbours.ts';
 import { OUTSIDE } from '../packet/batch.ts';
@@ -131,7 +131,7 @@ export class Border {
   async start(): Promise<string[]> {
     const { config } = this;
     requireInterfaces(config);
-    this.#unclaim = claimGateway(); // before anything that a running border may have set up is touched
+    this.#unclaim = claimNetwork(); // before anything that a running border may have set up is touched
     try {
       const queues = this.#path.openTuns(config.tun);
       if (this.#gateway.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');

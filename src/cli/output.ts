@@ -63,7 +63,7 @@ export function writeAll(fd: number, text: string): void {
   }
 }
 
-const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['E_USAGE', 'E_CONFIG']);
+const USAGE_CODES: ReadonlySet<ErrorCode> = new Set(['E_USAGE', 'E_CONFIG', 'E_NID']);
 
 /** Gives the text of `fail`; several mistakes of a configuration are one per line. */
 export function failure(error: unknown): string {

@@ -22,7 +22,13 @@ export function registerShim(program: Command): void {
       if (options.check) {
         const { readSiteKey } = await import('../sites/site-key.ts');
         const { readTsigKey } = await import('../names/tsig-key.ts');
-        await checkConfig(options, loadShimConfig, {
+        const { nidOf } = await import('../host/nid.ts');
+        const load = (path: string) => {
+          const config = loadShimConfig(path);
+          nidOf(config); // throws E_NID
+          return config;
+        };
+        await checkConfig(options, load, {
           summary: ({ node, interfaces, hosts, peers }) => ({
             node,
             interfaces: interfaces.length,

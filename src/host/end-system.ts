@@ -8,9 +8,8 @@ import { ifNameToIndex } from '../device/libc.ts';
 import { locatorOf } from '../ilnp/ilcc.ts';
 import { Names, type NamesReply } from '../names/names.ts';
 import { announce } from '../network/announce.ts';
+import { claimNetwork } from '../network/claim.ts';
 import { ANSWER_MS, askWhoHas } from '../network/duplicate.ts';
-import { nidOfInterfaces } from '../network/eui64.ts';
-import { claimEndSystem } from '../network/gateway-claim.ts';
 import { HostNetwork } from '../network/host-network.ts';
 import { journalFile } from '../network/journal-file.ts';
 import { LocatorWatch } from '../network/locator-watch.ts';
@@ -20,6 +19,7 @@ import { IlnpError } from '../runtime/errors.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { formatIlv, formatL64, formatNid, type Nid } from '../wire/text.ts';
 import type { Answers, Question } from './messages.ts';
+import { nidOf } from './nid.ts';
 import { namedHost, Path } from './path.ts';
 import { SessionFile } from './session-file.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -72,7 +72,7 @@ export class EndSystem {
         void this.#names?.lost(lost);
       },
     });
-    const nid = config.nid ?? nidOfInterfaces(config.interfaces.map((i) => i.interface));
+    const nid = nidOf(config);
     if (nid === null) throw new IlnpError('E_NETWORK', 'expected `nid`, or an interface with a link-layer address');
     this.nid = nid;
     this.#names =
@@ -129,13 +129,14 @@ export class EndSystem {
     const keys = await Promise.all(
       this.config.peers.map(({ keyFile }) => (keyFile === undefined ? null : readSiteKey(keyFile))),
     );
-    this.#unclaim = claimEndSystem(); // before anything that a running one may have set up is touched
+    this.#unclaim = claimNetwork(); // before anything that a running one may have set up is touched
     try {
       this.#path.open(this.config);
-      if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const mtu = Math.min(...this.config.interfaces.map((i) => readMtu(i.interface)));
       await this.#path.start(this.config, this.nid, mtu, { remembered: this.#remember(), keys });
       this.#keeper?.start();
+      // not earlier: what a run that was killed has left refuses what would leave in the wrong way
+      if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const commands = this.#network.up(mtu);
       this.#look();
       this.#watch.start();
@@ -167,7 +168,11 @@ export class EndSystem {
     if (this.#stopping) return;
     try {
       const { view, locators: found } = this.#watch.look();
-      const next = found.filter((l) => !this.#isStable(l.l64) && !this.#duplicates.has(this.#placeOf(l)));
+      const kernels = new Set(view.addresses.map(({ l64, nid }) => formatIlv(l64, nid)));
+      const own = found.find((l) => kernels.has(this.#addressOf(l)));
+      const next = found.filter(
+        (l) => !this.#isStable(l.l64) && !this.#duplicates.has(this.#placeOf(l)) && !kernels.has(this.#addressOf(l)),
+      );
       const { interfaces, tun } = this.config;
       const others = destinationsOf(view.routes, [...interfaces.map((i) => i.interface), tun.name]);
       const isSame = sameLocators(next, this.#locators) && others.join() === this.#others;
@@ -192,11 +197,10 @@ export class EndSystem {
       this.#introduce(arrived);
       const said = next.map((l) => `${formatL64(l.l64)} ${l.interface} ${l.preference}`);
       this.#log.info({ locators: said, commands }, 'the Locators of this node are these now');
-      const own = view.addresses.find(({ nid }) => nid.hi === this.nid.hi && nid.lo === this.nid.lo);
       if (own !== undefined)
         this.#log.error(
-          { address: formatIlv(own.l64, own.nid) },
-          'the kernel has this address itself: choose another `nid`',
+          { address: this.#addressOf(own) },
+          'the kernel has this address itself: the Locator is not used; choose another `nid`',
         );
       if (found.some(({ l64 }) => this.#isStable(l64)))
         this.#log.error({}, 'the stable Locator is a real one here; it is not used');

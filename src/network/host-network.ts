@@ -34,7 +34,10 @@ export class HostNetwork {
   readonly #identity: HostIdentity;
   readonly #interfaces: readonly string[];
   readonly #socket: RouteSocket;
-  /** Which Locator has which table; a place is free again when its Locator is forgotten. */
+  /**
+   * Which Locator has which table, at whatever interface it is: one that comes back at another one is led there by the rule
+   * that it has. A place is free again when its Locator is forgotten.
+   */
   readonly #places: (string | null)[] = [];
   #settings: Setting[] = [];
   #fixed: Step[] = [];
@@ -43,7 +46,7 @@ export class HostNetwork {
   #aside: Step[] = [];
   /** Of Locators that are gone, whose packets may still be on their way. */
   #leaving: Step[] = [];
-  #known = new Set<string>();
+  #locators: readonly HostLocator[] = [];
 
   /** `journal`: a file for what is to be undone. */
   constructor(journal: string, socket: RouteSocket, identity: HostIdentity, interfaces: readonly string[]) {
@@ -102,20 +105,24 @@ export class HostNetwork {
     locators: readonly L[],
     others: readonly string[],
   ): { commands: string[]; arrived: L[] } {
-    const placeOf = (l: HostLocator): number => this.#placeOf(keyOf(l));
+    const placeOf = ({ l64 }: HostLocator): number => this.#placeOf(formatL64(l64));
     const next = locatorSteps(this.#identity, locators, placeOf);
     const aside = otherSteps(others);
     const wanted = new Set([...next, ...aside].map((s) => text(s.run)));
     const unwanted = (s: Step): boolean => s.undo !== null && !wanted.has(text(s.run));
-    const gone = this.#aside.filter(unwanted).map((s) => s.undo!);
     this.#leaving = [...this.#aside, ...this.#leaving, ...this.#moving].filter(unwanted);
+    // at once: what leads elsewhere, and what answers at an interface that a Locator has left for another one
+    const answered = new Set(next.map(proxied));
+    const isInTheWay = (s: Step): boolean =>
+      this.#aside.includes(s) || (proxied(s) !== null && answered.has(proxied(s)));
+    const gone = this.#leaving.filter(isInTheWay).map((s) => s.undo!);
     this.#moving = next;
     this.#aside = aside;
     this.#write();
     const said = this.#run([...aside.map((s) => s.run), ...gone, ...next.map((s) => s.run)]);
-    const keys = new Set(locators.map(keyOf));
-    const arrived = locators.filter((l) => !this.#known.has(keyOf(l)));
-    this.#known = keys;
+    const known = new Set(this.#locators.map(keyOf));
+    const arrived = locators.filter((l) => !known.has(keyOf(l)));
+    this.#locators = locators;
     return { commands: said, arrived };
   }
 
@@ -140,17 +147,18 @@ export class HostNetwork {
   forget(): string[] {
     const said = this.#run(this.#leaving.map((s) => s.undo!));
     this.#leaving = [];
-    for (const [k, key] of this.#places.entries()) if (key !== null && !this.#known.has(key)) this.#places[k] = null;
+    const here = new Set(this.#locators.map(({ l64 }) => formatL64(l64)));
+    for (const [k, l64] of this.#places.entries()) if (l64 !== null && !here.has(l64)) this.#places[k] = null;
     this.#write();
     return said;
   }
 
-  #placeOf(key: string): number {
-    const known = this.#places.indexOf(key);
+  #placeOf(l64: string): number {
+    const known = this.#places.indexOf(l64);
     if (known >= 0) return known;
     const free = this.#places.indexOf(null);
     const place = free < 0 ? this.#places.length : free;
-    this.#places[place] = key;
+    this.#places[place] = l64;
     return place;
   }
 
@@ -215,6 +223,9 @@ function undo(journal: Journal): void {
 }
 
 const keyOf = ({ l64, interface: name }: Pick<HostLocator, 'l64' | 'interface'>): string => `${formatL64(l64)} ${name}`;
+
+/** The address that a step lets this node answer for, or null. */
+const proxied = ({ run }: Step): string | null => (run[0] === 'neigh' && run[2] === 'proxy' ? run[3]! : null);
 
 const text = (words: readonly string[]): string => `ip -6 ${words.join(' ')}`;
 

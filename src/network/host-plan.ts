@@ -6,6 +6,8 @@
  *   iif lo, from a real Locator   main      the interface's own addresses are left alone
  *   iif lo                        OUT       programs talk from the stable address, through the TUN; but not to where
  *                                           other interfaces lead (`throw`)
+ *   iif lo, from the stable one   CLOSED    when there is no TUN (a shim that was killed) what has the stable address is
+ *                                           refused: by table main it would leave with an address that nobody can answer
  *   iif an interface              TO_US     what comes for a Locator of ours goes into the TUN, and nothing else is
  *                                           forwarded: this node is no router, though its kernel has to forward
  *   iif <tun>, from a Locator     BY + k    a packet leaves by the router of the Locator it has
@@ -17,9 +19,9 @@ import * as ipv6 from '../wire/ipv6.ts';
 import { formatIlv, formatL64, type L64, type Nid } from '../wire/text.ts';
 import { PROTOCOL, type Step } from './plan.ts';
 
-/** Apart from those of a border (plan.ts), so that both can be on one machine. */
+/** Apart from those of a border (plan.ts). */
 export const OUT = 6762;
-const [OWN, TO_US, BY] = [6761, 6763, 6764];
+const [OWN, CLOSED, TO_US, BY] = [6761, 6763, 6764, 6765];
 const MAIN = 'main';
 
 /**
@@ -50,6 +52,7 @@ export function hostSteps(
 ): Step[] {
   const address = formatIlv(stable, nid);
   const rule = ['iif', 'lo', 'lookup', String(OUT), 'priority', String(OUT), 'protocol', PROTOCOL];
+  const from = ['from', `${address}/128`, 'iif', 'lo', 'lookup', String(CLOSED)];
   const into = ['table', String(TO_US), 'protocol', PROTOCOL];
   const priority = [String(TO_US), 'priority', String(TO_US), 'protocol', PROTOCOL];
   return [
@@ -58,6 +61,8 @@ export function hostSteps(
     { run: ['addr', 'add', `${address}/128`, 'dev', tun, 'nodad'], undo: null },
     { run: [...outRoute(tun, address, mtu), 'protocol', PROTOCOL], undo: null },
     undoable('rule', rule),
+    undoable('route', ['unreachable', 'default', 'table', String(CLOSED), 'protocol', PROTOCOL]),
+    undoable('rule', [...from, 'priority', String(CLOSED), 'protocol', PROTOCOL]),
     ...(isRouter ? [] : [undoable('route', ['blackhole', 'default', 'metric', '4294967295', ...into])]),
     ...interfaces.map((name) => undoable('rule', ['iif', name, 'lookup', ...priority])),
   ];
@@ -76,10 +81,12 @@ const outRoute = (tun: string, address: string, mtu: number): string[] => [
 
 /** For the destinations of other interfaces. */
 export const otherSteps = (destinations: readonly string[]): Step[] =>
-  destinations.map((destination) => {
-    const words = ['throw', destination, 'table', String(OUT), 'protocol', PROTOCOL];
-    return { run: ['route', 'replace', ...words], undo: ['route', 'del', ...words] };
-  });
+  destinations.flatMap((destination) =>
+    [OUT, CLOSED].map((table) => {
+      const words = ['throw', destination, 'table', String(table), 'protocol', PROTOCOL];
+      return { run: ['route', 'replace', ...words], undo: ['route', 'del', ...words] };
+    }),
+  );
 
 /** For Locators; `placeOf`: a number of its own for each, which makes its table. */
 export function locatorSteps(

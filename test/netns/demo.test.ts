@@ -59,7 +59,7 @@ test('after a run that was killed the next one shows a session that lives, and l
   expect(hard!.how).toBe('hard');
   expect(hard!.signalling.octets).toBeGreaterThan(0);
   expect(stderr).toContain('The session lived.');
-  expect(readFileSync(`${ROOT}out/demo/shim.svg`, 'utf8')).toContain('hard: site 3 to site 2');
+  expect(readFileSync(`${ROOT}out/demo/shim.svg`, 'utf8')).toContain('hard: site 3 to site 1');
   expect(await namespaces()).toEqual([]);
 });
 

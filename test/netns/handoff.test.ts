@@ -32,7 +32,8 @@ beforeAll(() => lab.plug('a', 3, 'eth1'));
 afterEach(async () => {
   await lab.stop('a');
   await lab.stop('b');
-  await lab.ip('a', 'addr flush dev eth1 scope global');
+  await lab.ip('air', 'link set dev eth1-a master lan3');
+  await lab.ip('a', 'addr flush dev eth1 scope global', 'link set dev eth1 up');
   await lab.move('a', 1);
 });
 afterAll(() => {
@@ -152,6 +153,28 @@ describe('soft hand-offs', () => {
     },
     30_000 + SOFT * 400,
   );
+});
+
+test('a Locator that comes back at another interface within seconds is used there at once', async () => {
+  await lab.configure('a', 3, 'eth1', 20);
+  await lab.start('a', { hosts: KNOWS_B, interfaces: ['eth0', 'eth1'] });
+  await lab.start('b');
+  const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+  await session.connector.receives(100);
+  await lab.ip('air', 'link set dev eth0-a nomaster');
+  await lab.ip('a', 'addr flush dev eth0 scope global');
+  await session.connector.receives(100);
+  await lab.ip('air', 'link set dev eth1-a master lan1');
+  await lab.configure('a', 1, 'eth1', 20);
+  await session.connector.receives(100);
+  await session.listener.receives(100);
+
+  const { connector, listener } = await session.end();
+  // what has drained for the other interface is taken away after ten seconds
+  for (const { longestGap } of [connector, listener]) expect(longestGap.ms).toBeLessThan(5000);
+  const answered = await lab.exec('a', 'ip', '-6', 'neigh', 'show', 'proxy');
+  expect(answered).toContain(`${at('a', 1)} dev eth1`);
+  expect(answered).not.toContain('dev eth0');
 });
 
 /**

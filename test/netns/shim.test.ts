@@ -332,7 +332,7 @@ describe('the node', () => {
     writeFileSync(second, text);
 
     await expect(lab.exec('a', process.execPath, 'dist/cli/main.js', 'shim', '--config', second)).rejects.toThrow(
-      'E_RUNNING: another ilnp shim runs in this network namespace already',
+      'E_RUNNING: expected a network namespace of its own, got one where another ilnp sbr or ilnp shim runs',
     );
     const { pid } = (await lab.show<{ running: { pid: number } }>('a', 'config')).running;
     process.kill(pid, 'SIGHUP');

@@ -18,8 +18,10 @@ describe('at the start', () => {
       'addr add fd00:a::a1/128 dev ilnp0 nodad',
       'route replace default dev ilnp0 src fd00:a::a1 mtu 1460 table 6762 protocol 174',
       'rule add iif lo lookup 6762 priority 6762 protocol 174',
-      'route add blackhole default metric 4294967295 table 6763 protocol 174',
-      'rule add iif eth0 lookup 6763 priority 6763 protocol 174',
+      'route add unreachable default table 6763 protocol 174',
+      'rule add from fd00:a::a1/128 iif lo lookup 6763 priority 6763 protocol 174',
+      'route add blackhole default metric 4294967295 table 6764 protocol 174',
+      'rule add iif eth0 lookup 6764 priority 6764 protocol 174',
     ]);
   });
 
@@ -35,12 +37,12 @@ describe('at the start', () => {
 describe('for a Locator', () => {
   test('what comes for it goes into the TUN, what has it leaves by its interface, real addresses are left alone', () => {
     expect(said(locatorSteps(IDENTITY, [at('2001:db8:2::', 'eth1', 'fe80::2')], placeOf))).toEqual([
-      'route replace default via fe80::2 dev eth1 table 6765 protocol 174',
+      'route replace default via fe80::2 dev eth1 table 6766 protocol 174',
       'neigh add fe80::2 dev eth1 use',
-      'route replace 2001:db8:2::/64 dev eth1 table 6765 protocol 174',
-      'rule add iif ilnp0 from 2001:db8:2::/64 lookup 6765 priority 6764 protocol 174',
+      'route replace 2001:db8:2::/64 dev eth1 table 6766 protocol 174',
+      'rule add iif ilnp0 from 2001:db8:2::/64 lookup 6766 priority 6765 protocol 174',
       'rule add iif lo from 2001:db8:2::/64 lookup main priority 6761 protocol 174',
-      'route replace 2001:db8:2::a1/128 dev ilnp0 table 6763 protocol 174',
+      'route replace 2001:db8:2::a1/128 dev ilnp0 table 6764 protocol 174',
       'neigh add proxy 2001:db8:2::a1 dev eth1',
     ]);
   });
@@ -53,7 +55,10 @@ describe('for a Locator', () => {
 });
 
 test('destinations of other interfaces are passed over', () => {
-  expect(said(otherSteps(['fd99::/64']))).toEqual(['route replace throw fd99::/64 table 6762 protocol 174']);
+  expect(said(otherSteps(['fd99::/64']))).toEqual([
+    'route replace throw fd99::/64 table 6762 protocol 174',
+    'route replace throw fd99::/64 table 6763 protocol 174',
+  ]);
 });
 
 test('all but what goes with the TUN is undone by the same words', () => {
