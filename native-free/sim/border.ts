@@ -312,6 +312,7 @@ export class SimBorder {
         },
       }),
       apply: (moved) => this.#apply(moved, self()),
+      foresee: async () => {},
       send: this.#send(self),
       policy: () => this.config.policy,
       peers: () => this.config.peers.map((peer) => peer.site),

@@ -92,6 +92,7 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
   const moves = new Moves({
     site: HOME,
     bindings,
+    foresee: async () => {},
     apply: async (moved) => {
       for (const binding of moved)
         table.put(native32(binding.nid.hi), native32(binding.nid.lo), bindings.put(binding), binding.epoch);

@@ -195,6 +195,14 @@ export class Border {
     return this.#serial(() => this.#put(moved));
   }
 
+  /** Makes ready for a binding of a class that is new: compiling it takes longer than a move may. Nothing changes. */
+  foresee(binding: Binding): Promise<void> {
+    return this.#serial(async () => {
+      this.bindings.classOf(binding);
+      if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
+    });
+  }
+
   /** Has the path keep packets of a guest on the move, or let them go; resolves when that is so (ilnp/keeping.ts). */
   keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
     const key = formatNid(nid);
@@ -305,7 +313,7 @@ export class Border {
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
     this.#handOver(departed);
     this.#onReach();
-    if (arrived.length > 0) this.#neighbours.announceGateways(this.config);
+    if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));
     for (const { nid } of moved) this.#moved.set(formatNid(nid), nid);
     this.#neighboursLater ??= setTimeout(() => {
       this.#neighboursLater = undefined;

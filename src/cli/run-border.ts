@@ -137,6 +137,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       site: config.site,
       bindings: border.bindings,
       apply: (moved) => border.applyMoves(moved),
+      foresee: (binding) => border.foresee(binding),
       record: registries.record,
       keep: (nid, order) => border.keep(nid, order),
       holdMs: () => border.config.limits.holdMs,

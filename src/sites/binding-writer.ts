@@ -1,13 +1,17 @@
 /**
- * Switches bindings at this border, each only forwards in its epoch: on disk first, then in every table, then done.
+ * Switches bindings at this border, each only forwards in its epoch: in every table and, at the same time, on disk.
  *
- * Changes that arrive while a round is under way wait for the next one and share its fdatasync and its table update.
+ * What takes an identifier away from this site must be on disk before anybody is told: forgotten, this site would believe
+ * it active again. What brings one here need not: forgotten, this site waits until home tells it again.
+ *
+ * Changes that arrive while a round is under way wait for the next one and share its write and its table update.
  * One round at a time also means that two changes of one identifier can never overtake each other.
  */
 import type { Binding } from '../ilnp/bindings.ts';
+import { formatNid } from '../wire/text.ts';
 import type { Change } from './messages.ts';
 import type { RecordEntry } from './move-record.ts';
-import type { ApplyBindings, BindingsView } from './moves-world.ts';
+import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 
 /** The durable record as the machines see it. */
@@ -16,34 +20,49 @@ export interface Recorder {
   append(entries: readonly RecordEntry[]): Promise<void>;
 }
 
+/** Changes that are in force. */
+export interface Written {
+  /** Resolves when those of them are on disk that take an identifier away from this site; rejects when they cannot be. */
+  readonly recorded: Promise<void>;
+}
+
 interface Waiting {
   readonly changes: readonly Change[];
+  readonly isRecorded: boolean;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
 
+/** A change that is in force, and not known to be on disk. */
+interface Pending {
+  readonly change: Change;
+  onDisk: Promise<void>;
+  hasFailed: boolean;
+}
+
 export class BindingWriter {
-  readonly #bindings: BindingsView;
-  readonly #record: Recorder;
-  readonly #apply: ApplyBindings;
+  readonly #world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'apply' | 'log'>;
+  readonly #pending = new Map<string, Pending>();
   #waiting: Waiting[] = [];
   #busy = false;
 
-  constructor(bindings: BindingsView, record: Recorder, apply: ApplyBindings) {
-    this.#bindings = bindings;
-    this.#record = record;
-    this.#apply = apply;
+  constructor(world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'apply' | 'log'>) {
+    this.#world = world;
   }
 
   /**
-   * Resolves when each change is in force here, or something newer is; unknown identifiers are passed over. Rejects if
-   * it could not be recorded (then nothing changed) or applied (then it is applied with the next change of it).
+   * Resolves when each change is in force here, or something newer is; unknown identifiers are passed over. Rejects if it
+   * could not be applied (then it is applied with the next change of it). `isRecorded`: it is on disk already.
    */
-  write(changes: readonly Change[]): Promise<void> {
-    return new Promise((done, failed) => {
-      this.#waiting.push({ changes, done, failed });
+  async write(changes: readonly Change[], { isRecorded = false } = {}): Promise<Written> {
+    await new Promise<void>((done, failed) => {
+      this.#waiting.push({ changes, isRecorded, done, failed });
       if (!this.#busy) void this.#rounds();
     });
+    const leaving = changes.filter(({ at }) => at !== this.#world.site).map((change) => this.#onDisk(change));
+    const recorded = Promise.all(leaving).then(() => {});
+    recorded.catch(() => {}); // who waits for it is told
+    return { recorded };
   }
 
   async #rounds(): Promise<void> {
@@ -62,17 +81,54 @@ export class BindingWriter {
   }
 
   async #round(round: readonly Waiting[]): Promise<void> {
+    const { bindings, apply } = this.#world;
     const newest = new Map<string, Binding>();
-    for (const { changes } of round) {
+    const onDisk = new Set<string>();
+    for (const { changes, isRecorded } of round) {
       for (const { nid, at, epoch } of changes) {
         const key = nidKey(nid);
-        const binding = newest.get(key) ?? this.#bindings.get(nid);
-        if (binding !== undefined && epoch > binding.epoch) newest.set(key, { ...binding, at, epoch });
+        const binding = newest.get(key) ?? bindings.get(nid);
+        if (binding === undefined || epoch <= binding.epoch) continue;
+        newest.set(key, { ...binding, at, epoch });
+        if (isRecorded) onDisk.add(key);
+        else onDisk.delete(key);
       }
     }
     if (newest.size === 0) return;
-    const switched = [...newest.values()];
-    await this.#record.append(switched.map(({ nid, at, epoch }) => ({ nid, at, epoch })));
-    await this.#apply(switched);
+    this.#record([...newest].filter(([key]) => !onDisk.has(key)).map(([, change]) => change));
+    await apply([...newest.values()]);
+  }
+
+  /** Begins to write changes down, and with them what could not be before. */
+  #record(changes: readonly Change[]): void {
+    const { record, log } = this.#world;
+    const all = new Map(changes.map(({ nid, at, epoch }) => [nidKey(nid), { nid, at, epoch }]));
+    for (const [key, { change, hasFailed }] of this.#pending) if (hasFailed && !all.has(key)) all.set(key, change);
+    if (all.size === 0) return;
+    const entries = [...all.values()];
+    const onDisk = record.append(entries);
+    const pending = entries.map((change): Pending => ({ change, onDisk, hasFailed: false }));
+    for (const one of pending) this.#pending.set(nidKey(one.change.nid), one);
+    onDisk.then(
+      () => {
+        for (const one of pending) {
+          const key = nidKey(one.change.nid);
+          if (this.#pending.get(key) === one) this.#pending.delete(key);
+        }
+      },
+      (error) => {
+        for (const one of pending) one.hasFailed = true;
+        const nids = entries.slice(0, 8).map(({ nid }) => formatNid(nid));
+        log.warn({ nids, changes: entries.length, reason: String(error) }, 'in force, but not on disk');
+      },
+    );
+  }
+
+  /** Resolves when this change, which is in force, is on disk. */
+  #onDisk({ nid }: Change): Promise<void> {
+    const pending = this.#pending.get(nidKey(nid));
+    if (pending === undefined) return Promise.resolve();
+    if (pending.hasFailed) this.#record([pending.change]);
+    return this.#pending.get(nidKey(nid))!.onDisk;
   }
 }

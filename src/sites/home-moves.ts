@@ -44,6 +44,8 @@ interface Decision extends Change {
   readonly active: Set<string>;
   /** Sites that confirmed it and need not be told again. */
   readonly heard: Set<string>;
+  /** That this site lets go is on disk, with the decision. */
+  readonly isReleased: boolean;
 }
 
 /** The other site holds something else with an epoch at least as great. */
@@ -90,7 +92,7 @@ export class HomeMoves {
   resume(decisions: Iterable<OpenDecision>): void {
     for (const { nid, at, epoch, active } of decisions) {
       if (this.#world.bindings.get(nid) === undefined) continue;
-      this.#open.set(nidKey(nid), { nid, at, epoch, active: new Set([...active, at]), heard: new Set() });
+      this.#open.set(nidKey(nid), opened({ nid, at, epoch, active: [...active, at] }));
     }
     this.retrySoon();
   }
@@ -106,7 +108,7 @@ export class HomeMoves {
         if (binding === undefined || epoch <= Math.max(binding.epoch, pending?.epoch ?? 0)) return;
         // The registry knows who was active when it was asked; what was carried out since, we know.
         const wider = [...active, at, ...(pending?.active ?? [binding.at])];
-        this.#open.set(key, { nid, at, epoch, active: new Set(wider), heard: new Set() });
+        this.#open.set(key, opened({ nid, at, epoch, active: wider }));
         this.retrySoon();
       });
     }
@@ -131,7 +133,8 @@ export class HomeMoves {
   /** Nobody is disturbed before everybody who must agree to a move has said that it listens. */
   async ready(nid: Nid, to: string, force: boolean): Promise<void> {
     const sites = new Set(force ? [to] : [...this.activeSites(nid), to]);
-    await Promise.all([...sites].map((site) => this.#ready(site, nid, to, force)));
+    const own = this.#world.foresee({ ...this.#binding(nid), at: to });
+    await Promise.all([own, ...[...sites].map((site) => this.#ready(site, nid, to, force))]);
   }
 
   /** Why sites would not take part in a move; none: they would. Nobody is disturbed by the question. */
@@ -213,11 +216,17 @@ export class HomeMoves {
     );
   }
 
-  /** Makes a decision durable before anybody hears of it; no epoch is ever used for two. */
+  /**
+   * Makes a decision durable before anybody hears of it; no epoch is ever used for two. Where this site is to let go, that is
+   * written with it: whatever is lost of the two, at the next start it is not active by mistake.
+   */
   async #decide(nid: Nid, at: string, epoch: number, active: ReadonlySet<string>): Promise<Decision> {
     if (epoch > MAX_EPOCH) throw new IlnpError('E_FULL', `no epoch is left for ${formatNid(nid)} after ${epoch - 1}`);
-    const decision: Decision = { nid, at, epoch, active: new Set(active), heard: new Set() };
-    await this.#world.record.append([{ nid, at, epoch, active: [...active] }]);
+    const { site, record } = this.#world;
+    const isReleased = active.has(site) && at !== site;
+    const decision: Decision = { nid, at, epoch, active: new Set(active), heard: new Set(), isReleased };
+    const change = { nid, at, epoch };
+    await record.append([{ ...change, active: [...active] }, ...(isReleased ? [change] : [])]);
     this.#open.set(nidKey(nid), decision);
     return decision;
   }
@@ -250,7 +259,8 @@ export class HomeMoves {
   async #tell(site: string, decision: Decision): Promise<void> {
     const { nid, at, epoch } = decision;
     if (site === this.#world.site) {
-      await this.#writer.write([{ nid, at, epoch }]);
+      const { recorded } = await this.#writer.write([{ nid, at, epoch }], { isRecorded: decision.isReleased });
+      await recorded;
     } else {
       const reply = await this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })] });
       this.#checkHave(site, reply, decision);
@@ -346,5 +356,14 @@ export class HomeMoves {
     }
   }
 }
+
+const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
+  nid,
+  at,
+  epoch,
+  active: new Set(active),
+  heard: new Set(),
+  isReleased: false,
+});
 
 const isUnsent = (error: unknown): boolean => error instanceof Error && 'sent' in error && error.sent === false;

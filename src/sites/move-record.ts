@@ -9,7 +9,7 @@
  * lines per identifier and replaced by rename. A last line cut by a power failure is dropped with a warning, since
  * nobody was told what it says; damage before it is E_STATE with file and line, for an operator to look at.
  */
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -51,6 +51,9 @@ const line = z.strictObject({
   settled: z.literal(true).optional(),
 });
 
+/** Every write is on disk when it is done: one call instead of two. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_DSYNC;
+
 /** What an append without entries tries: more than some lines. */
 const ROOM = ' '.repeat(4096);
 
@@ -66,10 +69,13 @@ export class MoveRecord {
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #failure: IlnpError | undefined;
+  /** Octets of what was appended; nobody else writes to it. */
+  #size: number;
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, file: FileHandle, size: number) {
     this.path = path;
     this.#file = file;
+    this.#size = size;
   }
 
   /** Reads, compacts and opens the record of `site` in folder `state`, making both when they are missing. */
@@ -83,7 +89,8 @@ export class MoveRecord {
       makeFolder(state, 0o700);
       const loaded = await load(path, warn);
       await compact(path, loaded);
-      return { record: new MoveRecord(path, await open(path, 'a', 0o600)), loaded };
+      const file = await open(path, APPEND, 0o600);
+      return { record: new MoveRecord(path, file, (await file.stat()).size), loaded };
     } catch (error) {
       throw error instanceof IlnpError ? error : stateError(path, error);
     }
@@ -120,22 +127,31 @@ export class MoveRecord {
   }
 
   async #writeBatch(text: string): Promise<void> {
-    const { size, nlink } = await this.#file.stat();
-    if (nlink === 0)
-      throw new Error('somebody has removed it; what is written now would be forgotten: restart the border');
+    const octets = Buffer.from(text === '' ? ROOM : text);
     try {
-      await this.#file.appendFile(text === '' ? ROOM : text);
-      if (text !== '') return await this.#file.datasync();
+      const now = this.#file.stat(); // meanwhile
+      now.catch(() => {});
+      await this.#write(octets);
+      if ((await now).nlink === 0)
+        throw new Error('somebody has removed it; what is written now would be forgotten: restart the border');
     } catch (error) {
-      await this.#cut(size);
+      await this.#cut();
       throw error;
     }
-    await this.#cut(size);
+    if (text === '') await this.#cut();
+    else this.#size += octets.length;
+  }
+
+  async #write(octets: Uint8Array): Promise<void> {
+    for (let done = 0; done < octets.length; ) {
+      const { bytesWritten } = await this.#file.write(octets, done);
+      done += bytesWritten;
+    }
   }
 
   /** A partial line must not become the corrupted middle of the next append. If even cutting fails, write no more. */
-  async #cut(size: number): Promise<void> {
-    await this.#file.truncate(size).catch((cause) => {
+  async #cut(): Promise<void> {
+    await this.#file.truncate(this.#size).catch((cause) => {
       this.#failure = stateError(this.path, cause);
     });
   }

@@ -42,6 +42,8 @@ export interface MovesWorld {
   readonly site: string;
   readonly bindings: BindingsView;
   readonly apply: ApplyBindings;
+  /** A binding may be like this soon: what takes time is done now. Nothing changes. */
+  readonly foresee: (binding: Binding) => Promise<void>;
   readonly record: Recorder;
   /** Absent: no registry, homes decide alone. */
   readonly registry?: RegistryView;

@@ -69,7 +69,7 @@ export class Moves {
 
   constructor(world: MovesWorld) {
     this.#world = world;
-    this.#writer = new BindingWriter(world.bindings, world.record, world.apply);
+    this.#writer = new BindingWriter(world);
     this.#home = new HomeMoves(world, this.#writer, (change, heard) => this.#settled(change, heard));
     this.#keeping = new SiteKeeping(world);
     this.#handoffs = new Handoffs(world, this.#home, this.#keeping);
@@ -312,11 +312,12 @@ export class Moves {
 
   async #handleReady(from: string, request: { readonly nid: WireNid; readonly to: string }): Promise<Reply> {
     const nid = nidOf(request.nid);
-    const { home } = this.#binding(nid);
-    if (home !== from)
-      throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
+    const binding = this.#binding(nid);
+    if (binding.home !== from)
+      throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${binding.home}`);
     this.#checkSite(request.to);
     if (request.to === this.#world.site) this.#checkPolicy(nid, request.to, null); // home has looked at who asks
+    await this.#world.foresee({ ...binding, at: request.to });
     await this.#world.record.append([]); // a site that cannot record the move must say so before anybody lets go
     return { kind: 'ready' };
   }
@@ -347,8 +348,9 @@ export class Moves {
     const { site, bindings } = this.#world;
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map(({ nid, at }) => ({ nid, departs: at !== site && bindings.get(nid)?.at === site }));
-    await this.#writer.write(changes);
+    const { recorded } = await this.#writer.write(changes);
     await this.#keeping.switched(switched);
+    await recorded;
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {

@@ -52,6 +52,7 @@ async function start(site: string, count = 100): Promise<void> {
     site,
     bindings,
     record,
+    foresee: async () => {},
     apply: async (changed) => {
       for (const binding of changed) bindings.put(binding);
     },

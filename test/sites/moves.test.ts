@@ -164,9 +164,9 @@ describe('a move that cannot be', () => {
     expect(error).toMatchObject({ code: 'E_PEER_UNREACHABLE', message: expect.stringContaining('site1') });
   });
 
-  test('the disk of the new site refuses: the move is taken back with a greater epoch', async () => {
+  test('the disk of the old site refuses to let go: the move is taken back with a greater epoch', async () => {
     const moving = failure(sites.moves('site1').move(A2, 'site3'));
-    while (sites.binding('site2', A2)?.epoch !== 1) await sites.time.runUntil(sites.time.now + 0.1);
+    while (!sites.requests.includes('site1 site2 set')) await sites.time.runUntil(sites.time.now + 0.1);
     sites.faults = { ...NO_FAULTS, diskRefuses: 1 };
 
     const error = await moving;
@@ -194,6 +194,50 @@ describe('a move that cannot be', () => {
 });
 
 describe('after a restart', () => {
+  test('the disk of the new site refuses: the guest is there, and it is told again after a crash', async () => {
+    const moving = sites.moves('site1').move(A2, 'site3');
+    while (sites.binding('site2', A2)?.epoch !== 1) await sites.time.runUntil(sites.time.now + 0.1);
+    sites.faults = { ...NO_FAULTS, diskRefuses: 1 };
+
+    expect(await outcome(moving)).toMatchObject({ to: 'site3', epoch: 1 });
+    sites.faults = NO_FAULTS;
+    sites.crash('site3');
+    expect(sites.active(A2)).toEqual([]);
+    sites.start('site3');
+    await sites.time.runUntil(sites.time.now + 10_000);
+
+    expect(everywhere(A2)).toEqual(['site3 1', 'site3 1', 'site3 1']);
+  });
+
+  test('a release that was refused by the disk is not confirmed later without it', async () => {
+    const away: Request = { kind: 'set', changes: [[A2.hi, A2.lo, 'site3', 5]] };
+    const tell = () => outcome(sites.moves('site2').handle('site1', away));
+    sites.faults = { ...NO_FAULTS, diskRefuses: 1 };
+    for (let times = 0; times < 2; times++) expect(await tell()).toMatchObject({ kind: 'error', code: 'E_STATE' });
+    sites.faults = NO_FAULTS;
+
+    expect(await tell()).toEqual({ kind: 'have', newer: [], refused: [] });
+    sites.crash('site2');
+    sites.start('site2');
+
+    expect(sites.binding('site2', A2)).toMatchObject({ at: 'site3', epoch: 5 });
+  });
+
+  test('home that has decided and let go does not believe itself active again', async () => {
+    const moving = sites.moves('site1').move(A1, 'site2');
+    moving.catch(() => {});
+    while (!sites.requests.includes('site1 site2 set')) await sites.time.runUntil(sites.time.now + 0.1);
+    sites.crash('site1');
+    sites.crash('site2');
+
+    sites.start('site1');
+    expect(sites.active(A1)).toEqual([]);
+    sites.start('site2');
+    await sites.time.runUntil(sites.time.now + 10_000);
+
+    expect(everywhere()).toEqual(['site2 1', 'site2 1', 'site2 1']);
+  });
+
   test('a border knows from its disk what it knew', async () => {
     await outcome(sites.moves('site1').move(A1, 'site2'));
     for (const name of ['site1', 'site2']) {

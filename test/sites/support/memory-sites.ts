@@ -319,6 +319,7 @@ export class MemorySites {
       reports: { add: (report) => this.reports.push(report) },
       wall: () => this.time.now * 1000,
       apply: (bindings) => this.#apply(site, bindings, self()),
+      foresee: async () => {},
       send: (to, request, timeoutMs = 2000) => this.#send(site.name, to, request, { timeoutMs, sender: self() }),
       policy: () => site.policy,
       peers: () => [...this.sites.keys()].filter((name) => name !== site.name),
