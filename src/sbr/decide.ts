@@ -75,6 +75,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   let fragment = false;
   fib.now = now;
   fib.routed = false;
+  fib.homed = false;
   fib.begun = false;
   fib.nonce = 0;
   fib.pair = -1;
@@ -85,6 +86,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
     nonce = chain.hasNonce(upper);
     fragment = chain.isFragment(upper);
     fib.routed = chain.isRouted(upper);
+    fib.homed = chain.isHomed(upper);
     if (nonce) fib.nonce = chain.firstNonce(b, o, end);
   }
   // An error speaks of another packet, whose Locators tell where it belongs.

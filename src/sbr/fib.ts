@@ -137,6 +137,8 @@ export class Fib {
   pair = -1;
   /** The packet being decided has segments left in its Routing header (wire/extension-headers.ts). */
   routed = false;
+  /** It has a Home Address option (wire/extension-headers.ts). */
+  homed = false;
   /** When the batch being decided came, microseconds. */
   now = 0;
   /** Packets of guests on the move; null where none is ever kept. */

@@ -21,7 +21,7 @@ import {
   DROP_UNKNOWN_SOURCE,
   FORWARD,
 } from '../packet/verdict.ts';
-import { difference, fold, sum64, update } from '../wire/checksum.ts';
+import { checksumOffset, difference, fold, isZeroNone, sum64, update } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
@@ -149,10 +149,10 @@ export function forwardError(batch: PacketBatch, i: number, fib: Fib, port: numb
     const upper = chain.upperLayer(b, quote, o + batch.length[i]!);
     const field = quotedChecksum(batch, i, fib, quote, upper);
     let grown = fold(ofSource + ofDestination);
-    const covered = chain.isRouted(upper) ? ofSource : grown; // a stop on the way is not (RFC 8200 section 8.1)
+    // neither a stop on the way (RFC 8200 section 8.1) nor a care-of address (RFC 6275 section 11.3.1) is
+    const covered = fold((chain.isHomed(upper) ? 0 : ofSource) + (chain.isRouted(upper) ? 0 : ofDestination));
     if (field > 0 && covered !== 0 && covered !== 0xffff) {
-      const protocol = chain.protocolOf(upper);
-      const zero = protocol === ipv6.TCP || protocol === ipv6.ICMPV6 ? 0 : 0xffff; // of UDP, zero is no checksum
+      const zero = isZeroNone(chain.protocolOf(upper)) ? 0xffff : 0;
       const old = batch.half[field]!;
       const updated = update(old, covered) || zero;
       batch.half[field] = updated;
@@ -227,11 +227,8 @@ function quotedChecksum(batch: PacketBatch, i: number, fib: Fib, quote: number, 
   const end = batch.offset[i]! + batch.length[i]!;
   const protocol = chain.protocolOf(upper);
   if (fib.image.convention !== fibs.CONVENTION_FULL && isQuoteZeroed(fib, batch.word, quote >>> 2, upper)) return 0;
-  let at = quote + chain.offsetOf(upper);
-  if (protocol === ipv6.TCP) at += 16;
-  else if (protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) at += 6;
-  else if (protocol === ipv6.ICMPV6) at += 2;
-  else return 0;
-  if (at + 2 > end) return 0;
-  return protocol !== ipv6.TCP && protocol !== ipv6.ICMPV6 && batch.half[at >>> 1] === 0 ? 0 : at >>> 1;
+  const offset = checksumOffset(protocol);
+  const at = quote + chain.offsetOf(upper) + offset;
+  if (offset < 0 || at + 2 > end) return 0;
+  return isZeroNone(protocol) && batch.half[at >>> 1] === 0 ? 0 : at >>> 1;
 }

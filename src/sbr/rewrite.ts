@@ -10,7 +10,7 @@ import {
   DROP_UNKNOWN_SITE,
   FORWARD,
 } from '../packet/verdict.ts';
-import { difference, fold, sum64, update } from '../wire/checksum.ts';
+import { checksumOffset, difference, fold, isZeroNone, sum64, update } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import { C_FLAGS, C_GUEST, C_SITE, COUNT_STRAGGLERS, type Fib, HERE, KEPT, L_SUM } from './fib.ts';
@@ -72,7 +72,7 @@ export function rewrite(
   const w = batch.offset[i]! >>> 2;
   let delta = 0;
   if (sourceRow !== 0) {
-    delta = difference(locators[sourceRow + L_SUM]!, sum64(word[w + 2]!, word[w + 3]!));
+    if (!fib.homed) delta = difference(locators[sourceRow + L_SUM]!, sum64(word[w + 2]!, word[w + 3]!));
     word[w + 2] = locators[sourceRow]!;
     word[w + 3] = locators[sourceRow + 1]!;
   }
@@ -100,18 +100,12 @@ function adjustChecksum(batch: PacketBatch, i: number, protocol: number, transpo
     half[field] = fold(half[field]! + delta); // the partial sum is not complemented
     return FORWARD;
   }
-  let at = transport;
-  if (protocol === ipv6.TCP) at += 16;
-  else if (protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) at += 6;
-  else if (protocol === ipv6.ICMPV6) at += 2;
-  else return FORWARD; // no checksum we know of, or out of our reach
-  if (at + 2 > end) return DROP_TRANSPORT_TRUNCATED;
-  const field = at >>> 1;
+  const offset = checksumOffset(protocol);
+  if (offset < 0) return FORWARD; // no checksum we know of, or out of our reach
+  if (transport + offset + 2 > end) return DROP_TRANSPORT_TRUNCATED;
+  const field = (transport + offset) >>> 1;
   const old = half[field]!;
-  if (protocol === ipv6.TCP || protocol === ipv6.ICMPV6) {
-    half[field] = update(old, delta);
-  } else if (old !== 0) {
-    half[field] = update(old, delta) || 0xffff; // zero would read as "no checksum"; both mean the same sum
-  }
+  if (!isZeroNone(protocol)) half[field] = update(old, delta);
+  else if (old !== 0) half[field] = update(old, delta) || 0xffff; // both mean the same sum
   return FORWARD;
 }

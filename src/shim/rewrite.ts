@@ -5,7 +5,7 @@
 import type { Locator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { put16 } from '../wire/bytes.ts';
-import { difference, fold, sum64, update } from '../wire/checksum.ts';
+import { checksumOffset, difference, fold, isZeroNone, sum64, update } from '../wire/checksum.ts';
 import { OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
@@ -40,17 +40,16 @@ export function adjustChecksum(batch: PacketBatch, i: number, protocol: number, 
   if (field < 0) return true;
   if (field + 2 > end) return false;
   const old = half[field >>> 1]!;
-  const isUdp = protocol === ipv6.UDP || protocol === ipv6.UDP_LITE;
-  if (isUdp && old === 0) return true; // no checksum
-  half[field >>> 1] = update(old, delta) || (isUdp ? 0xffff : 0);
+  const isZeroNoSum = isZeroNone(protocol);
+  if (isZeroNoSum && old === 0) return true;
+  half[field >>> 1] = update(old, delta) || (isZeroNoSum ? 0xffff : 0);
   return true;
 }
 
 /** Where the checksum of an upper layer at `at` is, or -1. */
 export function checksumAt(protocol: number, at: number): number {
-  if (protocol === ipv6.TCP) return at + 16;
-  if (protocol === ipv6.UDP || protocol === ipv6.UDP_LITE) return at + 6;
-  return protocol === ipv6.ICMPV6 ? at + 2 : -1;
+  const offset = checksumOffset(protocol);
+  return offset < 0 ? -1 : at + offset;
 }
 
 export const isPartial = (batch: PacketBatch, o: number): boolean =>

@@ -5,6 +5,7 @@
  * section 2 B), only both sides must agree.
  */
 import { type Bytes, u16 } from './bytes.ts';
+import { DCCP, ICMPV6, MOBILITY, TCP, UDP, UDP_LITE } from './ipv6.ts';
 
 /** Adds the carries in; `s` up to 2^32 - 1, result 0..0xffff. */
 export function fold(s: number): number {
@@ -31,6 +32,27 @@ export function sum(b: Bytes, o: number, length: number, s = 0): number {
   if (length & 1) s += b[even]! << 8;
   return fold(s);
 }
+
+/** Octets from the header of an upper layer to its checksum over addresses; -1: it has none that we know of. */
+export function checksumOffset(protocol: number): number {
+  switch (protocol) {
+    case TCP:
+      return 16;
+    case UDP:
+    case UDP_LITE:
+    case DCCP: // RFC 4340 section 9.1: over the addresses, whatever CsCov says of the data
+      return 6;
+    case ICMPV6:
+      return 2;
+    case MOBILITY: // RFC 6275 section 6.1.1
+      return 4;
+    default:
+      return -1;
+  }
+}
+
+/** True where a checksum of zero says that there is none, so that a sum of zero is written as 0xffff (RFC 8200 section 8.1). */
+export const isZeroNone = (protocol: number): boolean => protocol === UDP || protocol === UDP_LITE;
 
 /** How a transport sums the pseudo-header: complete addresses (RFC 8200), or Locators zeroed (RFC 6741 section 4.2). */
 export type Convention = 'full' | 'zeroed';

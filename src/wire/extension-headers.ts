@@ -10,15 +10,17 @@ import type { Bytes } from './bytes.ts';
 import { AUTHENTICATION, DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, NO_NEXT_HEADER, ROUTING } from './ipv6.ts';
 
 export const OPTION_NONCE = 0x8b; // RFC 6744 section 2
+const OPTION_HOME_ADDRESS = 0xc9; // RFC 6275 section 6.3
 
 const HAS_NONCE = 1 << 26;
 const IS_FRAGMENT = 1 << 27;
 const IS_ROUTED = 1 << 28;
+const IS_HOMED = 1 << 29;
 
 /**
  * Upper-layer protocol and its offset, for the packet whose first header after the fixed one is `protocol` at `o`.
  *
- * The result is one integer: read it with `protocolOf`, `offsetOf`, `hasNonce`, `isFragment`, `isRouted`. A fragment that is not the
+ * The result is one integer: read it with `protocolOf`, `offsetOf`, `hasNonce`, `isFragment`, `isRouted`, `isHomed`. A fragment that is not the
  * first, and a truncated chain, have protocol No Next Header (59). `base`: offset of the IPv6 header.
  */
 export function upperLayer(b: Bytes, base: number, end: number): number {
@@ -33,7 +35,11 @@ export function upperLayer(b: Bytes, base: number, end: number): number {
         if (o + 8 > end) return flags | ((o - base) << 8) | NO_NEXT_HEADER;
         const length = 8 + 8 * b[o + 1]!;
         if (protocol === ROUTING && b[o + 3]! !== 0) flags |= IS_ROUTED;
-        if (protocol === DESTINATION_OPTIONS && nonceAt(b, o, Math.min(o + length, end)) > 0) flags |= HAS_NONCE;
+        if (protocol === DESTINATION_OPTIONS) {
+          const behind = Math.min(o + length, end);
+          if (nonceAt(b, o, behind) > 0) flags |= HAS_NONCE;
+          if (optionAt(b, o, behind, OPTION_HOME_ADDRESS) > 0) flags |= IS_HOMED;
+        }
         protocol = b[o]!;
         o += length;
         break;
@@ -76,6 +82,12 @@ export const isFragment = (upper: number): boolean => (upper & IS_FRAGMENT) !== 
  */
 export const isRouted = (upper: number): boolean => (upper & IS_ROUTED) !== 0;
 
+/**
+ * True for a Home Address option: the source is a care-of address, and the checksum covers the home address instead
+ * (RFC 6275 section 11.3.1).
+ */
+export const isHomed = (upper: number): boolean => (upper & IS_HOMED) !== 0;
+
 /** Offset of the first Nonce option of the packet whose IPv6 header is at `base`, or 0; not behind the first fragment. */
 export function firstNonce(b: Bytes, base: number, end: number): number {
   let protocol = b[base + 6]!;
@@ -96,7 +108,9 @@ export function firstNonce(b: Bytes, base: number, end: number): number {
 }
 
 /** Offset of the first Nonce option in the Destination Options header at `o`, or 0. `end`: first octet behind it. */
-export function nonceAt(b: Bytes, o: number, end: number): number {
+export const nonceAt = (b: Bytes, o: number, end: number): number => optionAt(b, o, end, OPTION_NONCE);
+
+function optionAt(b: Bytes, o: number, end: number, wanted: number): number {
   let k = o + 2;
   while (k < end) {
     const type = b[k]!;
@@ -107,7 +121,7 @@ export function nonceAt(b: Bytes, o: number, end: number): number {
     if (k + 2 > end) return 0;
     const next = k + 2 + b[k + 1]!;
     if (next > end) return 0;
-    if (type === OPTION_NONCE) return k;
+    if (type === wanted) return k;
     k = next;
   }
   return 0;

@@ -34,6 +34,7 @@ export const W_DST_NID = 8;
 export const HOP_BY_HOP = 0;
 export const TCP = 6;
 export const UDP = 17;
+export const DCCP = 33;
 export const ROUTING = 43;
 export const FRAGMENT = 44;
 export const ESP = 50;
@@ -41,6 +42,7 @@ export const AUTHENTICATION = 51;
 export const ICMPV6 = 58;
 export const NO_NEXT_HEADER = 59;
 export const DESTINATION_OPTIONS = 60;
+export const MOBILITY = 135;
 export const UDP_LITE = 136;
 
 /** Octets after the fixed header, extension headers included. */

@@ -26,6 +26,7 @@ beforeAll(async () => {
   await until('a whole copy', async () => (await role('b'))?.isReady === true);
 }, 60_000);
 
+// shows: S28b
 test('the active border dies under load: sessions by both uplinks go on', async () => {
   expect(await role('a')).toEqual({ role: 'active', isReady: true });
   expect(await role('b')).toEqual({ role: 'standby', isReady: true });

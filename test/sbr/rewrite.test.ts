@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { OUTSIDE } from '../../src/packet/batch.ts';
+import { INSIDE, OUTSIDE } from '../../src/packet/batch.ts';
 import { DROP_TRANSPORT_TRUNCATED } from '../../src/packet/verdict.ts';
-import { ipv6, tcpSegment, udp6, udpSegment } from '../support/packets.ts';
+import { ipv6, octetsOf, sealed, tcpSegment, udp6, udpSegment } from '../support/packets.ts';
 import { bound, fibOf, pass, siteConfig } from '../support/sites.ts';
 
 const CN = '2001:db8:c::c0';
@@ -55,5 +55,41 @@ describe.each([
     const { packet } = pass(site(straight), OUTSIDE, udp6({ src: CN, dst: GLOBAL }, payload));
 
     expect(packet.slice(40)).toEqual(udp6({ src: CN, dst: GUEST }, payload).slice(40));
+  });
+});
+
+describe('a checksum over addresses', () => {
+  const octets = Uint8Array.from({ length: 24 }, (_, k) => 7 * k + 1);
+  const from = { src: CN, dst: GLOBAL };
+  const to = { src: CN, dst: GUEST, hopLimit: 65 }; // the hop of the kernel is given back
+
+  // shows: P11
+  test.each([
+    ['DCCP', 33],
+    ['Mobility Header', 135],
+    ['UDP-Lite', 136],
+  ])('of %s follows the rewriting', (_, protocol) => {
+    const { packet } = pass(site(false), OUTSIDE, ipv6(from, protocol, sealed(from, protocol, octets)));
+
+    expect(packet).toEqual(ipv6(to, protocol, sealed(to, protocol, octets)));
+  });
+
+  test('is not looked for where there is none that we know of', () => {
+    const { packet } = pass(site(false), OUTSIDE, ipv6(from, 50, octets));
+
+    expect(packet).toEqual(ipv6(to, 50, octets));
+  });
+
+  // shows: P12
+  test('covers the home address of a mobile node, not its source (RFC 6275 section 11.3.1)', () => {
+    const home = '2001:db8:e::77';
+    const options = [17, 2, 0x01, 2, 0, 0, 0xc9, 16, ...octetsOf(home)]; // PadN, then the option
+    const out = (src: string, hopLimit: number) => {
+      const segment = sealed({ src: home, dst: CN }, 17, udpSegment({ src: home, dst: CN }, octets));
+      return ipv6({ src, dst: CN, hopLimit }, 60, Uint8Array.from([...options, ...segment]));
+    };
+    const { packet } = pass(site(false), INSIDE, out(GUEST, 64));
+
+    expect(packet).toEqual(out(GLOBAL, 65));
   });
 });

@@ -44,7 +44,7 @@ function pseudo(src: Uint8Array, dst: Uint8Array, length: number, protocol: numb
   return Uint8Array.from([...src.slice(from), ...dst.slice(from), ...be32(length), 0, 0, 0, protocol]);
 }
 
-const CHECKSUM_AT: Record<number, number> = { 6: 16, 17: 6, 58: 2 };
+const CHECKSUM_AT: Record<number, number> = { 6: 16, 17: 6, 33: 6, 58: 2, 135: 4, 136: 6 };
 
 /** Fills in the checksum of a segment. */
 export function sealed(header: Header, protocol: number, segment: Uint8Array, zeroed = false): Uint8Array {
