@@ -9,7 +9,7 @@ import { closeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { diffConfig } from '../config/diff.ts';
 import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
-import { type Binding, Bindings } from '../ilnp/bindings.ts';
+import { type Binding, type BindingClass, Bindings } from '../ilnp/bindings.ts';
 import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
 import { claimNetwork } from '../network/claim.ts';
@@ -118,12 +118,26 @@ export class Border {
     for (const { nid, at, epoch } of moved) {
       const binding = this.bindings.get(nid);
       if (binding === undefined) this.#strangers.set(formatNid(nid), { at, epoch });
-      else this.bindings.put({ ...binding, at, epoch });
+      else if (epoch >= binding.epoch) this.bindings.put({ ...binding, at, epoch });
       if (binding !== undefined && !sites.has(at))
         this.#log.warn(
           { nid: formatNid(nid), at },
           'it is at a site that is not configured: ilnp move --force brings it back',
         );
+    }
+  }
+
+  /**
+   * Takes what was followed of the registry in an earlier run; before `placeMoved` and `start`, older entries of an identifier
+   * first. Null as binding: it was withdrawn. E_FULL.
+   */
+  placeFollowed(
+    entries: Iterable<{ readonly nid: Nid; readonly epoch: number; readonly binding: BindingClass | null }>,
+  ): void {
+    for (const { nid, epoch, binding } of entries) {
+      if (epoch < (this.bindings.get(nid)?.epoch ?? 0)) continue;
+      if (binding === null) this.bindings.delete(nid);
+      else this.bindings.put({ nid, epoch, ...binding });
     }
   }
 

@@ -1,15 +1,18 @@
 /** The registries of a border's configuration, put together with its moves: whoever keeps them, here or elsewhere. */
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Border } from '../border/border.ts';
 import type { EtcdRegistryConfig, RegistryConfig, SiteConfig } from '../config/site-config.ts';
 import { RegistryClient } from '../registry/client.ts';
 import { EtcdRegistry } from '../registry/etcd.ts';
+import { FollowedCopy } from '../registry/followed-copy.ts';
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Registry } from '../registry/registry.ts';
 import { RegistryService } from '../registry/service.ts';
 import { RegistryStore } from '../registry/store.ts';
+import type { RegistryReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { readSecretFile } from '../runtime/secret-file.ts';
 import type { Recorder } from '../sites/binding-writer.ts';
@@ -19,6 +22,7 @@ import type { MovesClock, RegistryView, SendRequest } from '../sites/moves-world
 import type { ChannelPeer } from '../sites/peer-channel.ts';
 import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
+import { formatNid } from '../wire/text.ts';
 
 export interface BorderRegistriesOptions {
   readonly config: SiteConfig;
@@ -34,11 +38,13 @@ export class BorderRegistries {
   readonly #ranges: readonly RegistryOfRange[];
   readonly #service: RegistryService | undefined;
   readonly #record: RegistryRecord;
+  readonly #copy: FollowedCopy;
   #follow: RegistryFollow | undefined;
 
   private constructor(options: BorderRegistriesOptions, ranges: readonly RegistryOfRange[], own?: RegistryStore) {
     this.#options = options;
     this.#ranges = ranges;
+    this.#copy = copyOf(options);
     this.#service = own && new RegistryService(own, options.clock.after);
     const { config, border, record, clock, log } = options;
     const isSynced = (): boolean => this.#follow?.isSynced ?? false;
@@ -47,7 +53,10 @@ export class BorderRegistries {
     });
   }
 
-  /** Opens those that are kept here and prepares to ask the others; E_STATE, E_KEY. */
+  /**
+   * Opens those that are kept here, prepares to ask the others, and has the border know what it had followed before; E_STATE,
+   * E_KEY. Before the border is told what its record of moves says.
+   */
   static async open(options: BorderRegistriesOptions): Promise<BorderRegistries> {
     const { config } = options;
     const ranges: RegistryOfRange[] = [];
@@ -56,7 +65,9 @@ export class BorderRegistries {
       if (one.kind === 'embedded' && one.name === config.site) own ??= await openStore(options);
       ranges.push({ range: one.range, registry: await registryFor(one, own, options) });
     }
-    return new BorderRegistries(options, ranges, own);
+    const registries = new BorderRegistries(options, ranges, own);
+    if (ranges.length > 0) await registries.#recall();
+    return registries;
   }
 
   /** What the moves of this border are recorded by. */
@@ -84,6 +95,32 @@ export class BorderRegistries {
     }
   }
 
+  /** What `ilnp show registry` says. */
+  show(): RegistryReply[] {
+    const { registries } = this.#options.config;
+    return this.#ranges.map(({ range, registry }, i) => ({
+      range: `${formatNid(range.from)} - ${formatNid(range.to)}`,
+      keptBy: keeper(registries[i]!),
+      ...(this.#follow?.heardOf(registry) ?? { isHeard: false, problem: null, secondsAgo: null }),
+    }));
+  }
+
+  /** What was followed in an earlier run holds until the registry is heard. */
+  async #recall(): Promise<void> {
+    const { border, log } = this.#options;
+    let recalled = 0;
+    try {
+      for await (const entries of this.#copy.load()) {
+        const ours = entries.filter(({ nid }) => registryOf(this.#ranges, nid) !== undefined);
+        border.placeFollowed(ours);
+        recalled += ours.length;
+      }
+    } catch (error) {
+      log.warn({ reason: String(error) }, 'not all that was followed of the registry can be used');
+    }
+    if (recalled > 0) log.info({ changes: recalled }, 'until the registry is heard, what was followed holds');
+  }
+
   /** Begins to follow; the border forwards already. */
   start(moves: Moves): void {
     const { config, border, clock, log } = this.#options;
@@ -94,6 +131,7 @@ export class BorderRegistries {
       bindings: border.bindings,
       moves,
       record: this.#record,
+      copy: this.#copy,
       place: (bindings) => border.register(bindings),
       withdraw: (nids) => border.withdraw(nids),
       configured: () =>
@@ -113,9 +151,19 @@ export class BorderRegistries {
     this.#record.close();
     this.#service?.close();
     await this.#follow?.close();
+    if (this.#follow !== undefined) await this.#copy.close();
     for (const registry of new Set(this.#ranges.map((one) => one.registry))) await registry.close();
   }
 }
+
+const keeper = (one: RegistryConfig): string => (one.kind === 'etcd' ? one.endpoints.join(' ') : one.name);
+
+const copyOf = ({ config, clock, log }: BorderRegistriesOptions): FollowedCopy =>
+  new FollowedCopy({
+    path: join(config.state, `${config.site}.followed`),
+    warn: (text) => log.warn(text),
+    after: clock.after,
+  });
 
 /** Controllers are on the channel as other sites are, but no guest can be there. */
 export const controllersOf = ({ registries }: SiteConfig): ChannelPeer[] =>

@@ -19,6 +19,7 @@ import {
   noParams,
   type PairReply,
   type PeerReply,
+  type RegistryReply,
   readParams,
 } from '../runtime/control-methods.ts';
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
@@ -59,6 +60,7 @@ export const METHODS = [
   'pair',
   'sessions',
   'names',
+  'registry',
 ] as const;
 
 /**
@@ -93,7 +95,6 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     });
     const { record, loaded } = await MoveRecord.open(config.state, config.site, (text) => log.warn(text));
     undo.push(() => record.close());
-    border.placeMoved(loaded.moved.values());
 
     const key = config.control.keyFile === undefined ? null : await readSiteKey(config.control.keyFile);
     names.configure(config.dns, await dnsKey(config));
@@ -131,6 +132,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       record: pair?.recorder(record) ?? record,
     });
     undo.push(() => registries.close());
+    border.placeMoved(loaded.moved.values());
     const reports = new MoveReports(config.state, config.site, (text) => log.warn(text));
     undo.push(() => reports.close());
     const moves = new Moves({
@@ -197,6 +199,10 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       names: (params) => {
         readParams(noParams, params);
         return names.show();
+      },
+      registry: (params): RegistryReply[] => {
+        readParams(noParams, params);
+        return registries.show();
       },
     };
 

@@ -1,11 +1,18 @@
-/** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names|pair`: what a running border, or end system, knows. */
+/** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names|pair|registry`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
 import type { GuestNameReply } from '../border/guest-names.ts';
 import type { SpeakerReply } from '../border/speakers.ts';
 import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
 import type { NamesReply } from '../names/names.ts';
 import { ControlClient } from '../runtime/control-client.ts';
-import type { BindingReply, BindingsPage, CountersReply, PairReply, PeerReply } from '../runtime/control-methods.ts';
+import type {
+  BindingReply,
+  BindingsPage,
+  CountersReply,
+  PairReply,
+  PeerReply,
+  RegistryReply,
+} from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
@@ -23,6 +30,7 @@ const SHOW = {
   updates: showUpdates,
   names: showNames,
   pair: showPair,
+  registry: showRegistry,
 } as const;
 
 /** Adds the sub-command to the program. */
@@ -100,6 +108,18 @@ async function showPair(client: ControlClient, out: Output, json: boolean): Prom
   const says = { alone: 'alone', active: 'active, ', standby: 'standing by, ' }[pair.role];
   const ready = { alone: '', active: 'a standby', standby: 'a whole copy' }[pair.role];
   await out.write(`${says}${ready && `${pair.isReady ? 'with' : 'without'} ${ready}`}\n`);
+}
+
+async function showRegistry(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const registries = (await client.call('registry')) as readonly RegistryReply[];
+  if (json) return out.write(`${JSON.stringify(registries)}\n`);
+  const rows = registries.map(({ range, keptBy, isHeard, problem, secondsAgo }) => [
+    range,
+    keptBy,
+    isHeard ? 'yes' : 'no: what was followed before holds',
+    problem === null ? '-' : `${problem} (${secondsAgo} s ago)`,
+  ]);
+  await out.write(columns(['NODE IDENTIFIERS', 'KEPT BY', 'HEARD', 'LAST PROBLEM'], rows));
 }
 
 async function showPeers(client: ControlClient, out: Output, json: boolean): Promise<void> {

@@ -50,6 +50,9 @@ function checkEmbedded(site: SiteDraft, { name, control }: Draft, at: (string | 
     report([...at, 'name'], 'the site or the controller that keeps it', 'none');
     return;
   }
+  if (name === site.site && site.pair !== undefined) {
+    report([...at, 'name'], 'a controller (ilnp controller) or etcd: a border of a pair keeps no registry');
+  }
   const isSite = name === site.site || peers.some((peer) => peer?.site === name);
   if (isSite && control !== undefined) report([...at, 'control'], `no control: ${name} is a site`);
   if (!isSite && control === undefined) {

@@ -132,6 +132,19 @@ export interface PairReply {
   readonly isReady: boolean;
 }
 
+/** A registry as a border hears it. */
+export interface RegistryReply {
+  /** First and last Node Identifier. */
+  readonly range: string;
+  /** Site, controller, or members of etcd. */
+  readonly keptBy: string;
+  /** It has said all it has since the start; until then the last that was followed before holds. */
+  readonly isHeard: boolean;
+  /** The last time it was not to be had, and how many seconds ago; null: never. */
+  readonly problem: string | null;
+  readonly secondsAgo: number | null;
+}
+
 /** Reads the parameters of a method; E_USAGE if they are not its. */
 export function readParams<T>(schema: z.ZodType<T>, params: unknown): T {
   const result = schema.safeParse(params ?? {});

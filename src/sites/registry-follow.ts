@@ -5,6 +5,7 @@
  */
 import type { Binding } from '../ilnp/bindings.ts';
 import { follow } from '../registry/follow.ts';
+import type { FollowedCopy } from '../registry/followed-copy.ts';
 import type { RegistryOfRange } from '../registry/ranges.ts';
 import type { Entry, Registry } from '../registry/registry.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
@@ -23,6 +24,8 @@ export interface RegistryFollowOptions {
   readonly bindings: BindingsView;
   readonly moves: Pick<Moves, 'heard'>;
   readonly record: Pick<RegistryRecord, 'settle'>;
+  /** Where what was followed is kept for a start without the registry. */
+  readonly copy?: Pick<FollowedCopy, 'take' | 'isDue' | 'replace'>;
   /** Takes bindings that are new here, or whose guest, home or uplink is another now. */
   readonly place: (bindings: readonly Binding[]) => Promise<void>;
   /** Forgets identifiers: their packets are dropped. */
@@ -37,7 +40,11 @@ export class RegistryFollow {
   readonly #options: RegistryFollowOptions;
   readonly #stop = new AbortController();
   readonly #synced = new Set<Registry>();
+  readonly #problems = new Map<Registry, { readonly reason: string; readonly at: number }>();
   #following: Promise<unknown> = Promise.resolve();
+  /** One change at a time: an older one that is put into force late would stay. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #isReplacing = false;
 
   constructor(options: RegistryFollowOptions) {
     this.#options = options;
@@ -48,15 +55,32 @@ export class RegistryFollow {
     return this.#synced.size === this.#options.registries.length;
   }
 
+  /** Whether a registry has said all it has since the start, and when it was not to be had for the last time. */
+  heardOf(registry: Registry): {
+    readonly isHeard: boolean;
+    readonly problem: string | null;
+    readonly secondsAgo: number | null;
+  } {
+    const last = this.#problems.get(registry);
+    const secondsAgo = last === undefined ? null : Math.round((this.#options.clock.now() - last.at) / 1e6);
+    return { isHeard: this.#synced.has(registry), problem: last?.reason ?? null, secondsAgo };
+  }
+
   start(): void {
     const { registries, clock, log } = this.#options;
     this.#following = Promise.all(
       registries.map((one) =>
         follow({
           registry: one.registry,
-          apply: ({ entries }) => this.#apply(entries),
-          synced: () => void this.#registerAt(one),
-          lost: (reason) => log.warn({ reason }, 'the registry is not to be had; forwarding goes on'),
+          apply: ({ entries }) => this.take(entries),
+          synced: () => {
+            void this.#registerAt(one);
+            void this.#replaceCopy();
+          },
+          lost: (reason) => {
+            this.#problems.set(one.registry, { reason, at: clock.now() });
+            log.warn({ reason }, 'the registry is not to be had; forwarding goes on');
+          },
           signal: this.#stop.signal,
           after: clock.after,
         }),
@@ -69,19 +93,29 @@ export class RegistryFollow {
     for (const one of this.#options.registries) if (this.#synced.has(one.registry)) void this.#registerAt(one);
   }
 
+  /** Takes what the registry has of some identifiers; resolves when it is in force here. */
+  take(entries: readonly Entry[]): Promise<void> {
+    const mine = this.#tail.then(() => this.#apply(entries));
+    this.#tail = mine.catch(() => {});
+    return mine;
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#following;
+    await this.#tail;
   }
 
   async #apply(entries: readonly Entry[]): Promise<void> {
-    const { bindings, site, moves, record } = this.#options;
+    const { bindings, site, moves, record, copy } = this.#options;
+    const changed: Entry[] = [];
     const fresh = new Map<string, Binding>();
     const gone: Nid[] = [];
     const heard: Heard[] = [];
     for (const { nid, epoch, binding, active } of entries) {
       const known = fresh.get(nidKey(nid)) ?? bindings.get(nid);
       if (known !== undefined && epoch < known.epoch) continue;
+      if (active === undefined && isNews(known, epoch, binding)) changed.push({ nid, epoch, binding });
       if (binding === null) {
         fresh.delete(nidKey(nid));
         if (known !== undefined) gone.push(nid);
@@ -102,6 +136,35 @@ export class RegistryFollow {
     if (gone.length > 0) await this.#options.withdraw(gone);
     if (fresh.size > 0) await this.#options.place([...fresh.values()]);
     if (heard.length > 0) await moves.heard(heard);
+    copy?.take(changed);
+    if (copy?.isDue && this.isSynced) void this.#replaceCopy();
+  }
+
+  /** Makes the copy anew from what the registries have now, if it is worth it. */
+  async #replaceCopy(): Promise<void> {
+    const { copy, log } = this.#options;
+    if (!copy?.isDue || !this.isSynced || this.#isReplacing) return;
+    this.#isReplacing = true;
+    try {
+      await copy.replace(this.#all());
+    } catch (error) {
+      log.warn({ reason: String(error) }, 'the copy of the registry could not be made anew');
+    }
+    this.#isReplacing = false;
+  }
+
+  /** All that is settled, and what is known here of the rest. */
+  async *#all(): AsyncGenerator<Entry[]> {
+    const settled = (entry: Entry): Entry[] => {
+      if (entry.active === undefined) return [entry];
+      const known = this.#options.bindings.get(entry.nid);
+      if (known === undefined) return [];
+      const { nid, epoch, ...binding } = known;
+      return [{ nid, epoch, binding }];
+    };
+    for (const { registry } of this.#options.registries) {
+      for await (const { entries } of registry.list()) yield entries.flatMap(settled);
+    }
   }
 
   async #registerAt({ registry, range }: RegistryOfRange): Promise<void> {
@@ -131,6 +194,11 @@ export class RegistryFollow {
 }
 
 const RETRY_MS = 2000;
+
+function isNews(known: Binding | undefined, epoch: number, binding: Entry['binding']): boolean {
+  if (known === undefined || binding === null) return (known === undefined) !== (binding === null);
+  return epoch > known.epoch || !isSameGuest(known, binding);
+}
 
 const isSameGuest = (a: Binding, b: Omit<Binding, 'nid' | 'epoch'>): boolean =>
   a.guest.hi === b.guest.hi && a.guest.lo === b.guest.lo && a.home === b.home && a.uplink === b.uplink;

@@ -47,6 +47,14 @@ describe('what does not fit together is said', () => {
     expect(mistakesIn({ ...KEY, registry })).toEqual([mistake]);
   });
 
+  test('a border of a pair keeps no registry itself', () => {
+    const pair = '{ address: "fd00:12::1", listen: "[fd00:12::a]:6742", peer: "[fd00:12::b]:6742" }';
+    expect(mistakesIn({ ...KEY, pair, registry: '{ kind: embedded, name: site2 }' })).toEqual([]);
+    expect(mistakesIn({ ...KEY, pair, registry: '{ kind: embedded, name: site1 }' })).toEqual([
+      'registry.name: expected a controller (ilnp controller) or etcd: a border of a pair keeps no registry, got site1',
+    ]);
+  });
+
   test('who is asked over the channel needs a key', () => {
     expect(mistakesIn({ registry: '{ kind: embedded, name: site2 }' })).toEqual([
       'registry.name: expected control.keyFile beside it, because registries authenticate who asks, got none',

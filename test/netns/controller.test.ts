@@ -1,6 +1,6 @@
 /** `ilnp controller`, the registry of our own: kill -9 at any moment, a full disk, strangers, and borders that ask it. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -214,6 +214,10 @@ describe('two borders', () => {
   };
   const at = async (site: 1 | 2): Promise<string | undefined> =>
     (await lab.show<{ nid: string; at: string }[]>('bindings', site)).find(({ nid }) => nid === '0:0:0:a1')?.at;
+  const followedBySite2 = (): string => {
+    const file = `${lab.directory}/site2.state/site2.followed`;
+    return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  };
   async function startWith(text: string): Promise<void> {
     for (const site of [1, 2] as const) {
       lab.editConfig(site, (before) => `${before.replace(/^registry: .*\n/m, '')}registry: ${text}\n`);
@@ -248,6 +252,42 @@ describe('two borders', () => {
     await lab.replug('a1', 'host1');
     expect((await registry())?.at).toBe('site1');
     for (const site of [1, 2] as const) await lab.stop(site);
+  });
+
+  test('borders that are killed while the controller is away start with what they had followed, and follow it again', async () => {
+    const configured = readFileSync(lab.configFile(2), 'utf8');
+    lab.editConfig(2, (before) => before.replace(/^ .*nid: "0:0:0:a1".*\n/m, '')); // only the registry tells site2 of it
+    for (const site of [1, 2] as const) await lab.start(site);
+    await until('site2 has it from the registry', async () => (await at(2)) === 'site1');
+    await lab.replug('a1', 'host2');
+    await until('a move is taken', async () => {
+      const { code } = await lab.ilnp('move', '0:0:0:a1', '--to', 'site2', '--socket', lab.socket(1));
+      return code === 0;
+    });
+    const session = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
+    await session.connector.receives(100);
+    await until('the copy is written', () => followedBySite2().includes('"nid":"0:0:0:a1"'));
+    await controller.end('SIGKILL');
+    for (const site of [1, 2] as const) await lab.kill(site);
+    for (const site of [2, 1] as const) await lab.start(site);
+
+    expect([await at(1), await at(2)]).toEqual(['site2', 'site2']);
+    expect(await lab.show('registry', 2)).toMatchObject([{ keptBy: 'r1', isHeard: false }]);
+    await session.connector.receives(300);
+    const refused = await lab.ilnp('move', '0:0:0:a1', '--to', 'site1', '--socket', lab.socket(1));
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('E_REGISTRY') });
+    await controller.start();
+    await lab.replug('a1', 'host1');
+    await until('a move is taken', async () => {
+      const { code } = await lab.ilnp('move', '0:0:0:a1', '--to', 'site1', '--socket', lab.socket(1));
+      return code === 0;
+    });
+    await session.connector.receives(400);
+    expectIntact(await session.end());
+    await until('both have followed', async () => (await at(1)) === 'site1' && (await at(2)) === 'site1');
+    expect(await lab.show('registry', 2)).toMatchObject([{ isHeard: true }]);
+    for (const site of [1, 2] as const) await lab.stop(site);
+    writeFileSync(lab.configFile(2), configured);
   });
 
   test('a border that keeps the registry itself is killed, and has it again', async () => {
