@@ -10,6 +10,7 @@ import type { LocalLocator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { inbound } from './inbound.ts';
+import { takeLastHop } from './last-hop.ts';
 import { Liveness } from './liveness.ts';
 import type { Node } from './node.ts';
 import { outbound } from './outbound.ts';
@@ -91,7 +92,8 @@ export class Shim {
     const { node } = this;
     const w = o >>> 2;
     if (node.isDestination(word, w)) return inbound(batch, i, node, this, now);
-    if (node.isSource(word, w)) return outbound(batch, i, node, now);
+    if (node.isSource(word, w))
+      return takeLastHop(batch, i, node) ? inbound(batch, i, node, this, now) : outbound(batch, i, node, now);
     // from another address of this machine: the kernel sends it on by its own routes
     return ipv6.isUnforwardable(b, o + ipv6.SRC) || ipv6.isUnforwardable(b, o + ipv6.DST) ? DROP_BAD_ADDRESS : PLAIN;
   }

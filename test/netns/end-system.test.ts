@@ -1,5 +1,5 @@
 /**
- * An end system and what else is on its machine: a kernel that goes on when the shim was killed, an Identifier that this
+ * An end system as others see it, and what else is on its machine: a kernel that goes on when the shim was killed, an Identifier that this
  * kernel uses itself, a border router in the same namespace.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { openSession } from './support/probe.ts';
 import { expectIntact } from './support/sessions.ts';
 import { at, CN, shimLabForThisFile, stable } from './support/shim-lab.ts';
 import { expectAsBefore, snapshot } from './support/snapshot.ts';
+import { traceroute } from './support/traceroute.ts';
 import { until } from './support/wait.ts';
 
 const lab = shimLabForThisFile();
@@ -85,6 +86,23 @@ describe('an Identifier that the kernel uses itself', () => {
     expect(lab.log('a')).toContain('the kernel has this address itself');
     await lab.ip('a', `addr del ${at('a', 1)}/64 dev eth0`);
     await until('the Locator', async () => (await lab.show<unknown[]>('a', 'locators')).length === 1);
+  });
+});
+
+describe('traceroute', () => {
+  test.each([
+    ['UDP', []],
+    ['ICMPv6', ['-I']],
+    ['TCP', ['-T']],
+  ])('with %s: an end system is one hop, for everybody and for itself', async (_, options) => {
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    const [core, r1, r2] = ['2001:db8:c::1', '2001:db8:f1::2', '2001:db8:2::1'];
+    expect(await traceroute(lab, 'cn', at('a', 1), ...options)).toEqual([core, r1, at('a', 1)]);
+    const session = await openSession(lab, 'records', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(20);
+    expect(await traceroute(lab, 'b', at('a', 1), ...options)).toEqual([r2, '2001:db8:f2::1', r1, at('a', 1)]);
+    expectIntact(await session.end());
   });
 });
 

@@ -2,7 +2,12 @@
 import type { Lab } from './lab.ts';
 
 /** Address of every hop, the last being the destination; null where nobody answered. */
-export async function traceroute(lab: Lab, node: string, to: string, ...options: string[]): Promise<(string | null)[]> {
+export async function traceroute(
+  lab: Pick<Lab, 'exec'>,
+  node: string,
+  to: string,
+  ...options: string[]
+): Promise<(string | null)[]> {
   const said = await lab.exec(
     node,
     'traceroute',
