@@ -24,7 +24,7 @@ import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
 
 /** A site that does not answer so long is not waited for. Reason: packets may be waiting elsewhere. */
 const KEEP_REQUEST_MS = 1500;
-/** When a commit takes longer, home lets go by its tables as they are then. */
+/** When a commit takes longer, home lets go by its tables as they are then, unless they still lead to the place that the guest has left. */
 const COMMIT_PATIENCE_MS = 500;
 
 /** How a move is asked for. */
@@ -225,7 +225,15 @@ export class Handoffs {
       return released;
     };
     const isHeld = handoff.held.has(site);
-    const cancel = isHeld ? clock.after(COMMIT_PATIENCE_MS, () => void release()) : () => {};
+    let cancel = (): void => {};
+    const bePatient = (): void => {
+      cancel = clock.after(COMMIT_PATIENCE_MS, () => {
+        // By our tables the guest is still here, and it is not: what would be let go now would be lost.
+        if (from === site && this.#binding(nid).at === site) bePatient();
+        else void release();
+      });
+    };
+    if (isHeld) bePatient();
     try {
       const moved = await this.#home.commit(nid, to, force);
       this.#done(handoff, 'committed');

@@ -131,6 +131,22 @@ test('home does not wait for a commit for ever: after half a second it lets go b
   expect(sites.holding(NID)).not.toContain('site1');
 });
 
+test('home, which the guest has left, does not let go before it knows of its new place, however slow the registry is', async () => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [{ ...BINDING, at: 'site1' }], randomOf(1), true);
+  await pass(1000);
+  await outcomeIn(100, sites.moves('site1').step(NID, 'prepare', { to: 'site3' }));
+  await outcomeIn(100, sites.moves('site1').step(NID, 'hold'));
+  sites.killRegistry();
+  const move = sites.moves('site1').move(NID, 'site3');
+
+  expect(await outcomeIn(900, move)).toBe('under way');
+  expect(sites.binding('site1', NID)).toMatchObject({ at: 'site1' });
+  expect(sites.holding(NID)).toContain('site1');
+
+  expect(await outcomeIn(5000, move)).toMatch(/^E_REGISTRY/);
+  expect(sites.holding(NID)).toEqual([]);
+});
+
 describe('reports', () => {
   let folder: string;
   beforeEach(() => {
