@@ -3,10 +3,9 @@
  *
  *   node scripts/demos/qemu-report.mjs DIRECTORY yes|no     (yes: traffic arrived after the migration)
  */
-import { drawReport } from './picture.mjs';
+import { drawMoves } from './picture.mjs';
 import { finish, folder, frames, gapMs, timeline } from './report.mjs';
 
-const BUCKET_MS = 100;
 /** Requests of the half millisecond before the guest stopped may have been heard and are sent again. */
 const DOUBLED_AT_MOST = 5;
 
@@ -24,10 +23,10 @@ function answers() {
   const found = [];
   const seen = new Set();
   let highest = 0;
-  for (const [, seconds, field] of read('pings.txt').matchAll(/^\[([\d.]+)\] .*icmp_seq=(\d+)/gm)) {
+  for (const [, seconds, field, tookMs] of read('pings.txt').matchAll(/^\[([\d.]+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms/gm)) {
     let number = Number(field) + Math.floor(highest / 0x10000) * 0x10000;
     if (number < highest - 0x8000) number += 0x10000;
-    found.push({ ms: Number(seconds) * 1000, number, isLate: number < highest && !seen.has(number) });
+    found.push({ ms: Number(seconds) * 1000, tookMs: Number(tookMs), number, isLate: number < highest && !seen.has(number) });
     seen.add(number);
     highest = Math.max(highest, number);
   }
@@ -38,10 +37,15 @@ const pings = answers();
 const numbers = new Set(pings.map(({ number }) => number));
 const sent = Math.max(...numbers);
 const silences = pings.slice(1).map(({ ms }, k) => ({ from: pings[k].ms, ms: ms - pings[k].ms }));
-const buckets = [];
-for (const { ms } of pings) {
-  const k = Math.floor((ms - pings[0].ms) / BUCKET_MS);
-  buckets[k] = (buckets[k] ?? 0) + 64;
+
+/** Requests and their answers; one that has none is dated by the one before it. */
+function flights() {
+  const first = new Map();
+  for (const { number, ms, tookMs } of pings) if (!first.has(number)) first.set(number, { from: ms - tookMs, to: ms });
+  const all = [];
+  for (let number = 1; number <= sent; number++)
+    all.push(first.get(number) ?? { from: (all.at(-1)?.from ?? pings[0].ms) + 1, to: null });
+  return all;
 }
 
 const tcp = tcpOf('snmp-cn.txt');
@@ -56,9 +60,10 @@ const pinged = {
   reordered: pings.filter(({ isLate }) => isLate).length,
   longestGapMs: gapMs({ silences }, move),
 };
+const NO_RESET = 'no TCP session was reset';
 const checks = {
   'traffic arrived after the migration': trafficWentOn === 'yes',
-  'no TCP session was reset': records.reset === null && tcp.EstabResets + tcp.OutRsts === 0,
+  [NO_RESET]: records.reset === null && tcp.EstabResets + tcp.OutRsts === 0,
   'every record came back once, in order and intact': records.corrupt === 0,
   'not one echo request was lost': pinged.lost === 0,
   'not one was overtaken': pinged.reordered === 0,
@@ -75,26 +80,26 @@ const report = {
   records: { received: records.received, longestGapMs: gapMs(records, move), reset: records.reset },
   move: moved,
   signallingOnTheWire: { octets: signalling.reduce((sum, f) => sum + f.octets, 0), packets: signalling.length },
-  timeline: { recordsAtCorrespondent: timeline(records), pingsAtCorrespondent: { firstMs: pings[0].ms, bucketMs: BUCKET_MS } },
+  timeline: { recordsAtCorrespondent: timeline(records) },
 };
 
 const inMs = (step) => (steps[step] === null ? '-' : `${((steps[step] - (steps.paused ?? 0)) / 1000).toFixed(1)} ms`);
-const svg = drawReport({
+const svg = drawMoves({
   title: 'Live migration of a Linux guest by QEMU from site 1 to site 2',
-  subtitle: `answers to ${sent} echo requests, one every millisecond; ${pinged.lost} lost, ${pinged.reordered} overtaken; ${records.received} TCP records, no reset`,
+  subtitle: `${sent} echo requests, one every millisecond; ${pinged.lost} lost, ${pinged.reordered} overtaken; ${records.received} TCP records, ${checks[NO_RESET] ? 'no' : 'A'} reset`,
   command: 'sudo scripts/demo qemu',
   bulk: report.timeline.recordsAtCorrespondent,
-  low: 'answers of the guest that arrive, one asked for every ms',
-  udp: [{ name: 'at the correspondent', firstMs: pings[0].ms, bucketMs: BUCKET_MS, octets: Array.from(buckets, (n) => n ?? 0) }],
-  marks: [
+  label: 'TCP records of the guest that arrive at the correspondent, one every 10 ms',
+  legend: 'The move enlarged: a line leads from an echo request to its answer; marks are the steps that ilnp moves reports.',
+  moves: [
     {
       atMs: at('stopped'),
-      what: 'QEMU stops the guest',
-      lines: [
-        `it stood still for ${pausedMs} ms`,
-        `${packets.held} packets waited, ${packets.replayed} sent again, ${packets.lost} lost`,
-        `${moved.octets} octets of signalling`,
-      ],
+      title: 'QEMU stops the guest, and it goes on at site 2',
+      outcome: `${pinged.lost} lost, ${pinged.reordered} overtaken, gap ${pinged.longestGapMs} ms, ${moved.octets} octets of signalling`,
+      good: pinged.lost + pinged.reordered === 0,
+      report: moved,
+      pause: { fromMs: at('stopped'), toMs: at('arrived') },
+      lanes: [{ flights: flights(), from: 'request', to: 'answer', stops: true }],
     },
   ],
 });

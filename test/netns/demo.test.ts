@@ -1,4 +1,7 @@
-/** `scripts/demo shim` as users run it: an iperf3 session and others live through two changes of site; nothing is left. */
+/**
+ * `scripts/demo` and `scripts/demo shim` as users run them: sessions live through moves of a virtual machine, and through changes of
+ * site of an end system; nothing is left.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,16 +12,57 @@ import { until } from './support/wait.ts';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const LAB = process.env.LAB ?? 'ilnp-test';
 const NAME = `${LAB}-demo-shim`;
+const BORDER = `${LAB}-demo-border`;
 const ENV = { ...process.env, LAB, PREPARE_WITHOUT_BUILD: 'yes' };
 const LIMIT_MS = 60_000;
 
-const namespaces = async (): Promise<string[]> =>
-  (await command('ip', ['netns', 'list'])).stdout.split('\n').filter((line) => line.startsWith(NAME));
+const namespaces = async (name = NAME): Promise<string[]> =>
+  (await command('ip', ['netns', 'list'])).stdout.split('\n').filter((line) => line.startsWith(name));
 
-const demo = (...args: string[]) => command(`${ROOT}scripts/demo`, ['shim', ...args], { env: ENV, limitMs: LIMIT_MS });
+const demo = (...args: string[]) => command(`${ROOT}scripts/demo`, args, { env: ENV, limitMs: LIMIT_MS });
 
 afterAll(async () => {
   await command(`${ROOT}scripts/lab-shim`, ['-q', 'down'], { env: { ...process.env, LAB: NAME } });
+  await command(`${ROOT}scripts/lab`, ['-q', 'down'], { env: { ...process.env, LAB: BORDER } });
+});
+
+interface BorderReport {
+  readonly checks: Readonly<Record<string, boolean>>;
+  readonly scenarios: readonly {
+    readonly how: string;
+    readonly stoodStillMs: number;
+    readonly gapSeenByCorrespondentMs: { readonly udp: number };
+    readonly udpLost: { readonly toCorrespondent: number; readonly toVm: number };
+    readonly signallingOctets: number;
+    readonly report: { readonly timeline: Readonly<Record<string, number | null>> };
+  }[];
+  readonly session: { readonly tcpResets: number };
+}
+
+test('a virtual machine moves with a pause, without packets that wait, and without a pause: where they wait, none is lost', async () => {
+  const { code, stdout, stderr } = await demo('--json');
+
+  expect(code, stderr).toBe(0);
+  const { checks, scenarios, session } = JSON.parse(stdout) as BorderReport;
+  expect(Object.entries(checks).filter(([, holds]) => !holds)).toEqual([]);
+  expect(session).toMatchObject({ tcpResets: 0 });
+  const none = { toCorrespondent: 0, toVm: 0 };
+  expect(scenarios).toMatchObject([
+    { how: 'waiting', udpLost: none, udpReordered: none },
+    { how: 'plain' },
+    { how: 'overlapping', udpLost: none, udpReordered: none, stoodStillMs: 0 },
+  ]);
+  const [waiting, plain] = scenarios;
+  expect(waiting!.stoodStillMs).toBeGreaterThan(200);
+  expect(waiting!.gapSeenByCorrespondentMs.udp).toBeGreaterThan(200);
+  expect(Object.values({ ...waiting!.report.timeline, acknowledged: 0 })).not.toContain(null);
+  expect(plain!.udpLost.toVm).toBeGreaterThan(100);
+  for (const { signallingOctets } of scenarios) expect(signallingOctets).toBeGreaterThan(0);
+  const picture = readFileSync(`${ROOT}out/demo/border.svg`, 'utf8');
+  for (const words of ['asked 0.0', 'held', 'committed', 'first packet', 'released', 'stands still', 'lost', 'drained'])
+    expect(picture).toContain(words);
+  expect(stderr).toContain('The session lived.');
+  expect(await namespaces(BORDER)).toEqual([]);
 });
 
 interface Report {
@@ -40,7 +84,7 @@ test('after a run that was killed the next one shows a session that lives, and l
   await until('its end', () => killed.signalCode !== null);
   expect(await namespaces()).not.toEqual([]);
 
-  const { code, stdout, stderr } = await demo('--json');
+  const { code, stdout, stderr } = await demo('shim', '--json');
 
   expect(code, stderr).toBe(0);
   const report = JSON.parse(stdout) as Report;

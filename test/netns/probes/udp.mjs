@@ -3,7 +3,9 @@
  * sent, and of what the other sent: lost, doubled, overtaken, and the longest silence. SIGTERM at the connecting end
  * ends both: the ends tell each other how many they sent.
  *
- *   node udp.mjs listen|connect --host H --port P [--local ADDRESS] [--interval MS] [--size OCTETS]
+ *   node udp.mjs listen|connect --host H --port P [--local ADDRESS] [--interval MS] [--size OCTETS] [--each]
+ *
+ * --each: before the result, when each datagram was sent here and when each of the other end's came.
  */
 import dgram from 'node:dgram';
 import { Arrivals, spread } from './arrivals.mjs';
@@ -13,13 +15,19 @@ const HEADER_OCTETS = 16; // kind (4), number or total (4), time of sending (8)
 const DATA = 1;
 const BYE = 2;
 
-const options = roleAndOptions({ interval: { type: 'string', default: '1' }, size: { type: 'string', default: '64' } });
+const options = roleAndOptions({
+  interval: { type: 'string', default: '1' },
+  size: { type: 'string', default: '64' },
+  each: { type: 'boolean', default: false },
+});
 const interval = Number(options.interval);
 
 const socket = dgram.createSocket({ type: 'udp6', recvBufferSize: 4 << 20 });
 const arrivals = new Arrivals();
 const delays = [];
 const sentMsOf = new Map(); // number -> time of sending, of all that arrived
+const cameMsOf = new Map(); // number -> time of the first arrival, with --each
+const ownSentMs = []; // times of sending, with --each
 let highest = -1;
 let doubled = 0;
 const overtakenMs = [];
@@ -42,7 +50,10 @@ function startSending() {
   const start = nowMs();
   sending = setInterval(() => {
     const due = Math.floor((nowMs() - start) / interval);
-    while (sent < due) socket.send(datagram(DATA, sent++));
+    while (sent < due) {
+      if (options.each) ownSentMs.push(nowMs());
+      socket.send(datagram(DATA, sent++));
+    }
   }, interval);
 }
 
@@ -78,8 +89,17 @@ function holes() {
   return found;
 }
 
+/** By number, in milliseconds after `fromMs`: when each was sent here, and when each of the other end came, null: never. */
+function sayEach() {
+  const fromMs = ownSentMs[0] ?? nowMs();
+  const after = (ms) => (ms === undefined ? null : Number((ms - fromMs).toFixed(2)));
+  const came = Array.from({ length: otherSent ?? 0 }, (_, number) => after(cameMsOf.get(number)));
+  say('each', { fromMs, sentMs: ownSentMs.map(after), cameMs: came });
+}
+
 function finish() {
   endProgress();
+  if (options.each) sayEach();
   const received = sentMsOf.size;
   const lost = otherSent === null ? null : otherSent - received;
   const overtaken = overtakenMs.length;
@@ -110,9 +130,11 @@ socket.on('message', (octets, from) => {
   }
   arrivals.note(octets.length);
   const sentMs = octets.readDoubleBE(8);
-  delays.push(nowMs() - sentMs);
+  const now = nowMs();
+  delays.push(now - sentMs);
+  if (options.each && !cameMsOf.has(number)) cameMsOf.set(number, now);
   if (sentMsOf.has(number)) doubled++;
-  else if (number < highest) overtakenMs.push(nowMs());
+  else if (number < highest) overtakenMs.push(now);
   sentMsOf.set(number, sentMs);
   highest = Math.max(highest, number);
 });
