@@ -16,6 +16,8 @@ import type { Answers, Drop, FromWorker, Question, ToWorker, WorkerStart } from 
 
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const START_MS = 10_000;
+/** What strangers make the worker forget lies here until it is swept. Reason: the default lets 48 MB of it gather. */
+const YOUNG_MB = 6;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 export interface Secrets {
@@ -88,7 +90,11 @@ export class Path {
       remembered,
       counters: this.#counters,
     };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'shim' });
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData,
+      name: 'shim',
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    });
     this.#worker = worker;
     this.#ended = new Promise((done) => worker.once('exit', () => done()));
     return new Promise((resolve, reject) => {

@@ -38,9 +38,13 @@ export interface Clocks {
   readonly wallMs: number;
 }
 
-/** True when a restart would break something without it: our nonce is known to it, or it is known to have no ILNP. */
+/**
+ * True when a restart would break something without it: a session is there, or it is known to have no ILNP. Who has only
+ * been answered by the kernel is nobody's correspondent, and perhaps forged.
+ */
 export const isWorthKeeping = (c: Correspondent, now: number): boolean =>
-  (c.remoteNonce !== null && c.remoteNonce.length <= LONGEST_OF_OTHERS && c.sentAt !== 0) || now < c.plainUntil;
+  (c.remoteNonce !== null && c.remoteNonce.length <= LONGEST_OF_OTHERS && (c.isSpokenTo || c.proved)) ||
+  now < c.plainUntil;
 
 export function recordOf(c: Correspondent, clocks: Clocks): Uint8Array {
   const b = new Uint8Array(RECORD_OCTETS);

@@ -9,6 +9,8 @@ import { type Clocks, isWorthKeeping, RECORD_OCTETS, recordOf } from './session-
 /** A microsecond each. */
 const RECORDS_AT_ONCE = 256;
 const ENTRIES_AT_ONCE = 4096;
+/** In place of who was there before, or is not worth it any more. */
+const NOBODY = new Uint8Array(RECORD_OCTETS);
 
 export interface SavedRecord {
   readonly slot: number;
@@ -47,8 +49,7 @@ export class Unsaved {
         this.#left = 0;
         return { records, isOver: true };
       }
-      // an empty one in place of who was there before, or is not worth it any more
-      const octets = isWorthKeeping(c, clocks.now) ? recordOf(c, clocks) : new Uint8Array(RECORD_OCTETS);
+      const octets = isWorthKeeping(c, clocks.now) ? recordOf(c, clocks) : NOBODY;
       if (this.#saved[c.slot] === u32(octets, 0)) continue;
       this.#saved[c.slot] = u32(octets, 0);
       records.push({ slot: c.slot, octets });

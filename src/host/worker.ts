@@ -2,7 +2,7 @@
  * The worker of the TUN of an end system: receive, decide, send; between two batches whatever control asks. It owns the
  * cache of correspondents, so that nothing on the path is locked.
  */
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { mapAnonymous, writeFrom } from '../device/libc.ts';
 import { openDevice } from '../device/open-device.ts';
@@ -22,6 +22,7 @@ import { Unsaved } from './unsaved.ts';
 /** Longest packet of our own: an acknowledgement of 255 Locators. */
 const SCRATCH_OCTETS = 8192;
 const MESSAGES_PER_GAP = 16;
+const RANDOM_OCTETS = 4096;
 /** Security logs are rate limited (RFC 6741 section 11.1). */
 const TELL_MS = 1000;
 
@@ -29,6 +30,8 @@ const control = parentPort!;
 const start = workerData as WorkerStart;
 const scratch = mapAnonymous(SCRATCH_OCTETS);
 const octets = new Uint8Array(scratch.buffer);
+const store = new Uint8Array(RANDOM_OCTETS);
+let drawn = RANDOM_OCTETS;
 const before = start.tun.vnet ? VNET_LENGTH : 0;
 
 const node = new Node({
@@ -43,7 +46,7 @@ const node = new Node({
   spread: start.spread,
   authenticationOption: start.authenticationOption,
   wallClock: () => Date.now() * 1000,
-  random: (count) => randomBytes(count),
+  random,
   emit,
   lost: ({ nid0, nid1 }) => say({ kind: 'lost', nid0, nid1 }),
 });
@@ -154,6 +157,18 @@ function emit(packet: Uint8Array): void {
   octets.fill(0, 0, before);
   octets.set(packet, before);
   if (writeFrom(start.tun.fd, scratch.address, before + packet.length) < 0) node.counters[COUNT_WRITE_FAILED]!++;
+}
+
+/** From a store that is filled at once: buffers of a few octets each would cost more than what is in them. */
+function random(count: number): Uint8Array {
+  if (drawn + count > RANDOM_OCTETS) {
+    randomFillSync(store);
+    drawn = 0;
+  }
+  const octets = store.slice(drawn, drawn + count);
+  store.fill(0, drawn, drawn + count);
+  drawn += count;
+  return octets;
 }
 
 function clocks(): Clocks {

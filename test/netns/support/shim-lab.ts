@@ -158,6 +158,11 @@ export class ShimLab {
     return this.ended(host);
   }
 
+  /** Of the process, whose threads do all the work. */
+  pid(host: HostName): number {
+    return this.#shims.get(host)!.pid!;
+  }
+
   /** Its exit code once it has ended by itself. */
   async ended(host: HostName): Promise<number | null> {
     const child = this.#shims.get(host)!;
