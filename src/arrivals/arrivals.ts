@@ -3,7 +3,8 @@
  * still hears them or knew them with another link-layer address. No I/O of its own; everything comes with the world.
  *
  * What is said on a link is said by anybody on it. So it moves nothing by itself: it makes this border ask the old site, at most
- * once a second for each guest, and the old site looks for itself.
+ * once a second for each guest, and the old site looks for itself. All that follows from what is said is bounded by the
+ * second: questions, probes, lines of log.
  */
 import type { Binding } from '../ilnp/bindings.ts';
 import { put32, u32 } from '../wire/bytes.ts';
@@ -14,8 +15,12 @@ import { formatNid, type Ilv, type L64, type Nid } from '../wire/text.ts';
 const ANSWER_MS = 50;
 /** How long the same guest is not asked about again. */
 const AGAIN_MS = 1000;
-/** Most guests and link-layer addresses that are being asked about at a time. */
-const ASKED_MAX = 1024;
+/** Most guests, and most link-layer addresses, that are asked about in that time. Reason: every site is asked about the latter. */
+const GUESTS_ASKED = 1024;
+const MACHINES_ASKED = 64;
+/** Guests that are looked for on the links, and warnings, a second. */
+const PROBES = 256;
+const WARNINGS = 4;
 
 export interface ArrivalsWorld {
   /** Name of this site. */
@@ -40,8 +45,13 @@ export interface ArrivalsWorld {
 
 export class Arrivals {
   readonly #world: ArrivalsWorld;
-  /** By NID or link-layer address: when it may be asked about again. */
-  readonly #asked = new Map<string, number>();
+  readonly #guests = new Recently(GUESTS_ASKED);
+  readonly #machines = new Recently(MACHINES_ASKED);
+  /** Numbers of what was done this second. */
+  readonly #probes = new Recently(PROBES);
+  readonly #warnings = new Recently(WARNINGS);
+  #count = 0;
+  #unlogged = 0;
 
   constructor(world: ArrivalsWorld) {
     this.#world = world;
@@ -55,8 +65,8 @@ export class Arrivals {
       const { l64, nid } = ilvOf(address);
       const binding = bindings.get(nid);
       if (binding === undefined || binding.at === site || !isSame(binding.guest, l64)) return;
-      if (this.#mayAsk(formatNid(nid))) await this.#take(binding.at, mac, [nid]);
-    } else if (this.#mayAsk(mac)) {
+      if (this.#guests.enter(formatNid(nid), this.#world.now())) await this.#take(binding.at, mac, [nid]);
+    } else if (this.#machines.enter(mac, this.#world.now())) {
       await Promise.all([...peers()].map((peer) => this.#take(peer, mac, [])));
     }
   }
@@ -75,6 +85,7 @@ export class Arrivals {
           this.#conflict(nid, mac, `here it had ${before.mac}`);
           return [];
         }
+        if (!this.#mayDo(this.#probes)) return []; // it will show itself again
         if (!(await this.#answers(binding))) return [nid];
         this.#conflict(nid, mac, 'it still answers here');
         return [];
@@ -93,7 +104,7 @@ export class Arrivals {
       }
     } catch (error) {
       const said = { mac, nids: nids.map(formatNid), from, error: String(error) };
-      log.warn(said, `a guest has shown itself at ${site} and could not be taken`);
+      this.#warn(said, `a guest has shown itself at ${site} and could not be taken`);
     }
   }
 
@@ -105,17 +116,41 @@ export class Arrivals {
   }
 
   #conflict(nid: Nid, mac: string, why: string): void {
-    this.#world.log.warn({ nid: formatNid(nid), mac }, `another site sees this guest too, but ${why}`);
+    this.#warn({ nid: formatNid(nid), mac }, `another site sees this guest too, but ${why}`);
   }
 
-  #mayAsk(key: string): boolean {
-    const now = this.#world.now();
-    for (const [old, until] of this.#asked) {
-      if (until > now) break; // in the order they were asked
-      this.#asked.delete(old);
+  #warn(fields: object, message: string): void {
+    if (!this.#mayDo(this.#warnings)) {
+      this.#unlogged++;
+      return;
     }
-    if (this.#asked.has(key) || this.#asked.size >= ASKED_MAX) return false;
-    this.#asked.set(key, now + AGAIN_MS);
+    this.#world.log.warn({ ...fields, unlogged: this.#unlogged }, message);
+    this.#unlogged = 0;
+  }
+
+  /** One more of these this second. */
+  #mayDo(done: Recently): boolean {
+    return done.enter(String(this.#count++), this.#world.now());
+  }
+}
+
+/** What was entered within AGAIN_MS, a bounded number. */
+class Recently {
+  readonly #most: number;
+  readonly #until = new Map<string, number>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** False when it is there already, or there is no room. `now`: milliseconds. */
+  enter(key: string, now: number): boolean {
+    for (const [old, until] of this.#until) {
+      if (until > now) break; // in the order they were entered
+      this.#until.delete(old);
+    }
+    if (this.#until.has(key) || this.#until.size >= this.#most) return false;
+    this.#until.set(key, now + AGAIN_MS);
     return true;
   }
 }

@@ -8,6 +8,9 @@ import { Arrivals, type ArrivalsWorld } from './arrivals.ts';
 import { Listener } from './listener.ts';
 import { whoHas } from './who-has.ts';
 
+/** How long a look at the kernel's neighbours is good for. Reason: it takes a process, and anybody on a link can ask for it. */
+const LOOK_MS = 100;
+
 export interface ArrivalWatchOptions {
   /** As in force now. */
   readonly config: () => SiteConfig;
@@ -23,6 +26,7 @@ export class ArrivalWatch {
   readonly #config: () => SiteConfig;
   readonly #arrivals: Arrivals;
   readonly #listener: Listener;
+  #looked: { readonly at: number; readonly found: ReturnType<typeof neighboursOn> } | null = null;
 
   constructor({ config, bindings, send, move, log }: ArrivalWatchOptions) {
     this.#config = config;
@@ -37,7 +41,7 @@ export class ArrivalWatch {
       },
       move,
       whoHas,
-      neighbours: () => config().inside.flatMap((link) => neighboursOn(link.interface)),
+      neighbours: () => this.#neighbours(),
       now: () => performance.now(),
       log,
     });
@@ -55,6 +59,13 @@ export class ArrivalWatch {
 
   stop(): Promise<void> {
     return this.#listener.stop();
+  }
+
+  #neighbours(): ReturnType<typeof neighboursOn> {
+    const at = performance.now();
+    if (this.#looked === null || at - this.#looked.at > LOOK_MS)
+      this.#looked = { at, found: this.#config().inside.flatMap((link) => neighboursOn(link.interface)) };
+    return this.#looked.found;
   }
 
   /** Answers another site that has seen a guest of ours; never rejects. */

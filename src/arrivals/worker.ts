@@ -5,14 +5,14 @@ import type { Heard, ListenStart } from './worker-messages.ts';
 
 const POLLIN = 1;
 const FRAME = 256;
-/** Frames a second that are looked at. Reason: anybody on a link can send them; a link full of guests that arrive has fewer. */
+/** Frames a second of a link that are looked at. Reason: anybody on a link can send them; a link full of guests that arrive has fewer. */
 const A_SECOND = 2000;
 
 const { fds, wakeFd } = workerData as ListenStart;
 const room = libc.mapAnonymous(4096);
 const waiting = Int32Array.from([...fds, wakeFd].flatMap((fd) => [fd, POLLIN]));
 let second = 0;
-let taken = 0;
+const taken = new Uint32Array(fds.length);
 
 for (;;) {
   for (let k = 1; k < waiting.length; k += 2) waiting[k] = POLLIN;
@@ -22,9 +22,9 @@ for (;;) {
     const length = libc.readInto(fds[link]!, room.address, FRAME);
     if (length <= 0) continue;
     const now = Math.floor(performance.now() / 1000);
-    if (now !== second) taken = 0;
+    if (now !== second) taken.fill(0);
     second = now;
-    if (++taken > A_SECOND) continue;
+    if (++taken[link]! > A_SECOND) continue;
     const heard: Heard = { link, frame: new Uint8Array(room.buffer, 0, length).slice() };
     parentPort!.postMessage(heard);
   }

@@ -13,6 +13,7 @@ let at: string;
 let answers: boolean;
 let known: { address: Uint8Array; mac: string }[];
 let now: number;
+let looked: number;
 const moved: string[] = [];
 const asked: string[] = [];
 const said: string[] = [];
@@ -42,7 +43,10 @@ function sites(takes = true): { site1: Arrivals; site2: Arrivals } {
       moved.push(formatNid(nid));
       at = site;
     },
-    whoHas: async () => answers,
+    whoHas: async () => {
+      looked++;
+      return answers;
+    },
     neighbours: () => known,
     now: () => now,
     log,
@@ -56,6 +60,7 @@ beforeEach(() => {
   answers = false;
   known = [{ address: ADDRESS, mac: MAC }];
   now = 0;
+  looked = 0;
   for (const list of [moved, asked, said]) list.length = 0;
 });
 
@@ -134,6 +139,20 @@ test('of a flood of link-layer addresses a bounded number is asked about', async
   for (let k = 0; k < 3000; k++)
     await site2.seen('lan0', seen(null, `02:00:00:00:${(k >> 8).toString(16)}:${(k & 255).toString(16)}`));
 
-  expect(asked.length).toBe(1024);
+  expect(asked.length).toBe(64);
   expect(moved).toEqual([]);
+  await site2.seen('lan0', seen(ADDRESS)); // a guest that says who it is is asked about all the same
+  expect(moved).toEqual(['0:0:0:a1']);
+});
+
+test('the old site looks for a bounded number of guests a second, and says so a few times', async () => {
+  answers = true;
+  const { site1 } = sites();
+  for (let k = 0; k < 3000; k++) expect(await site1.lost(MAC, [NID])).toEqual([]);
+  expect([looked, said.length]).toEqual([256, 4]);
+
+  answers = false;
+  expect(await site1.lost(MAC, [NID])).toEqual([]); // it is not gone because nobody has looked
+  now = 1000;
+  expect(await site1.lost(MAC, [NID])).toEqual([NID]);
 });
