@@ -45,6 +45,7 @@ export function configsOf(scenario: Scenario): SiteConfig[] {
       preference: 10 * (j + 1),
       via: undefined,
       onLink: false,
+      probe: undefined,
     })),
     inside: [{ interface: 'lan0', l64: siteL64(k + 1), gateway: 'fe80::1', guests: [], arrivals: false }],
     peers: scenario.sites

@@ -97,7 +97,7 @@ export class Border {
     const seed = (): number => randomInt(0, 2 ** 32);
     this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
     for (const binding of config.bindings) this.bindings.put({ ...binding, epoch: 0 });
-    this.#links = new LinkWatch(interfacesOf(config), (repair) => {
+    this.#links = new LinkWatch(interfacesOf(config), config.uplinks, (repair) => {
       this.#serial(() => this.#linksChanged(repair)).catch((error) => {
         this.#log.error({ error: String(error) }, 'a link has changed and could not be followed');
       });
@@ -273,7 +273,7 @@ export class Border {
       for (const { nid } of diff.bindings.removed) this.#forget(nid);
       const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) => this.#place(b));
       for (const binding of put) this.bindings.put(binding);
-      this.#links.watch(interfacesOf(next));
+      this.#links.watch(interfacesOf(next), next.uplinks);
       const image = this.#compile();
       const choose = diff.bindings.changed.length > 0 || diff.settings.some(({ path }) => path.startsWith('uplinks'));
       await this.#tell(this.#links.up(next.uplinks), { choose });
@@ -417,6 +417,8 @@ export class Border {
     const before = this.#uplinks.usable;
     const image = this.#compile();
     const { usable } = this.#uplinks;
+    for (const [k, { name }] of this.config.uplinks.entries())
+      if (usable[k] !== before[k]) this.#log.warn({ uplink: name, usable: usable[k] }, 'an uplink has changed');
     await this.#tell(usable.map((up, k) => up && before[k] === true));
     await this.#path.setImage(image);
     if (repair && this.config.network !== 'manual') {

@@ -83,7 +83,7 @@ function complete(value: z.output<typeof siteSchema>, base: string, more: SiteCo
   const { bindingsFile: _, control, registry, registries, ...rest } = value;
   return {
     ...rest,
-    uplinks: value.uplinks.map((uplink) => ({ ...uplink, via: uplink.via })),
+    uplinks: value.uplinks.map((uplink) => ({ ...uplink, via: uplink.via, probe: uplink.probe })),
     inside: value.inside.map((link) => ({ ...link, gateway: link.gateway })),
     peers: value.peers.map((peer) => ({ ...peer, control: peer.control })),
     bindings: [...value.bindings.map((binding) => ({ ...binding, uplink: binding.uplink })), ...more],

@@ -16,6 +16,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'uplinks[].l64': 'Global Locator that the provider routes to this site.',
   'uplinks[].preference': 'For new sessions; lower is preferred (RFC 6742 section 2.3).',
   'uplinks[].via': 'Next hop of the provider; without it the default route of the interface is used.',
+  'uplinks[].probe':
+    'Address that is sent an echo request a second by this uplink; three without an answer, and new sessions use another one.',
   'uplinks[].onLink':
     'The Locator is on the link instead of routed to us: answer neighbour solicitations for its addresses.',
   inside:

@@ -135,6 +135,7 @@ export const siteSchema = z.strictObject(
             preference: whole(0, 65535).default(10),
             via: nextHop.optional(),
             onLink: yesOrNo.default(false),
+            probe: nextHop.optional(),
           },
           MAPPING,
         ),

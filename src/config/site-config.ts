@@ -21,6 +21,8 @@ interface UplinkConfig {
   readonly via: string | undefined;
   /** Answer neighbour discovery for Node Identifiers under `l64`. */
   readonly onLink: boolean;
+  /** Address whose silence makes the uplink unusable; absent: only its link counts. */
+  readonly probe: string | undefined;
 }
 
 /** A link with virtual machines; `l64` is the site Locator that routes to it. */

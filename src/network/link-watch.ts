@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { Monitor } from './monitor.ts';
 import { PROTOCOL } from './plan.ts';
+import { type Probed, UplinkProbes } from './uplink-probes.ts';
 
 const PERIOD_MS = 10_000;
 const GAP_MS = 1000;
@@ -25,17 +26,20 @@ export class LinkWatch {
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   readonly #monitor: Monitor;
+  readonly #probes: UplinkProbes;
   #lookedAt = 0;
   /** A change is followed a second time: what a router has to announce first comes behind the link. */
   #again = false;
   #lost = false;
 
   /**
-   * `onChange`: some link went up or down, or something of ours is gone; `repair`: it is, or a link is up that was not, or
-   * was made anew, since the last look.
+   * `uplinks`: those of the links whose path may be probed. `onChange`: some link went up or down, a path is silent or no
+   * longer, or something of ours is gone; `repair`: it is, or a link is up that was not, or was made anew, since the last look.
    */
-  constructor(names: readonly string[], onChange: (repair: boolean) => void) {
+  constructor(names: readonly string[], uplinks: readonly Probed[], onChange: (repair: boolean) => void) {
     this.#names = names;
+    this.#probes = new UplinkProbes(() => onChange(false));
+    this.#probes.watch(uplinks);
     this.#onChange = onChange;
     this.#states = look(names);
     this.#monitor = new Monitor(
@@ -50,18 +54,21 @@ export class LinkWatch {
     );
   }
 
-  /** Per link with an interface: it is up. */
-  up(links: readonly { readonly interface: string }[]): boolean[] {
-    return links.map((link) => (this.#states.get(link.interface) ?? stateOf(link.interface)) !== DOWN);
+  /** Per uplink: its link is up, and its path, if it is probed, not silent. */
+  up(uplinks: readonly Probed[]): boolean[] {
+    const isUp = (name: string): boolean => (this.#states.get(name) ?? stateOf(name)) !== DOWN;
+    return uplinks.map((uplink) => isUp(uplink.interface) && !this.#probes.isSilent(uplink));
   }
 
   start(): void {
     this.#timer ??= setInterval(() => this.#period(), PERIOD_MS).unref();
+    this.#probes.start();
     this.#monitor.follow(); // where there is none, the look every ten seconds remains
   }
 
-  watch(names: readonly string[]): void {
+  watch(names: readonly string[], uplinks: readonly Probed[]): void {
     this.#names = names;
+    this.#probes.watch(uplinks);
     this.#states = look(names);
   }
 
@@ -71,6 +78,7 @@ export class LinkWatch {
     this.#timer = undefined;
     this.#soon = undefined;
     this.#monitor.stop();
+    this.#probes.stop();
   }
 
   #period(): void {

@@ -18,7 +18,17 @@ describe('a right configuration', () => {
       tun: { name: 'ilnp0', queues: 1, io: 'auto', offload: true },
       network: 'auto',
       checksum: 'full',
-      uplinks: [{ name: 'isp1', interface: 'up0', l64: LOCATOR, preference: 10, via: undefined, onLink: false }],
+      uplinks: [
+        {
+          name: 'isp1',
+          interface: 'up0',
+          l64: LOCATOR,
+          preference: 10,
+          via: undefined,
+          onLink: false,
+          probe: undefined,
+        },
+      ],
       inside: [{ interface: 'lan0', l64: { hi: 0xfd00_0001, lo: 0 }, gateway: undefined, guests: [], arrivals: false }],
       peers: [],
       bindings: [],
@@ -98,7 +108,7 @@ site: again
 
     expect(mistakes).toEqual([
       expect.stringMatching(/^site\.yaml:3:5 uplinks\[0\]\.name: expected a name .*, got nothing$/),
-      'site.yaml:3:7 uplinks[0].nmae: expected one of the keys name, interface, l64, preference, via, onLink (did you mean "name"?), got nmae',
+      'site.yaml:3:7 uplinks[0].nmae: expected one of the keys name, interface, l64, preference, via, onLink, probe (did you mean "name"?), got nmae',
       'site.yaml:3:40 uplinks[0].l64: expected a Locator such as "2001:db8:1::/64", got 1:2',
       'site.yaml:4:30 uplinks[1].interface: expected the name of a network interface (at most 15 characters), got "up 0"',
       'site.yaml:4:43 uplinks[1].l64: expected a Locator such as "2001:db8:1::/64", got "2001:db8:2::/48"',

@@ -45,8 +45,7 @@ test('an uplink vanishes and comes back: new sessions take the other one meanwhi
   const remake = await remakerOf('up0', 's1up0');
   const other = await openSession(lab, 'udp', { listener: 'vm-a1', connector: 'cn', to: under(L11, 'a1') });
   await other.connector.receives(100);
-  const mirror = spawn('ip', ['netns', 'exec', lab.namespace('cn'), process.execPath, ...SEEN_AS, 'listen']);
-  await new Probe('mirror in cn', mirror).said('listening');
+  await startMirror();
   expect(await seenAs()).toBe(under(L1, 'a1'));
 
   await sbr1('link', 'del', 'up0');
@@ -63,6 +62,23 @@ test('an uplink vanishes and comes back: new sessions take the other one meanwhi
   await until('new sessions to take the first uplink', async () => (await seenAs()) === under(L1, 'a1'));
   await other.connector.receives(100);
   expectNoLoss(await other.end());
+});
+
+// shows: S22b
+test('a provider falls silent behind a live link: new sessions take the other one until it answers again', async () => {
+  lab.editConfig(1, (text) => text.replace('name: isp1, ', 'name: isp1, probe: "2001:db8:f1::1", '));
+  await lab.reload(1);
+  await startMirror();
+  expect(await seenAs()).toBe(under(L1, 'a1'));
+
+  await core('addr', 'del', '2001:db8:f1::1/64', 'dev', 's1up0');
+  await until('new sessions to take the second uplink', async () => (await seenAs()) === under(L11, 'a1'));
+  expect(await sbr1('-json', 'link', 'show', 'dev', 'up0')).toContain('"operstate":"UP"');
+
+  await core('addr', 'add', '2001:db8:f1::1/64', 'dev', 's1up0');
+  await until('new sessions to take the first uplink', async () => (await seenAs()) === under(L1, 'a1'));
+  lab.editConfig(1, (text) => text.replace('probe: "2001:db8:f1::1", ', ''));
+  await lab.reload(1);
 });
 
 describe('somebody removes rules and routes of the border', () => {
@@ -132,6 +148,10 @@ const sbr1Runs = async () => (await succeed('ip', ['netns', 'pids', lab.namespac
 
 /** As whom the correspondent sees a session that the VM begins now; empty when no answer comes. */
 const SEEN_AS = ['test/netns/probes/seen-as.mjs', '--port', '9000'] as const;
+async function startMirror(): Promise<void> {
+  const mirror = spawn('ip', ['netns', 'exec', lab.namespace('cn'), process.execPath, ...SEEN_AS, 'listen']);
+  await new Probe('mirror in cn', mirror).said('listening');
+}
 const seenAs = async () =>
   (await lab.run('vm-a1', process.execPath, ...SEEN_AS, 'connect', '--host', CN_SECOND)).stdout;
 

@@ -9,7 +9,15 @@ const NIDS = ['a1', 'a2', 'b1', 'c0', 'dead', '0'];
 const BINDINGS = [bound('a1', 'fd00:1::/64', 1, 1), bound('a2', 'fd00:9::/64', 1, 2), bound('b1', 'fd00:2::/64', 2, 1)];
 const ONE_UPLINK = {
   uplinks: [
-    { name: 'isp1', interface: 'up0', l64: l64('2001:db8:1::/64'), preference: 10, via: undefined, onLink: false },
+    {
+      name: 'isp1',
+      interface: 'up0',
+      l64: l64('2001:db8:1::/64'),
+      preference: 10,
+      via: undefined,
+      onLink: false,
+      probe: undefined,
+    },
   ],
 };
 

@@ -31,7 +31,15 @@ export function siteConfig(
   extra: Partial<SiteConfig> = {},
 ): SiteConfig {
   const uplinks = [
-    { name: 'isp1', interface: 'up0', l64: l64(`2001:db8:${n}::/64`), preference: 10, via: undefined, onLink: false },
+    {
+      name: 'isp1',
+      interface: 'up0',
+      l64: l64(`2001:db8:${n}::/64`),
+      preference: 10,
+      via: undefined,
+      onLink: false,
+      probe: undefined,
+    },
   ];
   if (n === 1)
     uplinks.push({ ...uplinks[0]!, name: 'isp2', interface: 'up1', l64: l64('2001:db8:11::/64'), preference: 20 });
