@@ -1,19 +1,24 @@
 /** `ilnp moves`: what moves did, of the identifiers whose home is at the border that is asked. */
 import type { Command } from 'commander';
 import { ControlClient } from '../runtime/control-client.ts';
-import { type MoveReport, STEPS } from '../sites/move-report.ts';
-import { type Output, standardOutput } from './output.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import type { MoveReport } from '../sites/move-report.ts';
+import { MOVE_COLUMNS, moveRow, timelineOf } from './moves-text.ts';
+import { alignedTo, type Output, standardOutput, widths } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 import { wholeUpTo } from './whole.ts';
 
 interface MovesOptions extends SocketOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
+  readonly timeline?: boolean;
   readonly limit: number;
 }
 
 /** How long one question waits for the next move. */
 const WAIT_MS = 20_000;
+/** Reports that a border keeps at most. */
+const ALL = 1000;
 
 /** Adds the sub-command to the program. */
 export function registerMoves(program: Command, out: Output = standardOutput): void {
@@ -21,20 +26,29 @@ export function registerMoves(program: Command, out: Output = standardOutput): v
     program
       .command('moves')
       .description('show what moves did: when which step was done, what became of the packets')
+      .argument('[id]', 'only this move, with its timeline', wholeUpTo(Number.MAX_SAFE_INTEGER))
+      .option('--timeline', 'each with its timeline')
       .option('--json', 'one JSON object per line')
       .option('--watch', 'go on with moves as they are over')
-      .option('--limit <n>', 'the last so many', wholeUpTo(1000), 20),
-  ).action(async (options: MovesOptions) => {
+      .option('--limit <n>', 'the last so many', wholeUpTo(ALL), 20),
+  ).action(async (id: number | undefined, options: MovesOptions) => {
     const client = await ControlClient.connect(await socketOf(options));
+    const ask = async (after: number, limit: number, waitMs: number): Promise<readonly MoveReport[]> =>
+      (await client.call('moves', { after, limit, waitMs })) as readonly MoveReport[];
+    const print = printerTo(out, { ...options, timeline: options.timeline === true || id !== undefined });
     try {
+      if (id !== undefined) {
+        const found = (await ask(id - 1, ALL, 0)).find((report) => report.id === id);
+        if (found === undefined)
+          throw new IlnpError('E_USAGE', `no move ${id} is kept; ilnp moves lists those that are`);
+        return await print([found]);
+      }
       let after = 0;
       let waitMs = 0;
       do {
-        const moves = (await client.call('moves', { after, limit: options.limit, waitMs })) as readonly MoveReport[];
-        for (const report of moves) {
-          await out.write(`${options.json ? JSON.stringify(report) : textOf(report)}\n`);
-          after = report.id;
-        }
+        const moves = await ask(after, options.limit, waitMs);
+        if (moves.length > 0 || waitMs === 0) await print(moves);
+        after = moves.at(-1)?.id ?? after;
         waitMs = WAIT_MS;
       } while (options.watch && !out.ended);
     } finally {
@@ -43,29 +57,22 @@ export function registerMoves(program: Command, out: Output = standardOutput): v
   });
 }
 
-/** A report in three lines: what, when, packets. */
-function textOf(report: MoveReport): string {
-  const { id, nid, from, to, outcome, why, by, askedAt, timeline, packets, octets } = report;
-  const way = outcome === 'moved' ? `${from} to ${to}` : `stays at ${from}`;
-  const lines = [`${id}  ${new Date(askedAt / 1000).toISOString()}  ${nid}  ${outcome}: ${way}, asked by ${by}`];
-  if (why !== null) lines.push(`    ${why}`);
-  const times = STEPS.map((step) => [step, timeline[step]] as const).filter(([, time]) => time !== null);
-  times.sort(([, a], [, b]) => a! - b!);
-  lines.push(`    us: asked 0${times.map(([step, time]) => `, ${wordsOf[step]} ${time}`).join('')}`);
-  const { held, lost, expired, replayed, sentOn } = packets;
-  const counts = `held ${held}, lost ${lost}, expired ${expired}, sent twice ${replayed}, by the old site ${sentOn}`;
-  lines.push(`    packets: ${counts}; ${octets} octets of signalling`);
-  return lines.join('\n');
+/** Prints reports as they come; columns of the table keep the widths that the first ones gave them. */
+function printerTo(out: Output, { json, timeline }: Pick<MovesOptions, 'json' | 'timeline'>) {
+  let widthOf: number[] | undefined;
+  let isFirst = true;
+  return async (moves: readonly MoveReport[]): Promise<void> => {
+    if (json) return await out.write(moves.map((report) => `${JSON.stringify(report)}\n`).join(''));
+    if (timeline) {
+      for (const report of moves) {
+        await out.write(`${isFirst ? '' : '\n'}${timelineOf(report)}\n`);
+        isFirst = false;
+      }
+      return;
+    }
+    const rows = moves.map(moveRow);
+    const header = widthOf === undefined ? MOVE_COLUMNS : undefined;
+    widthOf ??= widths(MOVE_COLUMNS, rows);
+    await out.write(alignedTo(widthOf, header, rows));
+  };
 }
-
-const wordsOf: Readonly<Record<(typeof STEPS)[number], string>> = {
-  prepared: 'prepared',
-  held: 'held',
-  paused: 'paused',
-  resumed: 'resumed',
-  committed: 'committed',
-  firstPacket: 'first packet at the new site',
-  acknowledged: 'first acknowledged update',
-  released: 'released',
-  drained: 'drained',
-};
