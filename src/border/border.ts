@@ -8,8 +8,8 @@ import { randomInt } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { diffConfig } from '../config/diff.ts';
-import type { BindingConfig, SiteConfig } from '../config/site-config.ts';
-import { type Binding, type BindingClass, Bindings } from '../ilnp/bindings.ts';
+import type { SiteConfig } from '../config/site-config.ts';
+import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
 import { claimNetwork } from '../network/claim.ts';
@@ -23,6 +23,8 @@ import { namedCounters } from '../sbr/counters.ts';
 import type { FibImage } from '../sbr/fib.ts';
 import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
 import { DataPlane } from './data-plane.ts';
+import { KeepClock } from './keep-clock.ts';
+import { Places } from './places.ts';
 import { type NamedReach, namedReach, type Uplinks } from './reach.ts';
 import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
 import { type SpeakerReply, Speakers } from './speakers.ts';
@@ -30,8 +32,6 @@ import { type SpeakerReply, Speakers } from './speakers.ts';
 /** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
 const MAX_PAIRS = 16_384;
 
-/** How late a hold may end. */
-const TICK_MS = 100;
 /** How long after a move its neighbours are answered for. Reason: then the other borders have switched too. */
 const NEIGHBOURS_MS = 30;
 
@@ -45,17 +45,14 @@ export class Border {
   readonly #path: DataPlane;
   readonly #neighbours: Neighbours;
   readonly #links: LinkWatch;
-  /** Where NIDs went that are not configured (any more), in case they come back. */
-  readonly #strangers = new Map<string, { readonly at: string; readonly epoch: number }>();
+  readonly #places: Places;
   #sessions: SessionFile | null = null;
   #unclaim: (() => void) | null = null;
   /** Commands for the operator that were not shown yet. */
   readonly #manual: string[] = [];
   /** What takes back those shown at the start. */
   #manualUndo: string[] = [];
-  /** NIDs that are kept, and until when (performance.now). */
-  readonly #kept = new Map<string, number>();
-  #ticker: NodeJS.Timeout | undefined;
+  readonly #keepClock = new KeepClock(() => this.#path.wake());
   /** NIDs that have moved and whose neighbours are not answered for yet. */
   readonly #moved = new Map<string, Nid>();
   #neighboursLater: NodeJS.Timeout | undefined;
@@ -96,6 +93,7 @@ export class Border {
     this.#path = new DataPlane(options.onFailure);
     const seed = (): number => randomInt(0, 2 ** 32);
     this.bindings = new Bindings(config.limits.bindings, [seed(), seed()]);
+    this.#places = new Places(this.bindings, options.log);
     for (const binding of config.bindings) this.bindings.put({ ...binding, epoch: 0 });
     this.#links = new LinkWatch(interfacesOf(config), config.uplinks, (repair) => {
       this.#serial(() => this.#linksChanged(repair)).catch((error) => {
@@ -109,36 +107,14 @@ export class Border {
     return this.#path.io;
   }
 
-  /**
-   * Puts bindings where the record of moves says they went; before `start`. What is not configured is kept in mind. A site
-   * that is not configured any more is still where they are, with their epoch: it may think so too, and come back.
-   */
-  placeMoved(moved: Iterable<{ readonly nid: Nid; readonly at: string; readonly epoch: number }>): void {
-    const sites = new Set([this.config.site, ...this.config.peers.map((p) => p.site)]);
-    for (const { nid, at, epoch } of moved) {
-      const binding = this.bindings.get(nid);
-      if (binding === undefined) this.#strangers.set(formatNid(nid), { at, epoch });
-      else if (epoch >= binding.epoch) this.bindings.put({ ...binding, at, epoch });
-      if (binding !== undefined && !sites.has(at))
-        this.#log.warn(
-          { nid: formatNid(nid), at },
-          'it is at a site that is not configured: ilnp move --force brings it back',
-        );
-    }
+  /** Takes what the record of moves says; before `start`. */
+  placeMoved(moved: Parameters<Places['moved']>[1]): void {
+    this.#places.moved(this.config, moved);
   }
 
-  /**
-   * Takes what was followed of the registry in an earlier run; before `placeMoved` and `start`, older entries of an identifier
-   * first. Null as binding: it was withdrawn. E_FULL.
-   */
-  placeFollowed(
-    entries: Iterable<{ readonly nid: Nid; readonly epoch: number; readonly binding: BindingClass | null }>,
-  ): void {
-    for (const { nid, epoch, binding } of entries) {
-      if (epoch < (this.bindings.get(nid)?.epoch ?? 0)) continue;
-      if (binding === null) this.bindings.delete(nid);
-      else this.bindings.put({ nid, epoch, ...binding });
-    }
+  /** Takes what was followed of the registry in an earlier run; before `placeMoved` and `start`. E_FULL. */
+  placeFollowed(entries: Parameters<Places['followed']>[0]): void {
+    this.#places.followed(entries);
   }
 
   /** Sets up the gateway and starts to forward; returns the commands run. On failure everything is taken back. */
@@ -190,7 +166,7 @@ export class Border {
     this.#links.stop();
     this.#speakers?.close();
     this.#stopping = true;
-    clearInterval(this.#ticker);
+    this.#keepClock.stop();
     clearTimeout(this.#neighboursLater);
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
@@ -220,9 +196,8 @@ export class Border {
   /** Has the path keep packets of a guest on the move, or let them go; resolves when that is so (ilnp/keeping.ts). */
   keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
     const key = formatNid(nid);
-    if (order.what === 'end') this.#kept.delete(key);
-    else this.#kept.set(key, Math.max(performance.now() + order.ms + TICK_MS, this.#kept.get(key) ?? 0));
-    this.#ticker ??= setInterval(() => this.#lookAtTime(), TICK_MS).unref();
+    if (order.what === 'end') this.#keepClock.end(key);
+    else this.#keepClock.keep(key, order.ms);
     return this.#path.keep(nid, order);
   }
 
@@ -270,8 +245,10 @@ export class Border {
         }
       }
       this.config = next;
-      for (const { nid } of diff.bindings.removed) this.#forget(nid);
-      const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) => this.#place(b));
+      for (const { nid } of diff.bindings.removed) this.#places.forget(nid);
+      const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) =>
+        this.#places.configured(b),
+      );
       for (const binding of put) this.bindings.put(binding);
       this.#links.watch(interfacesOf(next), next.uplinks);
       const image = this.#compile();
@@ -354,16 +331,6 @@ export class Border {
     }
   }
 
-  /** The workers look at the time while something is kept, also where nothing arrives. */
-  #lookAtTime(): void {
-    const now = performance.now();
-    for (const [key, until] of this.#kept) if (until < now) this.#kept.delete(key);
-    this.#path.wake();
-    if (this.#kept.size > 0) return;
-    clearInterval(this.#ticker);
-    this.#ticker = undefined;
-  }
-
   #byHand(commands: string[][]): void {
     this.#manual.push(...commands.map((words) => `ip -6 ${words.join(' ')}`));
   }
@@ -403,13 +370,6 @@ export class Border {
     return image;
   }
 
-  /** Takes a binding away, but keeps in mind where it had gone. */
-  #forget(nid: Nid): void {
-    const known = this.bindings.get(nid);
-    if (known !== undefined && known.epoch > 0) this.#strangers.set(formatNid(nid), known);
-    this.bindings.delete(nid);
-  }
-
   /** A link that went down took our routes and addresses along, or somebody else did; what is missing is put back. */
   async #linksChanged(repair: boolean): Promise<void> {
     if (this.#stopping) return;
@@ -427,18 +387,6 @@ export class Border {
       this.#neighbours.announceGateways(this.config);
     }
     await this.#tell(usable); // an uplink that has come back has its routes now
-  }
-
-  /** A configured binding with the place it has moved to since, if it has. */
-  #place(binding: BindingConfig): Binding {
-    const known = this.bindings.get(binding.nid) ?? this.#strangers.get(formatNid(binding.nid));
-    if (known === undefined || known.epoch === 0) return { ...binding, epoch: 0 };
-    if (known.at !== binding.at)
-      this.#log.warn(
-        { nid: formatNid(binding.nid), at: known.at },
-        'it has moved; `at` of the configuration is passed over',
-      );
-    return { ...binding, at: known.at, epoch: known.epoch };
   }
 
   #guests(): L64[] {
