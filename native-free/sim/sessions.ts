@@ -43,6 +43,8 @@ export interface Session {
   /** No more is written or sent from now on. */
   stop(now: number): void;
   readonly isOver: boolean;
+  /** Of who has begun it, once it has begun. */
+  readonly connection?: TcpConnection | undefined;
   result(): SessionResult;
 }
 
@@ -106,6 +108,10 @@ class TcpSession implements Session {
   get isOver(): boolean {
     const ends = [this.#client, this.#server];
     return ends.every((end) => end?.isClosed) || ends.some((end) => end?.isDead) || (this.#isStopped && !this.#client);
+  }
+
+  get connection(): TcpConnection | undefined {
+    return this.#client;
   }
 
   stop(now: number): void {

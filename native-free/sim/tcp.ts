@@ -103,6 +103,15 @@ export class TcpConnection {
       this.#reset(segment);
       return;
     }
+    const { sender, options } = this;
+    const hasAck = (segment.flags & ACK) !== 0;
+    const ack = sender.una + ((segment.acknowledgement - wrap(options.iss + sender.una)) | 0);
+    if (hasAck && sender.una === 0 && ack !== 1) {
+      this.#refuse(segment); // of another connection (RFC 9293 section 3.10.7)
+      return;
+    }
+    // nor are its data (RFC 5961 section 5.2)
+    if (hasAck && (ack > sender.sentMax || ack < sender.una - RECEIVE_WINDOW)) return;
     if ((segment.flags & SYN) !== 0) this.#synchronise(segment, now);
     if (this.#expected === 0) return;
 
@@ -112,11 +121,7 @@ export class TcpConnection {
     const isPure = length === 0 && !isFin && (segment.flags & SYN) === 0;
     const inWindow = place <= this.#expected + RECEIVE_WINDOW && place + length >= this.#expected - RECEIVE_WINDOW;
     if (!inWindow) return;
-    if ((segment.flags & ACK) !== 0) {
-      const { sender, options } = this;
-      const ack = sender.una + ((segment.acknowledgement - wrap(options.iss + sender.una)) | 0);
-      sender.acknowledge(ack, segment.window, isPure, now);
-    }
+    if (hasAck) sender.acknowledge(ack, segment.window, isPure, now);
     if (length > 0) this.#take(packet, segment.data, place, length, now);
     if (isFin && this.#finAt < 0) this.#finAt = place + length;
     if (this.#finAt === this.#expected) this.#expected++;
@@ -142,6 +147,13 @@ export class TcpConnection {
     const { sender, options } = this;
     const answersSyn = this.#expected === 0 && segment.acknowledgement === wrap(options.iss + 1) && sender.una === 0;
     if (answersSyn || (this.#expected > 0 && segment.sequence === this.#sequenceExpected())) this.wasReset = true;
+  }
+
+  #refuse({ acknowledgement }: ReadSegment): void {
+    const { addresses, send } = this.options;
+    send(
+      tcpPacket(addresses, { ...this.#header(), sequence: acknowledgement, acknowledgement: 0, flags: RST, mss: 0 }),
+    );
   }
 
   #take(packet: Uint8Array, at: number, place: number, length: number, now: number): void {

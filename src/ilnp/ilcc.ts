@@ -21,8 +21,8 @@ const STRAGGLERS_US = 1e6;
 /** So many strangers in a row may keep their place; then one goes all the same. */
 const SPARED = 16;
 const MOST_CREDIT = 15;
-/** SYNs of ours that may be answered: connections that begin at a time. */
-const CHALLENGES = 8;
+/** Connections that begin at a time: SYNs of ours that may be answered, SYNs of its that may come again. */
+const BEGINNINGS = 8;
 
 /** A Locator as the path uses it. */
 export interface Locator {
@@ -102,6 +102,8 @@ export class Correspondent {
   own: LocalLocator | null = null;
   /** Acknowledgement numbers that only who heard our last SYNs knows. */
   readonly challenges: number[] = [];
+  /** The last connections that it has begun with a nonce, while nothing shows that it hears us (shim/inbound.ts). */
+  readonly begun: number[] = [];
   /** Octets that it was asked to send back as proof that it hears us, when it may be asked again, and the pause then. */
   question: Uint8Array | null = null;
   askAt = 0;
@@ -124,6 +126,8 @@ export class Correspondent {
   doubtedAt = Number.NEGATIVE_INFINITY;
   /** Until then it is treated as a node without ILNP. */
   plainUntil = 0;
+  /** Whom programs here have answered before another one took its place (shim/claim.ts). */
+  answered: { readonly nonce: Uint8Array; readonly views: readonly Locator[] } | null = null;
   /** Longest packet that still takes a nonce: a path with the smallest MTU has no room for it in the largest packet. */
   nonceOctetsMax = Number.POSITIVE_INFINITY;
   /** `heardAt` when it was found to answer nowhere; it is lost as long as it was not heard since. */
@@ -219,9 +223,12 @@ export class Correspondent {
 
   /** We have sent it a SYN: who acknowledges this number hears us. */
   challenge(acknowledgement: number): void {
-    if (this.challenges.includes(acknowledgement)) return;
-    this.challenges.push(acknowledgement);
-    if (this.challenges.length > CHALLENGES) this.challenges.shift();
+    keep(this.challenges, acknowledgement);
+  }
+
+  /** It has sent us a SYN; `connection`: a number that the same SYN has when it comes again. */
+  begin(connection: number): void {
+    keep(this.begun, connection);
   }
 
   /** A stranger with the same NID, somewhere else, takes the place of one that has not shown that it hears us. */
@@ -229,6 +236,7 @@ export class Correspondent {
     this.locators = [locator];
     this.aged = [];
     this.views.length = 0;
+    this.begun.length = 0;
     this.remoteNonce = null;
     this.isSpokenTo = false;
     this.#select(locator.expires);
@@ -383,6 +391,13 @@ export class Ilcc {
       this.#strangers.add(oldest!);
     }
   }
+}
+
+/** The last few, each once. */
+function keep(numbers: number[], one: number): void {
+  if (numbers.includes(one)) return;
+  numbers.push(one);
+  if (numbers.length > BEGINNINGS) numbers.shift();
 }
 
 const lastUse = (c: Correspondent): number => Math.max(c.heardAt, c.sentAt, c.namedAt);

@@ -12,6 +12,7 @@ import { nonceAt, OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import { mayBeZeroed, without } from './convention.ts';
+import { unreachable } from './first-contact.ts';
 import { flowOf } from './flows.ts';
 import type { Node } from './node.ts';
 import { checksumAt, giveHopBack, isPartial, put } from './rewrite.ts';
@@ -75,7 +76,13 @@ export function takeError(batch: PacketBatch, i: number, node: Node, { c, found,
     node.counters[COUNT_FALLBACKS]!++;
     return verdicts.TAKEN; // the program tries again by itself, and then without
   }
-  if (b[at] === UNREACHABLE && option > 0) subject!.askedAt = 0; // its silence says nothing of ILNP (RFC 6740 section 8)
+  if (b[at] === UNREACHABLE && option > 0)
+    unreachable(
+      node,
+      subject!,
+      { own: wordsAt(word, q + ipv6.W_SRC_L64), remote: wordsAt(word, q + ipv6.W_DST_L64) },
+      now,
+    );
   const octets = subject?.optionOctets ?? 0;
   const isShorter = option > 0 && isOnlyOption(b, quote);
   if (b[at] === PACKET_TOO_BIG && option > 0) {
@@ -169,6 +176,8 @@ const isOnlyOption = (b: Uint8Array, quote: number): boolean => {
   const at = quote + ipv6.HEADER_LENGTH;
   return b[at + 2] === OPTION_NONCE && b[at + 3] === 8 * (b[at + 1]! + 1) - 4;
 };
+
+const wordsAt = (word: Int32Array, w: number) => ({ l0: word[w]!, l1: word[w + 1]! });
 
 const sumAt = (word: Int32Array, w: number): number => sum64(word[w]!, word[w + 1]!);
 

@@ -4,31 +4,38 @@
  */
 import { Correspondent, type Locator, type RemoteLocator } from '../ilnp/ilcc.ts';
 import type { PacketBatch } from '../packet/batch.ts';
+import { u32 } from '../wire/bytes.ts';
 import { fold, sum64 } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';
 import { OPTION_NONCE } from '../wire/extension-headers.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { LOCATOR_UPDATE } from '../wire/locator-update.ts';
 import { findNonce, NONCE_NONE, NONCE_SEVERAL } from '../wire/nonce-option.ts';
+import { learn, takeOver } from './claim.ts';
 import { isZeroed } from './convention.ts';
+import { doubt } from './first-contact.ts';
 import { flowOf } from './flows.ts';
 import { takeError } from './icmp-error.ts';
 import type { Node } from './node.ts';
 import { ask, ECHO_REPLY, hasHeardSyn, isAnswer } from './proof.ts';
 import { removeNonce } from './remove-nonce.ts';
 import { adjustChecksum, giveHopBack, isPartial, put } from './rewrite.ts';
+import { sameOctets } from './same-octets.ts';
 import { type Control, takeUpdate } from './take-update.ts';
 import * as judge from './validate.ts';
 import { validate } from './validate.ts';
 import * as verdicts from './verdict.ts';
 import { COUNT_IN, COUNT_LEARNED, COUNT_NONCES_IN } from './verdict.ts';
 
+const SYN = 0x02;
+const ACK = 0x10;
+const TCP_SEQUENCE = 4;
+const TCP_FLAGS = 13;
+const PORTS_SPREAD = 0x9e3779b1;
 /** How long a Locator is kept that a packet named and no Locator Update or record; seconds. */
 const SEEN_LIFETIME = 3600;
 /** A stranger is asked for proof when it has been heard more often than that; before, a hand-shake may bring it. */
 const ENOUGH_HEARD = 1;
-/** How often names are asked about an identifier that comes from elsewhere. */
-const DOUBT_EVERY_US = 10e6;
 
 /** Packet `i`, checked to be a whole one whose destination is ours. */
 export function inbound(batch: PacketBatch, i: number, node: Node, control: Control, now: number): number {
@@ -59,16 +66,16 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
 
   if (type === LOCATOR_UPDATE) return takeUpdate(batch, i, node, control, { c, nonce, at, now });
   const isError = type >= 0 && type < 128;
-  if (c === null && nonce !== null && !isSelf && !isError) c = learn(node, n0, n1, { l0: s0, l1: s1 }, now);
+  if (c === null && nonce !== null && !isSelf && !isError) c = enter(node, n0, n1, { l0: s0, l1: s1 }, now);
   if (type === ECHO_REPLY && c !== null && nonce !== null && isAnswer(b, c, at, end))
-    return proven(node, c, nonce, now);
+    return proven(node, c, nonce, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
   let isKnown = c?.holds(s0, s1) ?? false;
   let found = c === null ? judge.AS_PLAIN : validate(c, isKnown, nonce, now);
   // another nonce than before, or another Locator than names know, but it has heard the SYN of a new session
   const mayAnswer = nonce !== null && (found === judge.AS_PLAIN || (found === judge.REJECT_NONCE && isKnown));
   const answers = mayAnswer && c !== null && hasHeardSyn(b, c, protocol, at, end);
   if (c !== null && nonce !== null && found === judge.AS_PLAIN && !c.isConfigured && !isError) {
-    c.takeOver(seenAt({ l0: s0, l1: s1, sum: sum64(s0, s1) }, now));
+    takeOver(c, seenAt({ l0: s0, l1: s1, sum: sum64(s0, s1) }, now), nonce);
     isKnown = true;
     found = judge.ACCEPT_LEARN;
   }
@@ -82,6 +89,10 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
     }
   }
   if (isError) return takeError(batch, i, node, { c: isKnown ? c : null, found, nonce, at, now });
+  const connection = c === null || c.proved ? 0 : connectionOf(b, protocol, at, end);
+  // a SYN that came with the nonce comes again without, from elsewhere: as another connection it would spoil the first
+  if (found === judge.AS_PLAIN && connection !== 0 && c!.remoteNonce !== null && c!.begun.includes(connection))
+    return verdicts.DROP_UNKNOWN_LOCATOR;
   // it may have started anew: who is at its Locator says so
   if (found === judge.REJECT_NONCE && isKnown) ask(node, c!, now);
   if (found === judge.REJECT_NONCE) return type >= 0 ? verdicts.DROP_FORGED_ICMP : verdicts.DROP_WRONG_NONCE;
@@ -90,13 +101,14 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
 
   const isSession = c !== null && found !== judge.AS_PLAIN;
   if (isSession) {
-    if (found === judge.ACCEPT_LEARN) c!.remoteNonce = nonce!.slice();
+    if (found === judge.ACCEPT_LEARN) learn(c!, nonce!);
     if (!isKnown) {
       if (answers || found === judge.ACCEPT_PROVISIONAL) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
     } else if (c!.isProvisional || found === judge.ACCEPT_LEARN) c!.settle(s0, s1);
     if (c!.views.length === 0) c!.viewIndex(s0, s1);
     node.heard(c!, word, w, now);
     c!.askedAt = 0;
+    if (connection !== 0) c!.begin(connection);
     if (!c!.proved) {
       if (hasHeardSyn(b, c!, protocol, at, end)) prove(node, c!);
       else if (c!.credit > ENOUGH_HEARD || (c!.isConfigured && protocol !== ipv6.TCP)) ask(node, c!, now);
@@ -122,6 +134,12 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   return isSession ? verdicts.ILNP : verdicts.PLAIN;
 }
 
+/** Tells a SYN that begins a connection from others, also when it is sent again; 0: none. */
+function connectionOf(b: Uint8Array, protocol: number, at: number, end: number): number {
+  if (protocol !== ipv6.TCP || at + 20 > end || (b[at + TCP_FLAGS]! & (SYN | ACK)) !== SYN) return 0;
+  return Math.imul(u32(b, at), PORTS_SPREAD) ^ u32(b, at + TCP_SEQUENCE);
+}
+
 /** As `findNonce`, without its cost for what nearly all packets are. */
 function nonceOf(b: Uint8Array, o: number, end: number): number {
   const next = b[o + ipv6.NEXT_HEADER]!;
@@ -141,7 +159,7 @@ function nonceOf(b: Uint8Array, o: number, end: number): number {
 }
 
 /** A NID that has sent a nonce first: an entry of its own, a stranger's until it is proved to hear us. */
-function learn(node: Node, nid0: number, nid1: number, from: Omit<Locator, 'sum'>, now: number): Correspondent {
+function enter(node: Node, nid0: number, nid1: number, from: Omit<Locator, 'sum'>, now: number): Correspondent {
   const locator = seenAt({ ...from, sum: sum64(from.l0, from.l1) }, now);
   const options = { localNonce: node.random(node.nonceOctets), locators: [locator], isConfigured: false };
   const c = new Correspondent(nid0, nid1, options);
@@ -162,9 +180,12 @@ function seen(c: Correspondent, locator: Locator, now: number): void {
   c.provisional(locator, now);
 }
 
-/** It has sent back what it was asked for: this nonce is its own. */
-function proven(node: Node, c: Correspondent, nonce: Uint8Array, now: number): number {
-  c.remoteNonce = nonce.slice();
+/** It has sent back what it was asked for, from `from`: this nonce is its own. */
+function proven(node: Node, c: Correspondent, nonce: Uint8Array, from: Locator, now: number): number {
+  // a stranger that claims its identifier elsewhere may have taken its place since it was asked
+  const isOther = c.remoteNonce === null || !sameOctets(nonce, c.remoteNonce);
+  if (isOther && !c.proved && !c.isConfigured && !c.holds(from.l0, from.l1)) takeOver(c, seenAt(from, now), nonce);
+  else learn(c, nonce);
   c.question = null;
   c.askPause = 0;
   c.askedAt = 0;
@@ -175,12 +196,6 @@ function proven(node: Node, c: Correspondent, nonce: Uint8Array, now: number): n
 
 function prove(node: Node, c: Correspondent): void {
   c.plainUntil = 0;
+  c.answered = null;
   if (!c.proved) node.ilcc.prove(c);
-}
-
-/** The identifier of a node that names have placed elsewhere; they may know better by now. */
-function doubt(node: Node, c: Correspondent, now: number): void {
-  if (now - c.doubtedAt < DOUBT_EVERY_US) return;
-  c.doubtedAt = now;
-  node.lost(c);
 }

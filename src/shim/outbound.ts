@@ -12,20 +12,13 @@ import * as ipv6 from '../wire/ipv6.ts';
 import * as options from '../wire/nonce-option.ts';
 import * as vnet from '../wire/virtio-net.ts';
 import { mayBeZeroed, without } from './convention.ts';
+import { isDoubtful, isWorthTrying } from './first-contact.ts';
 import { flowOf } from './flows.ts';
 import { translateOwnQuote } from './icmp-error.ts';
 import type { Node } from './node.ts';
 import { adjustChecksum, giveHopBack, insertNonce, isPartial, put, putLonger } from './rewrite.ts';
 import * as verdicts from './verdict.ts';
 import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
-
-/** A correspondent that leaves the first packets with a nonce unanswered for so long is tried without. */
-const SILENCE_US = 2.5e6;
-/** How long each pair of Locators has, and how many are tried: what a program sends again within a second goes by the next. */
-const TURN_US = 0.9e6;
-const PAIRS = 4;
-/** How long it then counts as a node without ILNP, if it did not say so itself. */
-const PLAIN_AFTER_SILENCE_US = 60e6;
 
 const SYN = 0x02;
 const TCP_SEQUENCE = 4;
@@ -46,14 +39,17 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const protocol = chain.protocolOf(upper);
   const at = o + chain.offsetOf(upper);
   const isSyn = protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0;
-  const c = correspondent(node, word, w, isSyn, now);
+  const named = correspondent(node, word, w);
+  const c = named !== null && speaks(node, named, isSyn, now) ? named : null;
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
   if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);
   const source = c === null ? node.flows.ownFor(word, w, flow, node, now) : (c.own ?? node.locators[0]!);
   const destination = c === null ? null : c.target(now);
-  if (c !== null) {
-    const view = c.viewIndex(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
-    if (c.views.length > 1) node.flows.viewUsed(word, w, flow, view, now);
+  // also without a nonce: the answer to a SYN may have one
+  if (named !== null && (c !== null || isSyn)) {
+    const view = named.viewIndex(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
+    if (named.views.length > 1) node.flows.viewUsed(word, w, flow, view, now);
+    if (isSyn) named.challenge((u32(b, at + TCP_SEQUENCE) + 1) >>> 0);
   }
   if (protocol === ipv6.ICMPV6 && at < end && b[at]! < 128) translateOwnQuote(batch, i, node, at);
 
@@ -70,7 +66,6 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   giveHopBack(b, o);
   if (c === null) return verdicts.PLAIN;
 
-  if (isSyn) c.challenge((u32(b, at + TCP_SEQUENCE) + 1) >>> 0);
   if (!c.isSpokenTo && protocol !== ipv6.NO_NEXT_HEADER) c.isSpokenTo = !isAutomatic(b, protocol, at, end);
   node.spoke(c, now);
   if (isDoubtful(c, isSyn) && c.askedAt === 0) c.askedAt = now;
@@ -79,42 +74,18 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   return verdicts.ILNP;
 }
 
-/** The correspondent of an ILNP session, or null where the packet shall go as plain IPv6. */
-function correspondent(node: Node, word: Int32Array, w: number, isSyn: boolean, now: number): Correspondent | null {
+/** The correspondent that the packet at word `w` is for, or null. */
+function correspondent(node: Node, word: Int32Array, w: number): Correspondent | null {
   const c = node.ilcc.find(word[w + ipv6.W_DST_NID]!, word[w + ipv6.W_DST_NID + 1]!);
-  if (c === null) return null;
-  const l0 = word[w + ipv6.W_DST_L64]!;
-  const l1 = word[w + ipv6.W_DST_L64 + 1]!;
-  if (!c.isAt(l0, l1)) return null; // another node with the same NID (RFC 6741 section 5.4)
-  if (now < c.plainUntil) return null;
-  return !isDoubtful(c, isSyn) || c.askedAt === 0 || isWorthTrying(node, c, now) ? c : null;
+  // else another node with the same NID (RFC 6741 section 5.4)
+  return c?.isAt(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!) ? c : null;
 }
 
-/** Nothing has come back so far: the next pair of Locators; false when all had their turn, and it is tried without. */
-function isWorthTrying(node: Node, c: Correspondent, now: number): boolean {
-  const waited = now - c.askedAt;
-  const pairs = Math.min(node.locators.length * c.locators.length, PAIRS);
-  if (waited <= Math.max(SILENCE_US, (pairs + 0.5) * TURN_US)) {
-    if (c.tried + 1 < pairs && waited > (c.tried + 1) * TURN_US) {
-      c.tried++;
-      c.own = node.locators[Math.trunc(c.tried / c.locators.length)]!;
-      c.use(c.locators[c.tried % c.locators.length]!);
-    }
-    return true;
-  }
-  c.plainUntil = now + PLAIN_AFTER_SILENCE_US;
-  c.remoteNonce = null;
-  c.askedAt = 0;
-  c.tried = 0;
-  c.own = null;
-  c.use(c.preferred(now));
-  node.counters[verdicts.COUNT_FALLBACKS]!++;
-  node.lost(c);
-  return false;
+/** True for an ILNP session; else the packet shall go as plain IPv6. */
+function speaks(node: Node, c: Correspondent, isSyn: boolean, now: number): boolean {
+  if (now < c.plainUntil) return false;
+  return !isDoubtful(c, isSyn) || c.askedAt === 0 || isWorthTrying(node, c, now);
 }
-
-/** No nonce of it is known, or one that anybody may have sent: it may be a node without ILNP all the same. */
-const isDoubtful = (c: Correspondent, isSyn: boolean): boolean => c.remoteNonce === null || (!c.proved && isSyn);
 
 /** Fragments go without: their offsets count what is behind the Fragment header. So does what is signed or too long. */
 function putNonce(

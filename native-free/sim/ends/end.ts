@@ -10,7 +10,8 @@ import { ECHO_REPLY, ECHO_REQUEST } from '../icmp.ts';
 import type { Link } from '../link.ts';
 import { isSame, type Packet } from '../packet.ts';
 import { addressOf } from '../place.ts';
-import { RST } from '../tcp-segment.ts';
+import type { TcpConnection } from '../tcp.ts';
+import { RST, SYN } from '../tcp-segment.ts';
 import { type Decided, Kernel, LINK_MTU } from './kernel.ts';
 import { hasOptions, refusal } from './legacy.ts';
 import { Oracle, type Outcome } from './oracle.ts';
@@ -47,13 +48,15 @@ export class SimEnd {
   readonly oracle: Oracle;
   /** Locators it is reached at now, preferred first. */
   locators: readonly L64[] = [];
-  /** Connections that need not live: an end of them has restarted. */
-  readonly excused = new WeakSet<object>();
+  /** Connections that need not live: an end of them has restarted, or has moved while they were plain IPv6. */
+  readonly excused = new WeakSet<TcpConnection>();
   /** Packets that nobody has sent. */
   readonly forged: WeakSet<object>;
   readonly #engine: Engine;
   /** Under which address a flow of a program knows the other end. */
   readonly #peers = new Map<string, Uint8Array>();
+  /** What programs said last on these went without ILNP. */
+  readonly #plain = new WeakSet<TcpConnection>();
   #hasRestarted = false;
   #changes = 0;
   /** Most correspondents that it had to tell. */
@@ -135,9 +138,23 @@ export class SimEnd {
 
   /** Connections with the node `nid` need not live. */
   excuse(nid: Nid): void {
+    for (const connection of this.#with(nid)) this.excused.add(connection);
+  }
+
+  /** Nor those that had to begin without ILNP, and are plain IPv6 for good: one of the two, this one and `other`, moves. */
+  excusePlain(other: SimEnd): void {
+    for (const connection of this.#with(other.nid)) {
+      if (!this.#plain.has(connection)) continue;
+      const { localPort, remotePort } = connection.options;
+      this.excused.add(connection);
+      for (const back of other.#with(this.nid))
+        if (back.options.localPort === remotePort && back.options.remotePort === localPort) other.excused.add(back);
+    }
+  }
+
+  #with(nid: Nid): TcpConnection[] {
     const wanted = addressOf({ hi: 0, lo: 0 }, nid).subarray(8);
-    for (const connection of this.host.connections)
-      if (isSame(connection.options.addresses.dst.subarray(8), wanted)) this.excused.add(connection);
+    return this.host.connections.filter(({ options }) => isSame(options.addresses.dst.subarray(8), wanted));
   }
 
   get #updatesSent(): number {
@@ -148,7 +165,18 @@ export class SimEnd {
     this.#flow(packet.octets, ipv6.DST, (key, address) => {
       if (!isReset(packet.octets) && !this.#peers.has(key) && !isAttacker(address)) this.#peers.set(key, address);
     });
-    this.kernel!.send(packet);
+    const verdict = this.kernel!.send(packet);
+    const b = packet.octets;
+    if (b[ipv6.NEXT_HEADER] !== ipv6.TCP || (b[53]! & SYN) !== 0) return;
+    const connection = this.host.connections.find(
+      ({ options }) =>
+        options.localPort === u16(b, 40) &&
+        options.remotePort === u16(b, 42) &&
+        isSame(options.addresses.dst, b.subarray(ipv6.DST, ipv6.DST + 16)),
+    );
+    if (connection === undefined) return;
+    if (verdict === PLAIN) this.#plain.add(connection);
+    else this.#plain.delete(connection);
   }
 
   #judge({ before, verdict, after }: Decided, packet: Packet): void {

@@ -49,7 +49,7 @@ export interface KernelHooks {
   readonly onLost: (nid: Nid) => void;
 }
 
-export class Kernel implements Below {
+export class Kernel {
   readonly nid: Nid;
   readonly stable: L64;
   shim: Shim;
@@ -104,12 +104,14 @@ export class Kernel implements Below {
     this.#plan();
   }
 
-  /** A program sends. */
-  send(packet: Packet): void {
+  /** A program sends; gives what the shim has made of it. */
+  send(packet: Packet): number {
     const after = this.#through(packet.octets);
+    const verdict = this.#batch.verdict[0]!;
     if (after === null) this.drops.noLocator++;
     else this.#leave({ octets: after, origin: packet.origin });
     this.#plan();
+    return verdict;
   }
 
   /** A packet from a link. */

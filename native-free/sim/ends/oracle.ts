@@ -195,11 +195,14 @@ export class Oracle {
   }
 
   /** Proof that its sender hears us: it sends back octets of an echo request of ours. */
-  #answer(b: Uint8Array, { nid, nonces, protocol, at }: Seen, now: number): string | null {
+  #answer(b: Uint8Array, { nid, l64, nonces, protocol, at }: Seen, now: number): string | null {
     const known = this.#known.get(nid);
     const isReply = protocol === ipv6.ICMPV6 && b[at] === ECHO_REPLY;
     if (known === undefined || nonces[0] === undefined || !isReply) return 'data, taken in';
     if (!this.#questions.has(nid + hex(b, at + 8, 16))) return 'an answer to what nobody has asked';
+    // a stranger elsewhere has taken its place meanwhile
+    if (!known.byName && !known.proved && nonces[0] !== known.nonce && !known.locators.has(l64))
+      known.locators = new Set([l64]);
     known.nonce = nonces[0];
     known.proved = true;
     known.heardAt = now;

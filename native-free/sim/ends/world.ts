@@ -115,8 +115,12 @@ export class EndsWorld implements SessionWorld {
     const before = this.#at.get(end)!;
     const report = { guest: end.name, from: before.join(' '), to: order.to.join(' '), at: this.engine.now, doneAt: 0 };
     this.moves.push(report);
-    // who has no ILNP knows the old address only
-    for (const other of this.ends) if (other.kernel === undefined) this.#excuse(end, other);
+    // who has no ILNP knows the old address only, and so does who had to be spoken to without
+    for (const other of this.ends) {
+      if (other.kernel === undefined) this.#excuse(end, other);
+      end.excusePlain(other);
+      other.excusePlain(end);
+    }
     const arrive = (): void => {
       this.#put(end, order.to, order.to);
       this.#settle(report);

@@ -1,0 +1,37 @@
+/**
+ * Who has an identifier while nobody with it is proved: whoever spoke last, by its nonce. Programs here may already be
+ * in session with another one; when that one speaks again they know it as before, so that a stranger's packet with any
+ * nonce ends no session.
+ */
+import { type Correspondent, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
+import { sameOctets } from './same-octets.ts';
+
+/** `nonce` comes from one of its Locators. */
+export function learn(c: Correspondent, nonce: Uint8Array): void {
+  remember(c);
+  c.remoteNonce = nonce.slice();
+  restore(c);
+}
+
+/** `nonce` comes from elsewhere: that one takes the place. */
+export function takeOver(c: Correspondent, locator: RemoteLocator, nonce: Uint8Array): void {
+  remember(c);
+  c.takeOver(locator);
+  c.remoteNonce = nonce.slice();
+  restore(c);
+}
+
+/** Whom programs have answered first keeps its claim until somebody is proved. */
+function remember(c: Correspondent): void {
+  if (c.answered !== null || c.remoteNonce === null || c.proved || c.sentAt === 0) return;
+  c.answered = { nonce: c.remoteNonce, views: [...c.views] };
+}
+
+function restore(c: Correspondent): void {
+  if (c.answered === null || !sameOctets(c.remoteNonce!, c.answered.nonce)) return;
+  const { views } = c.answered;
+  c.answered = null;
+  if (views.every((view, k) => k < c.views.length && sameLocator(view, c.views[k]!))) return; // nobody else has had other ones
+  const between = c.views.splice(0, c.views.length, ...views);
+  for (const { l0, l1 } of between) c.viewIndex(l0, l1);
+}

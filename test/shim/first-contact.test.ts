@@ -1,0 +1,182 @@
+/** The first words to a node that has not answered yet, and what a session that begins so must live through. */
+import { describe, expect, test } from 'vitest';
+import { locatorOf } from '../../src/ilnp/ilcc.ts';
+import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
+import { addressesOf, error6, full, ipv6, sealed, tcp6, udp6 } from '../support/packets.ts';
+import { answer, type End, endSystem, know, l64, STABLE_A } from './support.ts';
+
+const A = '2001:db8:1::a1';
+const B = '2001:db8:b::b1';
+const B2 = '2001:db8:c::b1';
+const ELSEWHERE = '2001:db8:ee::b1';
+const N = Uint8Array.of(1, 2, 3, 4);
+const OTHER = Uint8Array.of(4, 3, 2, 1);
+const SECOND = 1e6;
+const TCP = 6;
+
+/** A SYN, or the SYN that answers `syn`, with a sequence number of its own. */
+function syn(src: string, dst: string, answers?: Uint8Array): Uint8Array {
+  const segment = tcp6({ src, dst }, new Uint8Array(0)).slice(40);
+  segment[13] = answers === undefined ? 0x02 : 0x12;
+  if (answers !== undefined) {
+    segment.set(answers.slice(42, 44), 0);
+    segment.set(answers.slice(40, 42), 2);
+    segment.set(answers.slice(44, 48), 8);
+    segment[11]! += 1;
+  }
+  return ipv6({ src, dst }, TCP, sealed({ src, dst }, TCP, segment));
+}
+
+const sent = (a: End, dst: string, now: number): Uint8Array => a.pass(udp6({ src: STABLE_A, dst }), now) as Uint8Array;
+const whereAndHow = (packet: Uint8Array): string =>
+  `${addressesOf(packet).dst} ${nonceOf(packet, 0, packet.length) === null ? 'plain' : 'nonce'}`;
+
+describe('no way leads there, says a router', () => {
+  function twoPlaces() {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+    const locators = ['2001:db8:b::', '2001:db8:c::'].map((text, k) => ({
+      ...locatorOf(l64(text)),
+      preference: 10 + k,
+      expires: Number.POSITIVE_INFINITY,
+    }));
+    c.replace(locators, 0);
+    return { a, c };
+  }
+  const refused = (a: End, packet: Uint8Array, now: number) =>
+    a.pass(error6({ src: '2001:db8:f::1', dst: A }, 1, 0, 0, packet), now);
+
+  // shows: H23
+  test('the other Locator has its turn, then the first again, and it never counts as silent', () => {
+    const { a } = twoPlaces();
+    const tried = [1, 2, 3, 4, 5, 6].map((second) => {
+      const packet = sent(a, B, second * SECOND);
+      refused(a, packet, second * SECOND);
+      return whereAndHow(packet);
+    });
+    const [first, second] = [`${full(B)} nonce`, `${full(B2)} nonce`];
+    expect(tried).toEqual([first, second, first, second, first, second]);
+  });
+
+  test('names are asked, at most every ten seconds', () => {
+    const { a, c } = twoPlaces();
+    for (let second = 1; second <= 12; second++) refused(a, sent(a, B, second * SECOND), second * SECOND);
+    expect(a.lost).toEqual([c, c]);
+  });
+
+  test('errors about an earlier pair change nothing, nor do those that do not quote our nonce', () => {
+    const { a, c } = twoPlaces();
+    const early = sent(a, B, SECOND);
+    refused(a, early, SECOND);
+    for (let k = 0; k < 3; k++) refused(a, early.slice(), SECOND);
+    expect(whereAndHow(sent(a, B, 1.1 * SECOND))).toBe(`${full(B2)} nonce`);
+    const forged = sent(a, B, 1.2 * SECOND);
+    forged[44]! ^= 1;
+    refused(a, forged, 1.2 * SECOND);
+    expect(whereAndHow(sent(a, B, 1.3 * SECOND))).toBe(`${full(B2)} nonce`);
+    expect(a.lost).toEqual([c]);
+  });
+
+  test('who has answered before tells us itself', () => {
+    const { a } = twoPlaces();
+    const packet = sent(a, B, SECOND);
+    a.pass(insertNonce(udp6({ src: B, dst: A }), N)!, SECOND);
+    refused(a, packet, SECOND);
+    expect(whereAndHow(sent(a, B, 2 * SECOND))).toBe(`${full(B)} nonce`);
+    expect(a.lost).toEqual([]);
+  });
+});
+
+// shows: H23
+test('a SYN that goes without a nonce, after a silence, may be answered with one: that is believed', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  const c = know(a, B);
+  sent(a, B, SECOND);
+  expect(whereAndHow(sent(a, B, 4 * SECOND))).toBe(`${full(B)} plain`);
+  const first = syn(STABLE_A, B);
+  expect(whereAndHow(a.pass(first, 5 * SECOND) as Uint8Array)).toBe(`${full(B)} plain`);
+
+  const reply = a.pass(insertNonce(syn(B, A, first), N)!, 5 * SECOND) as Uint8Array;
+  expect(addressesOf(reply)).toEqual({ src: full(B), dst: full(STABLE_A) });
+  expect(c.proved).toBe(true);
+  expect(whereAndHow(sent(a, B, 5 * SECOND))).toBe(`${full(B)} nonce`);
+});
+
+describe('somebody begins a connection with a nonce, moves, and tries without', () => {
+  function begun() {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    expect(a.pass(insertNonce(syn(B, A), N)!)).toBeInstanceOf(Uint8Array);
+    return a;
+  }
+
+  // shows: H15
+  test('the same SYN from elsewhere begins no second connection', () => {
+    expect(begun().pass(syn(ELSEWHERE, A))).toBe('drop_unknown_locator');
+  });
+
+  test('with the nonce it is taken, and from where it was, as the one connection', () => {
+    const a = begun();
+    for (const again of [insertNonce(syn(ELSEWHERE, A), N)!, syn(B, A)])
+      expect(addressesOf(a.pass(again) as Uint8Array).src).toBe(full(B));
+  });
+
+  test('another SYN from elsewhere is that of another node with the same identifier, as in IPv6', () => {
+    const another = syn(ELSEWHERE, A);
+    another[47]! ^= 1;
+    expect(addressesOf(begun().pass(another) as Uint8Array).src).toBe(full(ELSEWHERE));
+  });
+});
+
+describe('strangers with one identifier, nobody proved', () => {
+  const from = (a: End, src: string, nonce: Uint8Array, now = 1): string =>
+    addressesOf(a.pass(insertNonce(udp6({ src, dst: A }), nonce)!, now) as Uint8Array).src;
+
+  /** A program has answered one, then another one came, from `src`. */
+  function displaced(src: string): End {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    expect(from(a, B, N)).toBe(full(B));
+    expect(whereAndHow(sent(a, B, 1))).toBe(`${full(B)} nonce`);
+    expect(from(a, src, OTHER)).toBe(full(src));
+    return a;
+  }
+
+  test.each([
+    ['elsewhere, and moves', ELSEWHERE, B2],
+    ['elsewhere, and moves to where the other one claims to be', ELSEWHERE, ELSEWHERE],
+  ])('who was answered before programs know as before: another one claims to be %s', (_, claims, moves) => {
+    const a = displaced(claims);
+    sent(a, claims, 1);
+    expect(from(a, moves, N)).toBe(full(B));
+    expect(whereAndHow(sent(a, B, 1))).toBe(`${full(moves)} nonce`);
+  });
+
+  test('with another nonce from the same place nothing changes: programs may know it under a new address meanwhile', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+    from(a, B, N);
+    sent(a, B, 1);
+    expect(from(a, B, OTHER)).toBe(full(B));
+    c.named = [{ ...locatorOf(l64('2001:db8:c::')), preference: 10, expires: Number.POSITIVE_INFINITY }];
+    const first = syn(STABLE_A, B2);
+    a.pass(first);
+    expect(addressesOf(a.pass(insertNonce(syn(B, A, first), N)!) as Uint8Array).src).toBe(full(B2));
+  });
+
+  test('before anybody has answered, the last one is known by where it is', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    from(a, B, N);
+    from(a, ELSEWHERE, OTHER);
+    expect(from(a, B2, N)).toBe(full(B2));
+  });
+
+  test('the proof is for who has given it, though another one has taken the place since', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    for (let k = 1; k < 4; k++) from(a, B, N, k);
+    expect(a.asked).toHaveLength(1);
+    expect(from(a, ELSEWHERE, OTHER)).toBe(full(ELSEWHERE));
+    expect(answer(a, N)).toBe('taken');
+    expect(from(a, B, N)).toBe(full(B));
+    expect(whereAndHow(sent(a, B, 5))).toBe(`${full(B)} nonce`);
+    expect(a.pass(insertNonce(udp6({ src: ELSEWHERE, dst: A }), OTHER)!)).toBe('drop_wrong_nonce');
+  });
+});
