@@ -127,7 +127,8 @@ export class Correspondent {
   /** Until then it is treated as a node without ILNP. */
   plainUntil = 0;
   /** Whom programs here have answered before another one took its place (shim/claim.ts). */
-  answered: { readonly nonce: Uint8Array; readonly views: readonly Locator[] } | null = null;
+  answered: { readonly nonce: Uint8Array; readonly views: readonly Locator[]; readonly isSpokenTo: boolean } | null =
+    null;
   /** Longest packet that still takes a nonce: a path with the smallest MTU has no room for it in the largest packet. */
   nonceOctetsMax = Number.POSITIVE_INFINITY;
   /** `heardAt` when it was found to answer nowhere; it is lost as long as it was not heard since. */

@@ -21,16 +21,19 @@ export function takeOver(c: Correspondent, locator: RemoteLocator, nonce: Uint8A
   restore(c);
 }
 
-/** Whom programs have answered first keeps its claim until somebody is proved. */
+/** Who was answered first keeps its claim until somebody is proved; a program's word counts for more than its kernel's. */
 function remember(c: Correspondent): void {
-  if (c.answered !== null || c.remoteNonce === null || c.proved || c.sentAt === 0) return;
-  c.answered = { nonce: c.remoteNonce, views: [...c.views] };
+  const { remoteNonce, answered, isSpokenTo } = c;
+  if (remoteNonce === null || c.proved || c.sentAt === 0) return;
+  if (answered !== null && (answered.isSpokenTo || !isSpokenTo)) return;
+  c.answered = { nonce: remoteNonce, views: [...c.views], isSpokenTo };
 }
 
 function restore(c: Correspondent): void {
   if (c.answered === null || !sameOctets(c.remoteNonce!, c.answered.nonce)) return;
-  const { views } = c.answered;
+  const { views, isSpokenTo } = c.answered;
   c.answered = null;
+  if (isSpokenTo) c.isSpokenTo = true;
   if (views.every((view, k) => k < c.views.length && sameLocator(view, c.views[k]!))) return; // nobody else has had other ones
   const between = c.views.splice(0, c.views.length, ...views);
   for (const { l0, l1 } of between) c.viewIndex(l0, l1);

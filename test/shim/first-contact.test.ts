@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { locatorOf } from '../../src/ilnp/ilcc.ts';
 import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
-import { addressesOf, error6, full, ipv6, sealed, tcp6, udp6 } from '../support/packets.ts';
+import { addressesOf, echo6, error6, full, ipv6, sealed, tcp6, udp6 } from '../support/packets.ts';
 import { answer, type End, endSystem, know, l64, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
@@ -127,6 +127,12 @@ describe('somebody begins a connection with a nonce, moves, and tries without', 
   });
 });
 
+function echoReply(dst: string): Uint8Array {
+  const message = echo6({ src: STABLE_A, dst }).slice(40);
+  message[0] = 129;
+  return ipv6({ src: STABLE_A, dst }, 58, sealed({ src: STABLE_A, dst }, 58, message));
+}
+
 describe('strangers with one identifier, nobody proved', () => {
   const from = (a: End, src: string, nonce: Uint8Array, now = 1): string =>
     addressesOf(a.pass(insertNonce(udp6({ src, dst: A }), nonce)!, now) as Uint8Array).src;
@@ -148,6 +154,19 @@ describe('strangers with one identifier, nobody proved', () => {
     sent(a, claims, 1);
     expect(from(a, moves, N)).toBe(full(B));
     expect(whereAndHow(sent(a, B, 1))).toBe(`${full(moves)} nonce`);
+  });
+
+  test('a word of a program counts for more than what the kernel has answered', () => {
+    const a = displaced(ELSEWHERE); // whom a program has answered
+    const kernel = endSystem(STABLE_A, ['2001:db8:1::']);
+    from(kernel, ELSEWHERE, OTHER);
+    kernel.pass(echoReply(ELSEWHERE));
+    from(kernel, B, N);
+    sent(kernel, B, 1);
+    for (const end of [a, kernel]) {
+      from(end, ELSEWHERE, Uint8Array.of(9, 9, 9, 9));
+      expect(from(end, B2, N)).toBe(full(B));
+    }
   });
 
   test('with another nonce from the same place nothing changes: programs may know it under a new address meanwhile', () => {
