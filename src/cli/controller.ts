@@ -33,6 +33,6 @@ export function registerController(program: Command): void {
         { level: config.log.level, base: { controller: config.controller } },
         pino.destination({ dest: 2, sync: true }),
       );
-      await runController(config, log);
+      await runController(config, options.config, log);
     });
 }

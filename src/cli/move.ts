@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
-import { ControlClient, controlCall } from '../runtime/control-client.ts';
+import { controlCall } from '../runtime/control-client.ts';
 import type { MoveReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import type { MovePlan } from '../sites/move-plan.ts';
@@ -80,32 +80,52 @@ interface MoveRequest {
 const move = async (socket: string, params: MoveRequest): Promise<MoveReply> =>
   (await controlCall(socket, 'move', params)) as MoveReply;
 
-/** Prepares, holds, runs the command, commits; calls the move off when the command fails. */
+/**
+ * Prepares, holds, runs the command, commits; calls the move off when the command fails. A connection for each step: the
+ * command may take longer than the border keeps a silent one.
+ */
 async function moveAround(socket: string, params: MoveRequest, command: string): Promise<MoveReply> {
   const { nid, to, by } = params;
-  const client = await ControlClient.connect(socket);
+  await controlCall(socket, 'prepare', { nid, to, by });
+  await controlCall(socket, 'hold', { nid, by });
+  await controlCall(socket, 'paused', { nid });
+  const code = await run(command);
+  if (code !== 0) {
+    await controlCall(socket, 'abort', { nid, by }).catch(() => {}); // it ends by itself, a little later
+    throw new IlnpError('E_COMMAND', `the command ended with ${code}; ${nid} stays where it was`);
+  }
   try {
-    await client.call('prepare', { nid, to, by });
-    await client.call('hold', { nid, by });
-    await client.call('paused', { nid });
-    const code = await run(command);
-    if (code !== 0) {
-      await client.call('abort', { nid, by });
-      throw new IlnpError('E_COMMAND', `the command ended with ${code}; ${nid} stays where it was`);
-    }
-    await client.call('resumed', { nid });
-    return (await client.call('move', params)) as MoveReply;
-  } finally {
-    client.close();
+    await controlCall(socket, 'resumed', { nid }).catch(() => {}); // for the report only
+    return await move(socket, params);
+  } catch (error) {
+    if (!(error instanceof IlnpError)) throw error;
+    const again = `the command has done its part, so when that is mended: ilnp move ${nid} --to ${to}`;
+    throw new IlnpError(error.code, `${error.message}; ${again}`, { cause: error });
   }
 }
 
-/** Runs a shell command; its exit code, or the signal that ended it. What it prints goes to standard error. */
+const FOR_THE_COMMAND = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * Runs a shell command; its exit code, or the signal that ended it. What it prints goes to standard error. Signals are for
+ * the command: what becomes of the move depends on how it ends.
+ */
 function run(command: string): Promise<number | string> {
   return new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', ['-c', command], { stdio: ['inherit', 2, 2] });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));
+    const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
+    for (const signal of FOR_THE_COMMAND) process.on(signal, pass);
+    const over = (): void => {
+      for (const signal of FOR_THE_COMMAND) process.off(signal, pass);
+    };
+    child.once('error', (error) => {
+      over();
+      reject(error);
+    });
+    child.once('exit', (code, signal) => {
+      over();
+      resolve(code ?? signal ?? 1);
+    });
   });
 }
 

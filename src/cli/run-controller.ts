@@ -1,7 +1,7 @@
 /** A registry as a process: store, channel to the borders, control socket and signals. Forwards nothing. */
 import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { ControllerConfig } from '../config/load-controller.ts';
+import { type ControllerConfig, loadControllerConfig } from '../config/load-controller.ts';
 import type { Entry } from '../registry/registry.ts';
 import { RegistryService } from '../registry/service.ts';
 import { RegistryStore } from '../registry/store.ts';
@@ -17,13 +17,13 @@ import { ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { lockState } from '../runtime/state-lock.ts';
 import { errorReply } from '../sites/messages.ts';
-import { PeerChannel } from '../sites/peer-channel.ts';
+import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { shownPeers } from './shown-peers.ts';
 import { untilSignal } from './until-signal.ts';
 
-/** Runs the controller of a configuration until SIGTERM or SIGINT. */
-export async function runController(config: ControllerConfig, log: Logger): Promise<void> {
+/** Runs the controller of the configuration in file `path` until SIGTERM or SIGINT; SIGHUP reads sites, key and log level again. */
+export async function runController(config: ControllerConfig, path: string, log: Logger): Promise<void> {
   const undo: (() => unknown)[] = [];
   const stopped = untilSignal();
   try {
@@ -46,7 +46,7 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
       site: config.controller,
       key: await readSiteKey(config.keyFile),
       listen: config.listen,
-      peers: config.sites.map((site) => ({ site, control: undefined })),
+      peers: peersOf(config),
       answer: async (from, request) => {
         try {
           if (request.kind === 'registry') return { kind: 'registry', answer: await service.answer(from, request.ask) };
@@ -84,6 +84,9 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
     undo.push(() => control.close());
     await channel.start();
     undo.push(() => channel.close());
+    const reload = (): void => void reread(path, config, channel, log);
+    process.on('SIGHUP', reload);
+    undo.push(() => process.off('SIGHUP', reload));
     log.info({ entries: store.state.size, revision: store.state.revision, pid: process.pid }, 'ready');
     log.info({ signal: await stopped.signal }, 'stopping');
   } finally {
@@ -91,6 +94,25 @@ export async function runController(config: ControllerConfig, log: Logger): Prom
     stopped.close();
   }
 }
+
+async function reread(path: string, before: ControllerConfig, channel: PeerChannel, log: Logger): Promise<void> {
+  try {
+    const next = loadControllerConfig(path);
+    const fixed = (['controller', 'listen', 'socket', 'state', 'limits'] as const).filter(
+      (key) => JSON.stringify(next[key]) !== JSON.stringify(before[key]),
+    );
+    if (fixed.length > 0)
+      throw new IlnpError('E_CONFIG', `these settings change only by a restart: ${fixed.join(', ')}`);
+    channel.setPeers(peersOf(next), await readSiteKey(next.keyFile));
+    log.level = next.log.level;
+    log.info({ sites: next.sites }, 'took the configuration over');
+  } catch (error) {
+    const code = error instanceof IlnpError ? error.code : undefined;
+    log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
+  }
+}
+
+const peersOf = ({ sites }: ControllerConfig): ChannelPeer[] => sites.map((site) => ({ site, control: undefined }));
 
 const shownEntry = ({ nid, epoch, binding }: Entry): BindingReply[] =>
   binding === null ? [] : [bindingReply({ nid, epoch, ...binding })];
