@@ -2,11 +2,11 @@
 import type { SiteConfig } from '../config/site-config.ts';
 import type { Binding } from '../ilnp/bindings.ts';
 import { ipJson } from '../network/ip.ts';
+import { whoHas } from '../network/who-has.ts';
 import { errorReply, type Reply, type Request } from '../sites/messages.ts';
 import { type Nid, parseIpv6 } from '../wire/text.ts';
 import { Arrivals, type ArrivalsWorld } from './arrivals.ts';
 import { Listener } from './listener.ts';
-import { whoHas } from './who-has.ts';
 
 /** How long a look at the kernel's neighbours is good for. Reason: it takes a process, and anybody on a link can ask for it. */
 const LOOK_MS = 100;

@@ -93,6 +93,8 @@ export class EndSystem {
       onEvent: () => this.#look(),
       onListening: () => this.#introduce(this.#locators),
       onClaim: (address) => this.#claimed(address),
+      onSilent: (name, router) =>
+        this.#log.info({ interface: name, router }, 'another router is there and this one is gone: so is its Locator'),
       onFailure: (error) => this.#log.error({ error: String(error) }, 'changes are noticed every ten seconds only'),
     });
   }

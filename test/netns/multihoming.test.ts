@@ -178,7 +178,7 @@ test('an interface that vanishes and comes back is left and used again', async (
   expect(sources).toContain(at('a', 3));
 });
 
-describe('two routers on one link', () => {
+describe('routers that advertise', () => {
   const advertise = (site: SiteNumber, ...more: string[]) =>
     lab.exec(
       `r${site}`,
@@ -231,5 +231,27 @@ describe('two routers on one link', () => {
     } finally {
       await lab.ip('air', 'link set dev r3 master lan3');
     }
+  });
+
+  test('of a link that a host is carried to, with its signal on, take it over at once; so does the first one when it is back', async () => {
+    await lab.ip('a', 'addr flush dev eth0 scope global', 'route del default');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    await advertise(1, '1800', '600');
+    await until('the first', async () => (await locators('a')).join() === '2001:db8:1::/64 fe80::1 10');
+    const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+    for (const site of [3, 1] as const) {
+      await session.connector.receives(100);
+      await lab.ip('air', `link set dev eth0-a master lan${site}`);
+      await advertise(site, '1800', '600');
+      const only = `2001:db8:${site}::/64 fe80::${site} 10`;
+      await until(`site ${site} alone`, async () => (await locators('a')).join() === only);
+    }
+    await session.connector.receives(100);
+
+    const { connector } = await session.end();
+    expect(connector.longestGap.ms).toBeLessThan(5000); // generous: the old router has 0.6 s to answer
+    const words = lab.log('a').match(/"router":"fe80::\d","msg":"another router is there and this one is gone/g);
+    expect(words?.map((text) => text.slice(10, 17))).toEqual(['fe80::1', 'fe80::3']);
   });
 });

@@ -71,17 +71,17 @@ test('deprecated ones, and those without a router, stand behind the others', () 
 test('a prefix leaves by a router that has advertised it; one whose routers are all gone stands behind the others', () => {
   const routers = new Routers();
   const said = (router: string, l64: string, valid: number, now = 0) =>
-    routers.heard('eth0', router, [{ l64: parseL64(l64)!, valid }], now);
-  expect(said('fe80::1', '2001:db8:1::', 1800)).toBe(true);
-  expect(said('fe80::3', '2001:db8:3::', 1800)).toBe(true);
-  expect(said('fe80::3', '2001:db8:3::', 1800)).toBe(false);
+    routers.heard('eth0', router, { prefixes: [{ l64: parseL64(l64)!, valid }], mac: '' }, now);
+  expect(said('fe80::1', '2001:db8:1::', 1800)).toBe('new');
+  expect(said('fe80::3', '2001:db8:3::', 1800)).toBe('new');
+  expect(said('fe80::3', '2001:db8:3::', 1800)).toBe('none');
   const addresses = [address('eth0', '2001:db8:1::7'), address('eth0', '2001:db8:3::7')];
   const two = [route('eth0', 'fe80::1'), route('eth0', 'fe80::3')];
   const short = (routes: KernelRoute[]) => read(addresses, routes, ['eth0'], routers).map((l) => l.slice(0, -6));
 
   expect(short(two)).toEqual(['2001:db8:1::/64 eth0 fe80::1 10', '2001:db8:3::/64 eth0 fe80::3 10']);
   expect(short([two[1]!])).toEqual(['2001:db8:3::/64 eth0 fe80::3 10', '2001:db8:1::/64 eth0 null 20010']);
-  expect(said('fe80::1', '2001:db8:1::', 0)).toBe(true); // taken back: any router of the link will do
+  expect(said('fe80::1', '2001:db8:1::', 0)).toBe('less'); // taken back: any router of the link will do
   expect(short([two[1]!])).toEqual(['2001:db8:1::/64 eth0 fe80::3 10', '2001:db8:3::/64 eth0 fe80::3 10']);
 });
 
@@ -91,7 +91,7 @@ test('of equal Locators that of the router with the higher preference is first, 
     ['fe80::1', '2001:db8:1::'],
     ['fe80::3', '2001:db8:3::'],
   ] as const)
-    routers.heard('eth0', router, [{ l64: parseL64(l64)!, valid: 1800 }], 0);
+    routers.heard('eth0', router, { prefixes: [{ l64: parseL64(l64)!, valid: 1800 }], mac: '' }, 0);
   const addresses = [address('eth0', '2001:db8:1::7'), address('eth0', '2001:db8:3::7')];
   const high = [route('eth0', 'fe80::1'), route('eth0', 'fe80::3', { preference: 1 })];
 
