@@ -20,6 +20,7 @@ import { errorReply, type Reply } from '../sites/messages.ts';
 import type { Moves } from '../sites/moves.ts';
 import type { MovesClock, RegistryView, SendRequest } from '../sites/moves-world.ts';
 import type { ChannelPeer } from '../sites/peer-channel.ts';
+import { Registrations } from '../sites/registrations.ts';
 import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
 import { formatNid } from '../wire/text.ts';
@@ -40,6 +41,7 @@ export class BorderRegistries {
   readonly #record: RegistryRecord;
   readonly #copy: FollowedCopy;
   #follow: RegistryFollow | undefined;
+  #registrations: Registrations | undefined;
 
   private constructor(options: BorderRegistriesOptions, ranges: readonly RegistryOfRange[], own?: RegistryStore) {
     this.#options = options;
@@ -82,6 +84,12 @@ export class BorderRegistries {
       isSynced: () => this.#follow?.isSynced ?? false,
       isDoubtful: (nid) => this.#record.isDoubtful(nid),
     };
+  }
+
+  /** Bindings by command; E_REGISTRY without a registry. */
+  get registrations(): Registrations {
+    if (this.#registrations !== undefined) return this.#registrations;
+    throw new IlnpError('E_REGISTRY', 'there is no registry: bindings belong into the configuration of all sites');
   }
 
   /** Answers a question of another site to the registry that is kept here. */
@@ -140,6 +148,17 @@ export class BorderRegistries {
       log,
     });
     this.#follow.start();
+    this.#registrations = new Registrations({
+      site: config.site,
+      registries: this.#ranges,
+      bindings: border.bindings,
+      policy: () => border.config.policy,
+      peers: () => border.config.peers.map((peer) => peer.site),
+      uplinks: () => border.config.uplinks,
+      send: this.#options.send,
+      take: (entries) => this.#follow!.take(entries),
+      clock,
+    });
   }
 
   /** The configuration was re-read. */

@@ -19,8 +19,11 @@ import {
   noParams,
   type PairReply,
   type PeerReply,
+  type RegisteredReply,
   type RegistryReply,
   readParams,
+  registerParams,
+  withdrawParams,
 } from '../runtime/control-methods.ts';
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
@@ -61,6 +64,8 @@ export const METHODS = [
   'sessions',
   'names',
   'registry',
+  'register',
+  'withdraw',
 ] as const;
 
 /**
@@ -108,6 +113,8 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
         answer: async (from, request): Promise<Reply> => {
           if (request.kind === 'seen') return arrivals.answer(request);
           if (request.kind === 'registry') return registries.answer(from, request.ask);
+          if (request.kind === 'register' || request.kind === 'withdraw' || request.kind === 'admit')
+            return registries.registrations.handle(from, request);
           if (request.kind !== 'spoken') return moves.handle(from, request);
           border.takeSpeakers(request.sessions.map(fromSpoken));
           return { kind: 'ready' };
@@ -199,6 +206,14 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       names: (params) => {
         readParams(noParams, params);
         return names.show();
+      },
+      register: async (params): Promise<RegisteredReply> => {
+        const { nid, guest, home = config.site, uplink, at = home } = readParams(registerParams, params);
+        return registries.registrations.register(nid, { guest, home, uplink, at });
+      },
+      withdraw: async (params): Promise<RegisteredReply> => {
+        const { nid, force } = readParams(withdrawParams, params);
+        return registries.registrations.withdraw(nid, force);
       },
       registry: (params): RegistryReply[] => {
         readParams(noParams, params);

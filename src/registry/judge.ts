@@ -7,13 +7,14 @@ import type { Entry } from './registry.ts';
 export const MAX_EPOCH = 2 ** 31 - 1;
 
 /**
- * Says what a swap comes to: it changes the entry, it has happened already, or what is held stands against it. Throws
- * as `checkNext`.
+ * Says what a swap comes to: it changes the entry, it has happened already, or what is held stands against it. A withdrawal
+ * that some site has not heard of yet stands against everything but its settlement. Throws as `checkNext`.
  */
 export function judge(held: Entry | null, expected: number | null, next: Entry): 'change' | 'same' | 'refused' {
   checkNext(expected, next);
   if (held !== null && isSameEntry(held, next)) return 'same';
   if ((held?.epoch ?? null) !== expected) return 'refused';
+  if (held?.binding === null && held.active !== undefined && next.epoch > held.epoch) return 'refused';
   if (held === null || next.epoch > held.epoch) return 'change';
   return held.active !== undefined && isSameBinding(held.binding, next.binding) ? 'change' : 'refused';
 }

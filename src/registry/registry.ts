@@ -15,7 +15,7 @@ export interface Entry {
   readonly epoch: number;
   /** Null: withdrawn, its packets are dropped. */
   readonly binding: BindingClass | null;
-  /** Sites that may still consider themselves active while a move is under way; absent: settled. */
+  /** Sites that may still consider themselves active while a move, or a withdrawal, is under way; absent: settled. */
   readonly active?: readonly string[];
 }
 
@@ -50,7 +50,8 @@ export interface Registry {
 
   /**
    * Replaces the entry if its epoch is `expected` (null: if there is none). The epoch of `next` must be greater, or the
-   * same one is settled: `active` goes, nothing else differs. E_STALE_EPOCH if `next` is neither.
+   * same one is settled: `active` goes, nothing else differs. E_STALE_EPOCH if `next` is neither. A withdrawal is settled
+   * before anything else.
    */
   swap(expected: number | null, next: Entry): Promise<Swap>;
 

@@ -1,6 +1,7 @@
 /**
  * Answers what sites ask of a registry that is kept here. Who asks was authenticated by the channel before anything of
- * this runs. Any of our sites may read; an entry is changed by its home only; leases of sites are apart.
+ * this runs. Any of our sites may read; an entry is changed by its home only, and a withdrawal settled by those it names;
+ * leases of sites are apart.
  */
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid } from '../wire/text.ts';
@@ -91,6 +92,7 @@ export class RegistryService {
 }
 
 function checkHome(from: string, next: Entry, held: Entry | null): void {
+  if (held?.binding === null && next.binding === null && held.active?.includes(from)) return; // it has let go
   const home = held?.binding?.home ?? next.binding?.home;
   if (home === from && (next.binding === null || next.binding.home === from)) return;
   throw new IlnpError(

@@ -3,7 +3,7 @@
  * these are the JSON forms that scripts see.
  */
 import { z } from 'zod';
-import { formatL64, formatNid, type L64, type Nid, parseNid } from '../wire/text.ts';
+import { formatL64, formatNid, type L64, type Nid, parseL64, parseNid } from '../wire/text.ts';
 import { IlnpError } from './errors.ts';
 
 /** Most bindings in one page. */
@@ -16,6 +16,13 @@ const nid = z.string().transform((text, context): Nid => {
     code: 'custom',
     message: `expected a Node Identifier such as 0:0:0:a1, got "${text.slice(0, 60)}"`,
   });
+  return z.NEVER;
+});
+
+const l64 = z.string().transform((text, context): L64 => {
+  const value = parseL64(text);
+  if (value !== null) return value;
+  context.addIssue({ code: 'custom', message: `expected a Locator such as fd00:1::/64, got "${text.slice(0, 60)}"` });
   return z.NEVER;
 });
 
@@ -72,6 +79,18 @@ export const bindingsParams = z.strictObject({
   after: z.int().min(0).optional(),
   limit: z.int().min(1).max(MAX_PAGE).default(1000),
 });
+
+/** `register`: puts a binding into the registry; without `home` this site's, without `at` at home. Answered by RegisteredReply. */
+export const registerParams = z.strictObject({
+  nid,
+  guest: l64,
+  home: z.string().min(1).optional(),
+  uplink: z.string().min(1).optional(),
+  at: z.string().min(1).optional(),
+});
+
+/** `withdraw`: takes a binding out of the registry. `force`: the site where the guest was is dead. Answered by RegisteredReply. */
+export const withdrawParams = z.strictObject({ nid, force: z.boolean().default(false) });
 
 /** Most packets of one trace. */
 export const MAX_TRACE = 10_000;
@@ -130,6 +149,12 @@ export interface PairReply {
   readonly role: 'alone' | 'active' | 'standby';
   /** A standby has a whole copy; an active one has a standby. */
   readonly isReady: boolean;
+}
+
+/** `isOver`: no site holds anything else any more. */
+export interface RegisteredReply {
+  readonly epoch: number;
+  readonly isOver: boolean;
 }
 
 /** A registry as a border hears it. */

@@ -11,6 +11,9 @@
  *   plan    what would such a move do (to its home)                                   -> planned
  *   seen    a machine with this link-layer address is here; which of these Node Identifiers
  *           (with none: of those you knew at that address) have you lost              -> gone
+ *   register  please register this one as yours (to its home)                            -> registered
+ *   withdraw  please withdraw it (to its home)                                           -> registered
+ *   admit   would your policy have this guest (from its home)                            -> ready
  *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
  *   spoken  a guest that is yours now speaks ILNP with these, by these nonces         -> ready
  *   mirror  what a standby asks its active border (mirrored.ts)                      -> mirrored
@@ -73,6 +76,9 @@ const request = z.discriminatedUnion('kind', [
     ago: z.number().min(0),
   }),
   z.strictObject({ kind: z.literal('seen'), mac, nids: z.array(nid).max(MAX_SEEN) }),
+  z.strictObject({ kind: z.literal('register'), nid, guest: nid, uplink: site.nullable(), at: site }),
+  z.strictObject({ kind: z.literal('withdraw'), nid, force: z.boolean() }),
+  z.strictObject({ kind: z.literal('admit'), nid }),
   z.strictObject({ kind: z.literal('registry'), ask: z.unknown() }),
   z.strictObject({ kind: z.literal('mirror'), ...mirrorAsk }),
 ]);
@@ -102,6 +108,7 @@ const reply = z.discriminatedUnion('kind', [
     newer: changes,
     refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
   }),
+  z.strictObject({ kind: z.literal('registered'), epoch, isOver: z.boolean() }),
   z.strictObject({ kind: z.literal('registry'), answer: z.unknown() }),
   z.strictObject({ kind: z.literal('error'), code, message: z.string().max(1024).transform(printable) }),
 ]);

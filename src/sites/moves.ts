@@ -229,6 +229,9 @@ export class Moves {
         case 'seen':
         case 'spoken':
         case 'mirror':
+        case 'register':
+        case 'withdraw':
+        case 'admit':
           throw new IlnpError('E_PROTOCOL', 'nothing about moves'); // answered elsewhere, where somebody does
         case 'registry':
           throw new IlnpError('E_REGISTRY', `${this.#world.site} keeps no registry`);

@@ -3,8 +3,8 @@ import type { PolicyRule } from '../config/site-config.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 
 /**
- * Why `nid` may not be moved to site `to` by the border of site `mover` (null: of nobody in particular); null: it may.
- * `site`: whose policy it is.
+ * Why `nid` may not be moved to site `to` (null: it is withdrawn) by the border of site `mover` (null: of nobody in
+ * particular); null: it may. `site`: whose policy it is.
  */
 export function refusal(
   policy: readonly PolicyRule[],
@@ -13,12 +13,12 @@ export function refusal(
     to,
     mover,
     site,
-  }: { readonly nid: Nid; readonly to: string; readonly mover: string | null; readonly site: string },
+  }: { readonly nid: Nid; readonly to: string | null; readonly mover: string | null; readonly site: string },
 ): string | null {
   const rule = policy.find(({ nids }) => compare(nids.from, nid) <= 0 && compare(nid, nids.to) <= 0);
   if (rule === undefined) return null;
   const name = formatNid(nid);
-  if (rule.sites !== undefined && !rule.sites.includes(to))
+  if (to !== null && rule.sites !== undefined && !rule.sites.includes(to))
     return `the policy of ${site} allows ${name} at ${listed(rule.sites)}, not at ${to}`;
   if (mover !== null && rule.movers !== undefined && !rule.movers.includes(mover))
     return `the policy of ${site} lets ${listed(rule.movers)} move ${name}, not ${mover}`;

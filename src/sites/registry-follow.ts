@@ -1,12 +1,13 @@
 /**
  * Keeps the bindings of this border as the registries have them: all at first, then every change. Only what is settled is
  * taken; a move under way is between its home and the sites that take part (home-moves.ts), so that nobody becomes active
- * before the old site has let go. An open move of our own home that we do not know (any more) is taken up.
+ * before the old site has let go. An open move of our own home that we do not know (any more) is taken up. A withdrawal
+ * that waits for us is settled when the guest's packets are dropped here, and will be after a restart.
  */
 import type { Binding } from '../ilnp/bindings.ts';
 import { follow } from '../registry/follow.ts';
 import type { FollowedCopy } from '../registry/followed-copy.ts';
-import type { RegistryOfRange } from '../registry/ranges.ts';
+import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Entry, Registry } from '../registry/registry.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { Heard, Moves } from './moves.ts';
@@ -25,7 +26,7 @@ export interface RegistryFollowOptions {
   readonly moves: Pick<Moves, 'heard'>;
   readonly record: Pick<RegistryRecord, 'settle'>;
   /** Where what was followed is kept for a start without the registry. */
-  readonly copy?: Pick<FollowedCopy, 'take' | 'isDue' | 'replace'>;
+  readonly copy?: Pick<FollowedCopy, 'take' | 'flush' | 'isDue' | 'replace'>;
   /** Takes bindings that are new here, or whose guest, home or uplink is another now. */
   readonly place: (bindings: readonly Binding[]) => Promise<void>;
   /** Forgets identifiers: their packets are dropped. */
@@ -110,22 +111,27 @@ export class RegistryFollow {
     const { bindings, site, moves, record, copy } = this.#options;
     const changed: Entry[] = [];
     const fresh = new Map<string, Binding>();
-    const gone: Nid[] = [];
+    const gone = new Map<string, Nid>();
     const heard: Heard[] = [];
+    const letGo: Entry[] = [];
     for (const { nid, epoch, binding, active } of entries) {
-      const known = fresh.get(nidKey(nid)) ?? bindings.get(nid);
+      const key = nidKey(nid);
+      const known = gone.has(key) ? undefined : (fresh.get(key) ?? bindings.get(nid));
       if (known !== undefined && epoch < known.epoch) continue;
-      if (active === undefined && isNews(known, epoch, binding)) changed.push({ nid, epoch, binding });
+      if ((active === undefined || binding === null) && isNews(known, epoch, binding))
+        changed.push({ nid, epoch, binding });
       if (binding === null) {
-        fresh.delete(nidKey(nid));
-        if (known !== undefined) gone.push(nid);
+        fresh.delete(key);
+        if (known !== undefined) gone.set(key, nid);
+        if (active?.[0] === site) letGo.push({ nid, epoch, binding });
         continue;
       }
       if (known === undefined || !isSameGuest(known, binding)) {
         // Not active by this alone: an open move to us says where it was.
         const before = active === undefined ? undefined : active.find((one) => one !== site);
         const at = binding.at === site ? (before ?? binding.at) : binding.at;
-        fresh.set(nidKey(nid), { nid, ...binding, at, epoch: active === undefined ? epoch : Math.max(0, epoch - 1) });
+        gone.delete(key);
+        fresh.set(key, { nid, ...binding, at, epoch: active === undefined ? epoch : Math.max(0, epoch - 1) });
         if (active === undefined || binding.home !== site) continue;
       }
       const carriedOut =
@@ -133,11 +139,27 @@ export class RegistryFollow {
       if (carriedOut) record.settle({ nid, at: binding.at, epoch });
       else heard.push({ nid, at: binding.at, epoch, ...(active && { active }) });
     }
-    if (gone.length > 0) await this.#options.withdraw(gone);
+    if (gone.size > 0) await this.#options.withdraw([...gone.values()]);
     if (fresh.size > 0) await this.#options.place([...fresh.values()]);
     if (heard.length > 0) await moves.heard(heard);
     copy?.take(changed);
+    for (const entry of letGo) void this.#settleWithdrawal(entry);
     if (copy?.isDue && this.isSynced) void this.#replaceCopy();
+  }
+
+  /** Says that a withdrawn guest is not active here any more, when a restart will know that too. */
+  async #settleWithdrawal(withdrawn: Entry): Promise<void> {
+    const { registries, copy, clock } = this.#options;
+    const registry = registryOf(registries, withdrawn.nid);
+    try {
+      await copy?.flush(true);
+      const held = await registry?.get(withdrawn.nid);
+      if (held?.epoch === withdrawn.epoch && held.active !== undefined) await registry?.swap(held.epoch, withdrawn);
+    } catch {
+      clock.after(RETRY_MS, () => {
+        if (!this.#stop.signal.aborted) void this.#settleWithdrawal(withdrawn);
+      });
+    }
   }
 
   /** Makes the copy anew from what the registries have now, if it is worth it. */

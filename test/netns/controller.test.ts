@@ -251,6 +251,37 @@ describe('two borders', () => {
     });
     await lab.replug('a1', 'host1');
     expect((await registry())?.at).toBe('site1');
+  });
+
+  test('a guest is withdrawn at one border and dropped by both, and registered again at another it is served', async () => {
+    const ilnp = (site: 1 | 2, ...words: string[]) => lab.ilnp(...words, '--socket', lab.socket(site));
+    const known = async (site: 1 | 2): Promise<unknown> =>
+      (await lab.show<{ nid: string }[]>('bindings', site)).find(({ nid }) => nid === '0:0:0:a2');
+    const register = ['register', '0:0:0:a2', '--guest', 'fd00:1::/64', '--home', 'site1'];
+    expect(await ilnp(2, ...register, '--uplink', 'isp2')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/E_REGISTERED: site1: 0:0:0:a2 is registered already: home site1, at site1/),
+    });
+    await succeed('ip', ['netns', 'exec', lab.namespace('cn'), 'ping', '-c1', '-W2', global('a2')]);
+    expect(await ilnp(2, 'withdraw', '0:0:0:a2')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^0:0:0:a2 is withdrawn \(epoch \d+\)\n$/),
+    });
+    await until('both have forgotten it', async () => !(await known(1)) && !(await known(2)));
+    expect((await lab.run('cn', 'ping', '-c1', '-W2', global('a2'))).code).not.toBe(0);
+    await lab.kill(1);
+    await lab.start(1); // the configuration still has it; the registry holds
+    await until('site1 has heard the registry', async () => {
+      const [first] = await lab.show<{ isHeard: boolean }[]>('registry', 1);
+      return first?.isHeard;
+    });
+    expect(await known(1)).toBeUndefined();
+
+    expect(await ilnp(1, 'register', '0:0:0:a2', '--guest', '2001:db8:1::/64')).toMatchObject({ code: 2 });
+    await until('site1 answers site2 again', async () => (await ilnp(2, ...register)).code === 0);
+    await until('both know it', async () => (await known(1)) && (await known(2)));
+    expect(await known(2)).toMatchObject({ guest: 'fd00:1::/64', home: 'site1', at: 'site1' });
+    await succeed('ip', ['netns', 'exec', lab.namespace('cn'), 'ping', '-c1', '-W2', global('a2')]);
     for (const site of [1, 2] as const) await lab.stop(site);
   });
 

@@ -59,6 +59,19 @@ export function contract(name: string, make: () => Promise<Fresh>): void {
       expect(await registry.get({ hi: 0, lo: 1 })).toEqual(entryOf(1, 3));
     });
 
+    test('a withdrawal that a site has not heard of stands against everything but its settlement', async () => {
+      const open: Entry = { nid: { hi: 0, lo: 1 }, epoch: 2, binding: null, active: ['site2', 'site1'] };
+      await registry.swap(null, entryOf(1, 1));
+      await registry.swap(1, open);
+
+      expect(await registry.swap(2, entryOf(1, 3))).toEqual({ swapped: false, held: open });
+      expect(await registry.swap(2, { ...open, epoch: 3 })).toEqual({ swapped: false, held: open });
+      const { active: _, ...settled } = open;
+      expect(await registry.swap(2, settled)).toEqual({ swapped: true });
+      expect(await registry.swap(2, entryOf(1, 3))).toEqual({ swapped: true });
+      expect(await registry.get({ hi: 0, lo: 1 })).toEqual(entryOf(1, 3));
+    });
+
     test('the same swap again counts as done, also after its answer was lost', async () => {
       await registry.swap(null, entryOf(1, 1));
       await registry.swap(1, entryOf(1, 2, 'site2'));

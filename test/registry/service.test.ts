@@ -39,6 +39,19 @@ test('a site registers identifiers of its own only', async () => {
   expect((await listed(registry)).all.size).toBe(0);
 });
 
+test('a withdrawal is settled by the site that has let go, or by home, and by nobody else', async () => {
+  const open = { nid: { hi: 0, lo: 1 }, epoch: 1, binding: null, active: ['site2', 'site1'] };
+  const settled = { nid: { hi: 0, lo: 1 }, epoch: 1, binding: null };
+  await clientOf('site1').swap(null, entryOf(1, 0, 'site2'));
+  await clientOf('site1').swap(0, open);
+
+  await expect(clientOf('site3').swap(1, settled)).rejects.toMatchObject({ code: 'E_REGISTRY' });
+  expect(await clientOf('site2').swap(1, settled)).toEqual({ swapped: true });
+  await expect(clientOf('site3').swap(1, entryOf(1, 2))).rejects.toMatchObject({ code: 'E_REGISTRY' }); // for another
+  const mine = { ...entryOf(1, 2, 'site3'), binding: { ...entryOf(1, 2).binding!, home: 'site3' } };
+  expect(await clientOf('site3').swap(1, mine)).toEqual({ swapped: true });
+});
+
 test('leases of two sites with one name are two leases', async () => {
   expect(await clientOf('site1').lease('pair', 'a', 1000)).toMatchObject({ holder: 'a' });
   expect(await clientOf('site2').lease('pair', 'b', 1000)).toMatchObject({ holder: 'b' });
