@@ -9,6 +9,7 @@ import { closeSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { diffConfig } from '../config/diff.ts';
 import type { SiteConfig } from '../config/site-config.ts';
+import { realtimeMicroseconds } from '../device/libc.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
@@ -194,11 +195,12 @@ export class Border {
   }
 
   /** Has the path keep packets of a guest on the move, or let them go; resolves when that is so (ilnp/keeping.ts). */
-  keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
+  async keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
     const key = formatNid(nid);
     if (order.what === 'end') this.#keepClock.end(key);
     else this.#keepClock.keep(key, order.ms);
-    return this.#path.keep(nid, order);
+    const counts = await this.#path.keep(nid, order);
+    return order.what === 'end' ? { ...counts, ...this.#speakers?.toldOf(nid, realtimeMicroseconds()) } : counts;
   }
 
   /** Takes bindings that were not here, or whose guest, home or uplink is another now. */
@@ -300,8 +302,11 @@ export class Border {
     const departed = moved.filter((b) => b.at !== site && this.bindings.get(b.nid)?.at === site);
     for (const binding of moved) this.bindings.put(binding);
     if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
-    this.#speakers?.arrived(arrived.map((b) => b.nid)); // before their packets take another way
+    const awaited = arrived.filter(({ nid }) => this.#keepClock.isKept(formatNid(nid))); // packets wait for them
+    this.#speakers?.arrived(nidsOf(arrived), nidsOf(awaited)); // before their packets take another way
+    const isKnown = this.#neighbours.resolve(this.config, awaited);
     await this.#path.put(moved, (b) => this.bindings.classOf(b));
+    await isKnown;
     this.#handOver(departed);
     this.#onReach();
     if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));
@@ -405,6 +410,8 @@ export class Border {
     return done;
   }
 }
+
+const nidsOf = (bindings: readonly Binding[]): Nid[] => bindings.map(({ nid }) => nid);
 
 const interfacesOf = (config: SiteConfig): string[] => [
   ...new Set([...config.uplinks, ...config.inside, ...config.peers].map((link) => link.interface)),

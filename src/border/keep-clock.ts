@@ -20,6 +20,10 @@ export class KeepClock {
     this.#ticker ??= setInterval(() => this.#look(), TICK_MS).unref();
   }
 
+  isKept(key: string): boolean {
+    return this.#kept.has(key);
+  }
+
   end(key: string): void {
     this.#kept.delete(key);
   }

@@ -4,6 +4,7 @@
  */
 import type { SiteConfig } from '../config/site-config.ts';
 import type { Bindings } from '../ilnp/bindings.ts';
+import { earliest, type KeepCounts } from '../ilnp/keeping.ts';
 import type { KnownPair, Pairs } from '../ilnp/pairs.ts';
 import { GuestUpdates } from '../sbr/updates.ts';
 import { formatL64, formatNid, type Nid } from '../wire/text.ts';
@@ -46,6 +47,8 @@ export class Speakers {
   #uplinks: Uplinks = { ids: new Uint8Array(0), usable: [] };
   #tick: NodeJS.Timeout | undefined;
   #closed = false;
+  /** What was sent for guests that have come by a move which is reported; by NID: octets, and those of the last update of each pair. */
+  readonly #told = new Map<string, { octets: number; readonly last: Map<number, number> }>();
 
   constructor(options: SpeakersOptions) {
     this.#options = options;
@@ -54,6 +57,12 @@ export class Speakers {
       pairs,
       reach: (nid, inside) => reachOf(config(), bindings.get(nid), inside, this.#uplinks),
       emit,
+      onSent: (pair, octets) => {
+        const told = this.#told.get(formatNid(pairs.place(pair).guest));
+        if (told === undefined) return;
+        told.octets += octets;
+        told.last.set(pair, octets);
+      },
       seconds,
     });
     this.#looks = setInterval(() => this.#look(), LOOK_MS).unref();
@@ -70,8 +79,9 @@ export class Speakers {
     this.#begin(options);
   }
 
-  /** Guests have come from other sites; the bindings say so already. */
-  arrived(nids: readonly Nid[]): void {
+  /** Guests have come from other sites; the bindings say so already. `reported`: those whose updates `toldOf` counts. */
+  arrived(nids: readonly Nid[], reported: readonly Nid[] = []): void {
+    for (const nid of reported) this.#told.set(formatNid(nid), { octets: 0, last: new Map() });
     for (const pair of this.#of(nids)) this.#options.pairs.arrived(pair);
     this.#begin();
   }
@@ -86,6 +96,25 @@ export class Speakers {
       pairs.departed(pair);
     }
     return known;
+  }
+
+  /**
+   * What correspondents of a guest were told since it has come, updates and acknowledgements, and when the first one has
+   * acknowledged, microseconds of the wall clock; counts no more.
+   */
+  toldOf(nid: Nid, now: number): Pick<KeepCounts, 'updateOctets' | 'acknowledgedAt'> {
+    const { pairs } = this.#options;
+    const key = formatNid(nid);
+    const told = this.#told.get(key);
+    this.#told.delete(key);
+    let updateOctets = told?.octets ?? 0;
+    let acknowledgedAt = 0;
+    for (const [pair, octets] of told?.last ?? []) {
+      if (formatNid(pairs.place(pair).guest) !== key || !pairs.isAcknowledged(pair)) continue;
+      updateOctets += octets + nonceOctets(pairs.inLength(pair)) - nonceOctets(pairs.outLength(pair)); // the list comes back
+      acknowledgedAt = earliest(acknowledgedAt, pairs.acknowledgedAt(pair, now));
+    }
+    return { updateOctets, acknowledgedAt };
   }
 
   /** All that another border could go on with. */
@@ -163,6 +192,9 @@ export class Speakers {
       if (wanted.has(formatNid(this.#options.pairs.place(pair).guest))) yield pair;
   }
 }
+
+/** Of a Destination Options header with a Nonce option, RFC 6744 section 2: filled up to eight. */
+const nonceOctets = (length: number): number => (4 + length + 7) & ~7;
 
 const microseconds = (): number => performance.now() * 1000;
 const seconds = (): number => Math.floor(Date.now() / 1000);

@@ -39,7 +39,7 @@ export function moveRow({ id, askedAt, nid, from, to, outcome, why, by, timeline
 
 /** A move step by step: when, how long after the step before, and that as a bar; then what became of packets. */
 export function timelineOf(report: MoveReport): string {
-  const { id, nid, from, to, epoch, outcome, why, by, askedAt, packets, octets } = report;
+  const { id, nid, from, to, epoch, outcome, why, by, askedAt, packets, octets, updateOctets = 0 } = report;
   const way = outcome === 'moved' ? `from ${from} to ${to}` : `stays at ${from}`;
   const lines = [`${id}  ${nid} ${way}: ${outcome}, epoch ${epoch}`, `   asked ${dateOf(askedAt)} UTC by ${by}`];
   if (why !== null) lines.push(`   ${why}`);
@@ -47,7 +47,7 @@ export function timelineOf(report: MoveReport): string {
   const { held, lost, expired, replayed, sentOn } = packets;
   lines.push(
     `   packets: ${held} held, ${lost} lost, ${expired} let go too early, ${replayed} sent twice, ${sentOn} sent on by the old site`,
-    `   signalling: ${octets} octets between the borders`,
+    `   signalling: ${octets} octets between the borders, ${updateOctets} to correspondents and back`,
   );
   return lines.join('\n');
 }

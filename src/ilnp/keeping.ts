@@ -33,16 +33,34 @@ export interface KeepCounts {
   sentOn: number;
   /** When the first packet went towards it after a release had begun, microseconds of the wall clock; 0: none has. */
   firstAt: number;
+  /** When a correspondent has first acknowledged a Locator Update that was sent for it here, wall clock; 0: none has. */
+  acknowledgedAt: number;
+  /** Octets of Locator Updates that were sent for it here, and of their acknowledgements, as IPv6 packets. */
+  updateOctets: number;
 }
 
-export const noCounts = (): KeepCounts => ({ held: 0, full: 0, expired: 0, replayed: 0, sentOn: 0, firstAt: 0 });
+export const noCounts = (): KeepCounts => ({
+  held: 0,
+  full: 0,
+  expired: 0,
+  replayed: 0,
+  sentOn: 0,
+  firstAt: 0,
+  acknowledgedAt: 0,
+  updateOctets: 0,
+});
 
-/** Adds up what several queues or sites did; the earliest first packet counts. */
+/** Adds up what several queues or sites did; the earliest time counts. */
 export function addCounts(sum: KeepCounts, more: KeepCounts): void {
   sum.held += more.held;
   sum.full += more.full;
   sum.expired += more.expired;
   sum.replayed += more.replayed;
   sum.sentOn += more.sentOn;
-  if (more.firstAt > 0 && (sum.firstAt === 0 || more.firstAt < sum.firstAt)) sum.firstAt = more.firstAt;
+  sum.updateOctets += more.updateOctets;
+  sum.firstAt = earliest(sum.firstAt, more.firstAt);
+  sum.acknowledgedAt = earliest(sum.acknowledgedAt, more.acknowledgedAt);
 }
+
+/** Of two times, 0 for none. */
+export const earliest = (a: number, b: number): number => (a === 0 || b === 0 ? a + b : Math.min(a, b));

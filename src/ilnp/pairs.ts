@@ -5,7 +5,7 @@
  * A set-associative cache over words of fixed number, 4 entries a set, 80 octets an entry, in the machine's order:
  *
  *   | guest NID (2) | correspondent NID (2) | its Locator (2) | guest's Locator (2) | nonce out (3) | nonce in (3) |
- *   | state | last heard | last heard of the correspondent | what it was told | before that | free |
+ *   | state | last heard | last heard of the correspondent | what it was told | before that | when it acknowledged |
  *
  * Only packets of guests make an entry. A full set gives up a pair whose correspondent has never answered with a nonce, else
  * one that was silent for IDLE_SECONDS, else nothing: neither strangers outside nor a guest that speaks to nobody push out
@@ -35,6 +35,9 @@ const HEARD = 15;
 const HEARD_IN = 16;
 const TOLD = 17;
 const TOLD_BEFORE = 18;
+/** Microseconds of the wall clock, the low 32 bits. */
+const ACKNOWLEDGED_AT = 19;
+const WRAP_US = 2 ** 32;
 
 /** Of the state: lengths of both nonces, ids of the uplink in use and of the one to come (border/session-store.ts), flags. */
 const IN_SHIFT = 4;
@@ -239,8 +242,9 @@ export class Pairs {
     return this.words[pair + TOLD_BEFORE] === print;
   }
 
-  /** It has acknowledged: the path changes over. */
-  acknowledge(pair: number): void {
+  /** It has acknowledged: the path changes over. `now`: microseconds of the wall clock. */
+  acknowledge(pair: number, now: number): void {
+    if (!this.isAcknowledged(pair)) this.words[pair + ACKNOWLEDGED_AT] = (now % WRAP_US) | 0;
     const state = this.words[pair + STATE]! | ACKNOWLEDGED;
     const next = (state >>> NEXT_SHIFT) & NONE;
     this.words[pair + STATE] = next === NONE ? state : (state & ~(NONE << UPLINK_SHIFT)) | (next << UPLINK_SHIFT);
@@ -248,6 +252,12 @@ export class Pairs {
 
   isAcknowledged(pair: number): boolean {
     return (this.words[pair + STATE]! & ACKNOWLEDGED) !== 0;
+  }
+
+  /** When it has first acknowledged what it was told last, if it has, less than an hour before `now`. */
+  acknowledgedAt(pair: number, now: number): number {
+    const ago = (now % WRAP_US) - (this.words[pair + ACKNOWLEDGED_AT]! >>> 0);
+    return now - (ago < 0 ? ago + WRAP_US : ago);
   }
 
   isUntold(pair: number): boolean {

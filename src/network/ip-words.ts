@@ -16,7 +16,7 @@ const [NTF_USE, NTF_PROXY] = [1, 8];
 const PERMANENT = 0x80;
 const [RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_TABLE] = [1, 4, 5, 15];
 const [FRA_SRC, FRA_IIFNAME, FRA_PRIORITY, FRA_TABLE, FRA_PROTOCOL] = [2, 3, 6, 15, 21];
-const NDA_DST = 1;
+const [NDA_DST, NDA_PROTOCOL] = [1, 12];
 
 /** The message for one command without its `ip -6`, or null where only ip(8) knows. */
 export function changeOf(words: readonly string[]): Change | null {
@@ -90,14 +90,17 @@ function ruleOf(verb: Verb, words: readonly string[]): Change | null {
   return { type, flags: flagsOf(verb), body: joined([header, ...parts]) };
 }
 
-/** proxy A dev N */
+/** proxy A dev N (protocol P) */
 function proxyOf(verb: Verb, words: readonly string[]): Change | null {
-  const known = pairsOf(words, ['proxy', 'dev']);
+  const known = pairsOf(words, ['proxy', 'dev', 'protocol']);
   const address = parseIpv6(known?.get('proxy') ?? '');
   const index = ifNameToIndex(known?.get('dev') ?? '');
   if (address === null || index === 0 || verb === 'replace') return null;
   const type = verb === 'del' ? netlink.RTM_DELNEIGH : netlink.RTM_NEWNEIGH;
-  return { type, flags: flagsOf(verb), body: neighbour(index, verb === 'del' ? 0 : PERMANENT, NTF_PROXY, address) };
+  const body = neighbour(index, verb === 'del' ? 0 : PERMANENT, NTF_PROXY, address);
+  const protocol = known?.get('protocol');
+  const parts = protocol === undefined ? [] : [attribute(NDA_PROTOCOL, Uint8Array.of(Number(protocol)))];
+  return { type, flags: flagsOf(verb), body: joined([body, ...parts]) };
 }
 
 /** A dev N use: resolves the neighbour now. */
@@ -109,7 +112,8 @@ function useOf(verb: Verb, [to = '', ...words]: readonly string[]): Change | nul
   return { type: netlink.RTM_NEWNEIGH, flags: netlink.CREATE, body: neighbour(index, 0, NTF_USE, address) };
 }
 
-function neighbour(index: number, state: number, flags: number, address: Uint8Array): Uint8Array {
+/** struct ndmsg and the address. */
+export function neighbour(index: number, state: number, flags: number, address: Uint8Array): Uint8Array {
   const header = new Uint8Array(12);
   const view = new DataView(header.buffer);
   header[0] = netlink.AF_INET6;

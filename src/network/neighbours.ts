@@ -1,15 +1,18 @@
 /**
  * Neighbour discovery on behalf of others (proxy NDP, RFC 4861 section 7.2.8): for global addresses whose prefix is on
  * the uplink instead of routed to us, and for guests of an inside link that are at another site. And the announcement of
- * the gateway to guests that arrive.
+ * the gateway to guests that arrive, whose own link-layer addresses are asked for.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SiteConfig } from '../config/site-config.ts';
 import type { Binding } from '../ilnp/bindings.ts';
-import { formatIlv } from '../wire/text.ts';
+import { formatIlv, type L64 } from '../wire/text.ts';
 import { announce } from './announce.ts';
-import { ipBatch, ipJson } from './ip.ts';
+import { ipJson } from './ip.ts';
+import { changeOf } from './ip-words.ts';
+import { RouteSocket } from './netlink.ts';
 import { PROTOCOL } from './plan.ts';
+import { resolveNeighbours } from './resolve.ts';
 
 /** Reason: many guests may arrive at once, one message reaches them all. */
 const ANNOUNCE_GAP_MS = 10;
@@ -18,6 +21,10 @@ const ANNOUNCE_GAP_MS = 10;
  * for each: so many take it two seconds, twice as many four times as long.
  */
 export const MAX_NEIGHBOURS = 16_384;
+/** How long a guest that has arrived is waited for. Reason: packets wait for it too; an emulated one answers in 20 ms. */
+const RESOLVE_MS = 40;
+/** Most guests asked for at a time. */
+const MAX_RESOLVED = 64;
 /** Commands at a time, so that the process hears signals and other borders in between. */
 const CHUNK = 1024;
 
@@ -28,13 +35,14 @@ export class Neighbours {
   readonly #onFull: (left: number) => void;
   #announced = 0;
   #later: NodeJS.Timeout | undefined;
+  #opened: RouteSocket | undefined;
 
   /**
    * `run`: does, or shows to whoever does it by hand, commands of `ip -6`. `onFull`: so many entries were not made because
    * there are MAX_NEIGHBOURS.
    */
   constructor(options: { run?: (commands: string[][]) => void; onFull: (left: number) => void }) {
-    this.#run = options.run ?? ((commands) => ipBatch(commands, { force: true }));
+    this.#run = options.run ?? ((commands) => this.#tell(commands));
     this.#onFull = options.onFull;
   }
 
@@ -92,9 +100,38 @@ export class Neighbours {
     for (const link of config.inside) if (link.gateway !== undefined) announce(link.interface, link.gateway);
   }
 
+  /**
+   * Asks for guests that have arrived, so that the first packets for them find their way at once; true when they have
+   * answered in time.
+   */
+  async resolve(config: SiteConfig, arrived: readonly Binding[]): Promise<boolean> {
+    const wanted = arrived.slice(0, MAX_RESOLVED).map(({ guest, nid }) => {
+      const serves = (l64: L64): boolean => l64.hi === guest.hi && l64.lo === guest.lo;
+      const link = config.inside.find(({ l64, guests }) => [l64, ...guests].some(serves)) ?? config.inside[0]!; // as plan.ts
+      return { interface: link.interface, address: formatIlv(guest, nid) };
+    });
+    if (wanted.length === 0) return true;
+    return await resolveNeighbours(this.#socket, wanted, RESOLVE_MS).catch(() => false); // then packets ask
+  }
+
   async clear(): Promise<void> {
     clearTimeout(this.#later);
     await this.#change([], [...this.#entries]);
+    this.#opened?.close();
+    this.#opened = undefined;
+  }
+
+  get #socket(): RouteSocket {
+    this.#opened ??= new RouteSocket();
+    return this.#opened;
+  }
+
+  /** What is there already, or is not any more, is as it should be. */
+  #tell(commands: readonly (readonly string[])[]): void {
+    for (const words of commands) {
+      const change = changeOf(words);
+      if (change !== null) this.#socket.change(change);
+    }
   }
 
   async #change(add: readonly string[], remove: readonly string[]): Promise<void> {

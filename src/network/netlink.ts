@@ -7,7 +7,7 @@ import { IlnpError } from '../runtime/errors.ts';
 
 export const [RTM_GETLINK, RTM_GETADDR] = [18, 22];
 export const [RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE] = [24, 25, 26];
-export const [RTM_NEWNEIGH, RTM_DELNEIGH] = [28, 29];
+export const [RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH] = [28, 29, 30];
 export const [RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE] = [32, 33, 34];
 
 export const [REPLACE, EXCLUSIVE, CREATE] = [0x100, 0x200, 0x400];
@@ -128,7 +128,7 @@ export class RouteSocket {
         if (message.type === DONE) return found;
         if (message.type === ERROR) {
           const errno = 0 - message.body.getInt32(0, LITTLE);
-          if (errno === ENODEV) return found;
+          if (errno === ENODEV || errno === ENOENT) return found;
           throw new IlnpError('E_NETWORK', `rtnetlink request ${request.type}: errno ${errno}`);
         }
         found.push(message);
@@ -162,7 +162,7 @@ export class RouteSocket {
 }
 
 export const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
-const ENODEV = 19;
+const [ENOENT, ENODEV] = [2, 19];
 /** struct sockaddr_nl of the kernel. */
 const KERNEL = new Uint8Array(12);
 new Uint16Array(KERNEL.buffer)[0] = AF_NETLINK;

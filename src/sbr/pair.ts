@@ -93,7 +93,7 @@ export function fromCorrespondent(
   }
   const print = printOf(b, first, octets);
   const isOurs = pairs!.told(pair) === print;
-  if (isOurs) pairs!.acknowledge(pair);
+  if (isOurs) pairs!.acknowledge(pair, fib.now);
   if (restore(batch, i, fib, transport, print)) return FORWARD;
   return isOurs || pairs!.wasTold(pair, print) ? TAKEN : FORWARD;
 }

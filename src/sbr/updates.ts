@@ -36,6 +36,8 @@ export interface UpdatesWorld {
    */
   readonly reach: (nid: Nid, inside: L64) => readonly Reach[] | null;
   readonly emit: (packets: readonly Uint8Array[]) => void;
+  /** A correspondent has been told (again). */
+  readonly onSent?: (pair: number, octets: number) => void;
   /** Wall clock as in the pairs. */
   readonly seconds: () => number;
 }
@@ -109,6 +111,7 @@ export class GuestUpdates {
         continue;
       }
       packets.push(packet);
+      this.#world.onSent?.(pair, packet.length);
       state.due = now + FIRST_WAIT_US * 2 ** state.attempts++;
     }
     this.sent += packets.length;

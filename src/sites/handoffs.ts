@@ -211,7 +211,10 @@ export class Handoffs {
     });
   }
 
-  /** Has the place changed, then lets go here: what waits at home is the newest. */
+  /**
+   * Has the place changed, then lets go here: what waits at home is the newest. What goes from here to a new site that holds
+   * may go at once, behind the news: if it comes first, it waits there.
+   */
   async #commit(handoff: Handoff, to: string, force: boolean): Promise<HomeMove> {
     const { nid } = handoff;
     const { site, clock } = this.#world;
@@ -235,7 +238,9 @@ export class Handoffs {
     };
     if (isHeld) bePatient();
     try {
-      const moved = await this.#home.commit(nid, to, force);
+      const moved = await this.#home.commit(nid, to, force, () => {
+        if (isHeld && from === site && handoff.held.has(to)) void release();
+      });
       this.#done(handoff, 'committed');
       if (isHeld) await release();
       return moved;
@@ -290,17 +295,17 @@ export class Handoffs {
     const { nid } = handoff;
     handoff.sites.add(site);
     if (site === this.#world.site) {
-      const { firstAt, ...counts } = await this.keepHere(nid, what, ms);
-      handoff.counts.set(site, { ...counts, firstAt });
+      handoff.counts.set(site, { ...(await this.keepHere(nid, what, ms)) });
       return;
     }
     const asked = this.#world.clock.now();
     const reply = await this.#world.send(site, { kind: 'keep', nid: [nid.hi, nid.lo], what, ms }, KEEP_REQUEST_MS);
     if (reply.kind !== 'kept') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to keep`);
-    const { held, full, expired, replayed, sentOn, firstAgo } = reply;
+    const { kind, firstAgo, acknowledgedAgo, ...counts } = reply;
     // by our clock, as if the answer had taken as long as the question
-    const firstAt = firstAgo === null ? 0 : this.#wallAt((asked + this.#world.clock.now()) / 2) - firstAgo;
-    handoff.counts.set(site, { held, full, expired, replayed, sentOn, firstAt });
+    const then = this.#wallAt((asked + this.#world.clock.now()) / 2);
+    const at = (ago: number | null): number => (ago === null ? 0 : then - ago);
+    handoff.counts.set(site, { ...counts, firstAt: at(firstAgo), acknowledgedAt: at(acknowledgedAgo) });
   }
 
   /** Does at this site what a home orders. */
@@ -323,15 +328,17 @@ export class Handoffs {
     const { nid, to, by, askedAt, started, times, counts } = handoff;
     const sum = noCounts();
     for (const one of counts.values()) addCounts(sum, one);
-    const first = to === null ? undefined : counts.get(to)?.firstAt;
+    const there = to === null ? undefined : counts.get(to);
     const timeline = Object.fromEntries(
       STEPS.map((step) => {
         const time = times.get(step);
         return [step, time === undefined ? null : Math.round(time - started)];
       }),
     ) as Record<Step, number | null>;
-    if (first !== undefined && first > 0) timeline.firstPacket = Math.round(first - askedAt);
-    const { held, full, expired, replayed, sentOn } = sum;
+    if (there !== undefined && there.firstAt > 0) timeline.firstPacket = Math.round(there.firstAt - askedAt);
+    if (there !== undefined && there.acknowledgedAt > 0)
+      timeline.acknowledged = Math.round(there.acknowledgedAt - askedAt);
+    const { held, full, expired, replayed, sentOn, updateOctets } = sum;
     this.#world.reports.add({
       nid: formatNid(nid),
       to,
@@ -339,6 +346,7 @@ export class Handoffs {
       askedAt: Math.round(askedAt),
       timeline,
       packets: { held, lost: full, expired, replayed, sentOn },
+      updateOctets,
       ...result,
     });
   }

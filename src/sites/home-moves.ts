@@ -148,15 +148,19 @@ export class HomeMoves {
     return (await Promise.all(asked)).flat();
   }
 
-  /** Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. */
-  commit(nid: Nid, to: string, force: boolean): Promise<HomeMove> {
+  /**
+   * Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. `onTelling`: `to` is
+   * being told, everybody else has switched.
+   */
+  commit(nid: Nid, to: string, force: boolean, onTelling: () => void = () => {}): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
       const binding = this.#binding(nid);
       const pending = this.#open.get(nidKey(nid));
       const from = pending?.at ?? binding.at;
       if (this.isSurelyAt(nid, to)) return { from, epoch: binding.epoch, octets: 0 };
       const active = pending?.active ?? new Set([from]);
-      const epoch = await this.#moveFrom(nid, from, to, (pending ?? binding).epoch + 1, active, force);
+      const next = { nid, at: to, epoch: (pending ?? binding).epoch + 1 };
+      const epoch = await this.#moveFrom(from, next, active, { force, onTelling });
       return { from, epoch, octets: 0 };
     });
   }
@@ -178,16 +182,21 @@ export class HomeMoves {
     this.#cancelRetry?.();
   }
 
-  async #moveFrom(nid: Nid, from: string, to: string, epoch: number, active: ReadonlySet<string>, force: boolean) {
-    let decision = await this.#decide(nid, to, epoch, active);
+  async #moveFrom(
+    from: string,
+    { nid, at, epoch }: Change,
+    active: ReadonlySet<string>,
+    { force, onTelling }: { readonly force: boolean; readonly onTelling: () => void },
+  ): Promise<number> {
+    let decision = await this.#decide(nid, at, epoch, active);
     for (let conflicts = 0; ; conflicts++) {
       try {
-        await this.#carryOut(decision, force);
+        await this.#carryOut(decision, force, onTelling);
         break;
       } catch (error) {
         if (error instanceof Conflict && conflicts < MAX_CONFLICTS) {
           const wider = new Set([...decision.active, error.have.at]);
-          decision = await this.#decide(nid, to, error.have.epoch + 1, wider);
+          decision = await this.#decide(nid, at, error.have.epoch + 1, wider);
           continue;
         }
         throw await this.#giveUp(decision, from, force, error);
@@ -231,7 +240,7 @@ export class HomeMoves {
     return decision;
   }
 
-  async #carryOut(decision: Decision, force: boolean): Promise<void> {
+  async #carryOut(decision: Decision, force: boolean, onTelling: () => void = () => {}): Promise<void> {
     const release = [...decision.active].filter((site) => site !== decision.at);
     await Promise.all(
       release.map(async (site) => {
@@ -248,7 +257,9 @@ export class HomeMoves {
     const perhapsTold = decision.active.has(decision.at);
     decision.active.add(decision.at);
     try {
-      await this.#tell(decision.at, decision);
+      const told = this.#tell(decision.at, decision);
+      onTelling();
+      await told;
     } catch (error) {
       if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
       throw error;

@@ -101,6 +101,9 @@ const reply = z.discriminatedUnion('kind', [
     sentOn: count,
     /** Microseconds since the first packet went towards the guest after the release; null: none has. */
     firstAgo: z.number().nullable(),
+    /** The same of the first Locator Update that was acknowledged. */
+    acknowledgedAgo: z.number().nullable(),
+    updateOctets: count,
   }),
   z.strictObject({ kind: z.literal('gone'), nids: z.array(nid).max(MAX_SEEN) }),
   z.strictObject({

@@ -43,6 +43,8 @@ export interface MoveReport {
     /** Came by way of the old site afterwards: newer ones may have overtaken them. */
     readonly sentOn: number;
   };
-  /** Octets of signalling, TCP payload, both ways. */
+  /** Octets of signalling between borders, TCP payload, both ways. */
   readonly octets: number;
+  /** Octets of Locator Updates to correspondents of the guest and of their acknowledgements, as IPv6 packets. */
+  readonly updateOctets: number;
 }

@@ -11,7 +11,7 @@ import type { MoveReport } from './move-report.ts';
 export type BindingsView = Pick<Bindings, 'get' | 'all'>;
 
 /** Switches bindings in the store and in every worker's table, between two batches; resolves when all have switched. */
-export type ApplyBindings = (bindings: readonly Binding[]) => Promise<void>;
+type ApplyBindings = (bindings: readonly Binding[]) => Promise<void>;
 
 /** Time as an argument. */
 export interface MovesClock {

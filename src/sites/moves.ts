@@ -309,8 +309,9 @@ export class Moves {
     const { home } = this.#binding(nid);
     if (home !== from)
       throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
-    const { firstAt, ...counts } = await this.#handoffs.keepHere(nid, request.what, request.ms);
-    return { kind: 'kept', ...counts, firstAgo: firstAt > 0 ? this.#world.wall() - firstAt : null };
+    const { firstAt, acknowledgedAt, ...counts } = await this.#handoffs.keepHere(nid, request.what, request.ms);
+    const ago = (time: number): number | null => (time > 0 ? this.#world.wall() - time : null);
+    return { kind: 'kept', ...counts, firstAgo: ago(firstAt), acknowledgedAgo: ago(acknowledgedAt) };
   }
 
   async #handleReady(from: string, request: { readonly nid: WireNid; readonly to: string }): Promise<Reply> {

@@ -69,6 +69,24 @@ describe('a guest that moves', () => {
     expect(next.speakers.counters).toEqual({ updates_sent: 1, updates_given_up: 0 });
   });
 
+  test('its report says what its correspondents were told, and when the first one has acknowledged', () => {
+    const next = site(2, bound('a1', 'fd00:1::/64', 1, 2));
+    next.pairs.learn(KNOWN, now());
+    next.pairs.learn({ ...KNOWN, correspondent: nid('0:0:0:c1') }, now());
+    next.speakers.arrived([KNOWN.guest], [KNOWN.guest]);
+    const at = Date.now() * 1000;
+    const [first] = next.pairs.all();
+    next.pairs.acknowledge(first!, at);
+
+    // two updates of 68 octets; the nonce of the other side has 12 octets, 8 more with what fills it up
+    expect(next.said.map((packet) => packet.length)).toEqual([68, 68]);
+    expect(next.speakers.toldOf(KNOWN.guest, at + 5000)).toEqual({
+      updateOctets: 68 + 68 + 68 + 8,
+      acknowledgedAt: at,
+    });
+    expect(next.speakers.toldOf(KNOWN.guest, at + 6000)).toEqual({ updateOctets: 0, acknowledgedAt: 0 }); // said once
+  });
+
   test('whose sessions come later than itself is spoken for when they come', () => {
     const next = site(2, bound('a1', 'fd00:1::/64', 1, 2));
     next.speakers.arrived([KNOWN.guest]);

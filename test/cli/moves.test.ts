@@ -17,7 +17,12 @@ const NO_PACKETS = { held: 0, lost: 0, expired: 0, replayed: 0, sentOn: 0 };
 
 const MOVED: MoveReport = {
   ...{ id: 9, nid: '0:0:0:a1', from: 'site1', to: 'site2', epoch: 3, outcome: 'moved', why: null },
-  ...{ by: 'root, ilnp move at site1', askedAt: Date.UTC(2026, 10, 21, 12, 20, 49, 888) * 1000, octets: 532 },
+  ...{
+    by: 'root, ilnp move at site1',
+    askedAt: Date.UTC(2026, 10, 21, 12, 20, 49, 888) * 1000,
+    octets: 532,
+    updateOctets: 136,
+  },
   timeline: {
     ...{ ...NEVER, prepared: 10_000, held: 20_500, paused: 21_000, resumed: 221_000, committed: 229_000 },
     ...{ firstPacket: 228_000, released: 240_000, drained: 1_243_210 },
@@ -97,7 +102,7 @@ test('one move with its timeline: when, how long after the step before, as bars'
     `      240.000 ms  released                         +11.000 ms  ${' '.repeat(38)}==`,
     '     1243.210 ms  drained                        +1003.210 ms',
     '   packets: 773 held, 0 lost, 0 let go too early, 0 sent twice, 0 sent on by the old site',
-    '   signalling: 532 octets between the borders',
+    '   signalling: 532 octets between the borders, 136 to correspondents and back',
     '',
   ]);
 });

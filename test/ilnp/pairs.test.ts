@@ -60,8 +60,10 @@ describe('a pair', () => {
     expect(pairs.isUntold(pair)).toBe(false);
     pairs.tell(pair, 77, 5);
     expect([pairs.uplink(pair), pairs.next(pair), pairs.told(pair), pairs.knowsUs(pair)]).toEqual([0, 5, 77, true]);
-    pairs.acknowledge(pair);
+    pairs.acknowledge(pair, 2 ** 33 - 10);
+    pairs.acknowledge(pair, 2 ** 33 + 1000);
     expect([pairs.uplink(pair), pairs.isAcknowledged(pair)]).toEqual([5, true]);
+    expect(pairs.acknowledgedAt(pair, 2 ** 33 + 2000)).toBe(2 ** 33 - 10); // the first time counts
     pairs.setUplink(pair, 3);
     expect(pairs.isUntold(pair)).toBe(true);
   });

@@ -3,6 +3,7 @@
  * correspondent is told by the border. A plain IPv6 session of the same guest stays where it began.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { MoveReport } from '../../src/sites/move-report.ts';
 import { octetsOf } from '../support/packets.ts';
 import { CN, L1, L2, L11, SHOWS_INSIDE } from './support/addresses.ts';
 import { Capture } from './support/capture.ts';
@@ -139,6 +140,12 @@ describe('a move to another site', () => {
 
     await lab.move('a1', 'site2');
     await until('the Locator of site 2', async () => (await known()).join() === '2001:db8:2::/64 active');
+    const report = await until('the report', async () => {
+      const { stdout: lines } = await lab.ilnp('moves', '--json', '--limit', '1', '--socket', lab.socket(1));
+      return lines === '' ? undefined : (JSON.parse(lines) as MoveReport);
+    });
+    expect(report).toMatchObject({ to: 'site2', outcome: 'moved', updateOctets: 136 });
+    expect(report.timeline.acknowledged).toBeGreaterThan(0);
     await Promise.all([session.connector.receives(200), session.listener.receives(200)]);
     await Promise.all([other.connector.receives(100), other.listener.receives(100)]);
     const [sbr1, sbr2] = [await lab.counters(1), await lab.counters(2)];

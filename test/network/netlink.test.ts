@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { changeOf } from '../../src/network/ip-words.ts';
 import { lookAtKernel } from '../../src/network/kernel-view.ts';
 import { RouteSocket } from '../../src/network/netlink.ts';
+import { resolveNeighbours } from '../../src/network/resolve.ts';
 import { enterOwnNetwork, ip, isRoot } from '../support/own-network.ts';
 
 const shown = (words: string): string =>
@@ -59,6 +60,11 @@ describe.runIf(isRoot)('rtnetlink', () => {
       '6761:\tfrom 2001:db8:1::/64 iif lo lookup main proto 174',
     ],
     ['neigh add proxy 2001:db8:1::a1 dev v0', 'neigh show proxy dev v0', '2001:db8:1::a1 proxy'],
+    [
+      'neigh add proxy 2001:db8:1::a2 dev v1 protocol 174',
+      'neigh show proxy dev v1 protocol 174',
+      '2001:db8:1::a2 proxy proto 174',
+    ],
   ])('"%s" does what ip(8) does, and its undoing too', (command, show, expected) => {
     const words = command.split(' ');
     expect(socket.change(changeOf(words)!)).toBe(0);
@@ -79,6 +85,18 @@ describe.runIf(isRoot)('rtnetlink', () => {
     expect(changeOf('route replace default dev v0 mtu 1400 table 5'.split(' '))).toBeNull();
     expect(changeOf('link set dev v0 up'.split(' '))).toBeNull();
     expect(changeOf('route replace default dev nowhere table 5'.split(' '))).toBeNull();
+  });
+
+  test('who is asked for in advance is waited for until the kernel knows it, and no longer than said', async () => {
+    const asked = { interface: 'v0', address: '2001:db8:1::99' };
+    const answered = resolveNeighbours(socket, [asked, { ...asked, interface: 'nowhere' }], 10_000);
+    const before = shown('neigh show 2001:db8:1::99 dev v0 nud all');
+    ip('neigh replace 2001:db8:1::99 lladdr 02:00:00:00:00:99 dev v0');
+
+    expect(before).toMatch(/INCOMPLETE$/);
+    expect(await answered).toBe(true);
+    expect(await resolveNeighbours(socket, [asked], 0)).toBe(true); // nobody is asked again
+    expect(await resolveNeighbours(socket, [asked, { ...asked, address: '2001:db8:1::98' }], 5)).toBe(false);
   });
 
   test('what the kernel refuses is answered with its errno', () => {

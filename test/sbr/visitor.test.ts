@@ -42,7 +42,7 @@ function session(fib: Fib, told = true): Fib {
   const [pair] = fib.pairs!.all();
   if (!told) return fib;
   fib.pairs!.tell(pair!, 1, fib.image.uplinkIds[0]!);
-  fib.pairs!.acknowledge(pair!);
+  fib.pairs!.acknowledge(pair!, 0);
   return fib;
 }
 

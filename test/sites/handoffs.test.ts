@@ -161,6 +161,7 @@ describe('reports', () => {
       ...{ acknowledged: null, released: 4, drained: 5 },
     },
     packets: { held: 0, lost: 0, expired: 0, replayed: 0, sentOn: 0 },
+    updateOctets: 0,
   });
   const open = (): MoveReports => new MoveReports(folder, 'site1', (text) => expect(text).toBe(''));
 

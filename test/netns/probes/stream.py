@@ -1,6 +1,6 @@
 """Numbered datagrams at a steady pace, one way, faster than the other probes can: JSON lines, results on SIGTERM.
 
-python3 stream.py send ADDRESS PORT RATE [SECONDS] | recv PORT
+python3 stream.py send ADDRESS PORT RATE [OCTETS] | recv PORT
 
 The receiver says every silence of more than 3 ms, as [end in seconds since 1970, milliseconds]. Its buffer holds seconds of it, so that what is lost was lost on the way.
 """
@@ -33,18 +33,19 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 
 
-def send(address, port, rate):
+def send(address, port, rate, octets=64):
     out = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     out.connect((address, port))
     say("sending")
     sent = 0
     start = time.monotonic()
     refused = 0
+    filling = bytes(octets - 16)
     while not stopping:
         due = int((time.monotonic() - start) * rate)
         while sent < due:
             try:
-                out.send(struct.pack("!IId", 1, sent, time.time()) + bytes(48))
+                out.send(struct.pack("!IId", 1, sent, time.time()) + filling)
                 sent += 1
             except OSError:
                 refused += 1
@@ -95,6 +96,6 @@ def recv(port):
 
 
 if sys.argv[1] == "send":
-    send(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    send(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), int((sys.argv[5:] or ["64"])[0]))
 else:
     recv(int(sys.argv[2]))

@@ -23,10 +23,16 @@ export interface Stream {
 
 let nextPort = 7900;
 
-/** Starts a stream of `rate` datagrams a second between two nodes. */
+/** Starts a stream of `rate` datagrams a second between two nodes, each with `octets` in it. */
 export async function openStream(
   lab: Namespaces,
-  { from, node, to, rate = 10_000 }: { from: string; node: string; to: string; rate?: number },
+  {
+    from,
+    node,
+    to,
+    rate = 10_000,
+    octets = 64,
+  }: { from: string; node: string; to: string; rate?: number; octets?: number },
 ): Promise<Stream> {
   const port = String(nextPort++);
   const start = <T>(at: string, ...args: string[]): Probe<T> =>
@@ -38,7 +44,7 @@ export async function openStream(
     );
   const receiver = start<{ received: number; doubled: number; overtaken: number; gapMs: number }>(node, 'recv', port);
   await receiver.said('listening');
-  const sender = start<{ sent: number }>(from, 'send', to, port, String(rate));
+  const sender = start<{ sent: number }>(from, 'send', to, port, String(rate), String(octets));
   await sender.said('sending');
   return {
     receiver,
