@@ -8,7 +8,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Capture } from './support/capture.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact } from './support/sessions.ts';
-import { at, type HostName, type SiteNumber, shimLabForThisFile } from './support/shim-lab.ts';
+import { at, END_CN, type HostName, type SiteNumber, shimLabForThisFile } from './support/shim-lab.ts';
 import { until } from './support/wait.ts';
 
 const lab = shimLabForThisFile();
@@ -42,6 +42,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   for (const site of [1, 2, 3] as const) await heal(site);
+  await lab.stop('cn');
   for (const host of ['a', 'b'] as const) {
     await lab.stop(host);
     await lab.ip(host, 'route flush proto ra', 'addr flush dev eth0 scope global', 'addr flush dev eth1 scope global');
@@ -176,6 +177,66 @@ test('an interface that vanishes and comes back is left and used again', async (
   const sources = new Set((await capture.fields('tcp', ['ipv6.src'])).flat());
   await capture.remove();
   expect(sources).toContain(at('a', 3));
+});
+
+describe('with `spread: true`', () => {
+  const CORE = '2001:db8:c::1';
+
+  // shows: H33
+  test('sessions of two correspondents leave by two providers, packets of one session never by both; plain ones are spread too', async () => {
+    await lab.configure('a', 3, 'eth1', 2048);
+    await lab.start('a', {
+      hosts: `${KNOWS_B}0+0+0+c2  carol  2001-db8-c-0\n`, // whose share is another than that of b
+      interfaces: BOTH,
+      more: ['spread: true'],
+    });
+    await lab.start('b');
+    await lab.start('cn');
+    const captures = new Map<SiteNumber, Capture>();
+    for (const site of [1, 3] as const)
+      captures.set(site, await Capture.start(lab, `r${site}`, 'up0', 'ip6 and not icmp6'));
+    const open = (kind: 'records' | 'udp', listener: string, to: string) =>
+      openSession(lab, kind, { listener, connector: 'a', to });
+    const sessions = [
+      await open('records', 'b', at('b', 2)),
+      await open('udp', 'b', at('b', 2)),
+      await open('records', 'cn', END_CN),
+      await open('udp', 'cn', END_CN),
+    ];
+    for (const { connector } of sessions) await connector.receives(100);
+    const came = new Set<unknown>();
+    for (let k = 0; k < 16 && came.size < 2; k++) {
+      const plain = await openSession(lab, 'records', { listener: 'core', connector: 'a', to: CORE });
+      came.add((await plain.listener.said('established')).remote);
+      await plain.connector.receives(20);
+      expectIntact(await plain.end());
+    }
+    await Promise.all(sessions.map((session) => session.end()));
+    const ways = new Map<string, Set<string>>();
+    for (const [site, capture] of captures) {
+      await capture.stop();
+      for (const host of [at('b', 2), END_CN]) {
+        const names = ['ipv6.src', 'tcp.srcport', 'udp.srcport'];
+        for (const [source, tcp, udp] of await capture.fields(
+          `(tcp || udp) && !icmpv6 && ipv6.dst == ${host}`,
+          names,
+        )) {
+          expect(source).toBe(at('a', site)); // by its own provider
+          const session = `${host} ${tcp || udp}`;
+          ways.set(session, (ways.get(session) ?? new Set()).add(source!));
+        }
+      }
+      await capture.remove();
+    }
+
+    expect(ways.size).toBe(4);
+    for (const [session, sources] of ways) expect(sources.size, session).toBe(1);
+    const by = (host: string) => [...ways].filter(([s]) => s.startsWith(`${host} `)).map(([, [source]]) => source);
+    const [b, cn] = [by(at('b', 2)), by(END_CN)];
+    expect([new Set(b).size, new Set(cn).size]).toEqual([1, 1]);
+    expect(new Set([...b, ...cn])).toEqual(new Set([at('a', 1), at('a', 3)]));
+    expect(came).toEqual(new Set([at('a', 1), at('a', 3)]));
+  });
 });
 
 describe('routers that advertise', () => {

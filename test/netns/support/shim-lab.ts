@@ -27,17 +27,24 @@ const NODES = ['core', 'cn', 'air', 'r1', 'r2', 'r3', ...HOSTS] as const;
 
 export type SiteNumber = (typeof SITES)[number];
 export type HostName = (typeof HOSTS)[number];
+/** Where a shim may run: `cn` is an end system when a case wants one more. */
+type EndName = HostName | 'cn';
 
 export const CN = '2001:db8:c::c0';
 /** The stable address of a host, which its own programs have. */
 export const stable = (host: HostName): string => `fd00:${host}::${host}1`;
+/** The lower half of its address, also that of `cn` as an end system. */
+const ID = { a: 'a1', b: 'b1', cn: 'c2' } as const;
+const STABLE = { a: 'fd00:a::', b: 'fd00:b::', cn: 'fd00:c::' } as const;
+/** Where `cn` is found as an end system. */
+export const END_CN = `2001:db8:c::${ID.cn}`;
 /** Its address under the Locator of a site. */
 export const at = (host: HostName, site: SiteNumber): string => `2001:db8:${site}::${host}1`;
 
 export class ShimLab {
   readonly name = `${process.env.LAB ?? 'ilnp-test'}-shim`;
   readonly directory = `/run/ilnp-lab/${this.name}`;
-  readonly #shims = new Map<HostName, ChildProcess>();
+  readonly #shims = new Map<EndName, ChildProcess>();
 
   namespace(node: string): string {
     return `${this.name}-${node}`;
@@ -75,7 +82,7 @@ export class ShimLab {
   }
 
   async down(): Promise<void> {
-    for (const host of HOSTS) await this.stop(host);
+    for (const host of this.#shims.keys()) await this.stop(host);
     for (const node of NODES) await command('ip', ['netns', 'del', this.namespace(node)]);
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -113,7 +120,7 @@ export class ShimLab {
    * run before has left.
    */
   async start(
-    host: HostName,
+    host: EndName,
     options: {
       hosts?: string;
       interfaces?: readonly string[];
@@ -129,8 +136,8 @@ export class ShimLab {
       file,
       [
         `node: ${host}`,
-        `nid: 0:0:0:${host}1`,
-        `stable: "fd00:${host}::/64"`,
+        `nid: 0:0:0:${ID[host]}`,
+        `stable: "${STABLE[host]}/64"`,
         `interfaces: [${(options.interfaces ?? ['eth0']).map((name) => `{ interface: ${name} }`).join(', ')}]`,
         `hosts: ${host}.hosts`,
         `control: { socket: ${host}.sock }`,
@@ -151,7 +158,7 @@ export class ShimLab {
   }
 
   /** SIGTERM; its exit code, or null when it did not run. */
-  async stop(host: HostName, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+  async stop(host: EndName, signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#shims.get(host);
     if (child === undefined) return null;
     child.kill(signal);
@@ -164,33 +171,33 @@ export class ShimLab {
   }
 
   /** Its exit code once it has ended by itself. */
-  async ended(host: HostName): Promise<number | null> {
+  async ended(host: EndName): Promise<number | null> {
     const child = this.#shims.get(host)!;
     this.#shims.delete(host);
     await until(`the shim of ${host} to end`, () => child.exitCode !== null || child.signalCode !== null);
     return child.exitCode;
   }
 
-  async kill(host: HostName): Promise<void> {
+  async kill(host: EndName): Promise<void> {
     await this.stop(host, 'SIGKILL');
   }
 
-  async show<T>(host: HostName, what: string): Promise<T> {
+  async show<T>(host: EndName, what: string): Promise<T> {
     const socket = `${this.directory}/${host}.sock`;
     return JSON.parse(await succeed(process.execPath, [PROGRAM, 'show', what, '--json', '--socket', socket])) as T;
   }
 
   /** Asks the shim of a host over its control socket. */
-  async ask<T>(host: HostName, method: string, params: unknown): Promise<T> {
+  async ask<T>(host: EndName, method: string, params: unknown): Promise<T> {
     return (await controlCall(`${this.directory}/${host}.sock`, method, params)) as T;
   }
 
   /** The file of sessions of a host. */
-  state(host: HostName): string {
+  state(host: EndName): string {
     return `${this.directory}/${host}.shim`;
   }
 
-  log(host: HostName): string {
+  log(host: EndName): string {
     return readFileSync(`${this.directory}/${host}.log`, 'utf8');
   }
 
