@@ -18,7 +18,10 @@ const moves = lines('moves.jsonl').map(({ paused, resumed, ...move }) => {
   const pause = paused ? { fromMs: paused * 1000, toMs: resumed * 1000 } : null;
   const report = reports.find(({ by }) => by.startsWith(`${move.how} at `));
   // not from when the command began to start
-  return { ...move, fromMs: Math.min(report.askedAt / 1000, pause?.fromMs ?? Number.POSITIVE_INFINITY), pause, report };
+  const fromMs = Math.min(report.askedAt / 1000, pause?.fromMs ?? Number.POSITIVE_INFINITY);
+  // a busy machine may reorder datagrams at any time: what comes after stragglers were waited for is none of the move's
+  const { drained } = report.timeline;
+  return { ...move, fromMs, untilMs: drained === null ? undefined : (report.askedAt + drained) / 1000, pause, report };
 });
 const bulk = { cn: result('bulk-cn'), vm: result('bulk-vm') };
 const requests = { cn: result('requests-cn'), vm: result('requests-vm') };

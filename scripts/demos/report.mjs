@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** How long after a move its consequences are looked for. */
+/** How long after a move its consequences are looked for, when nobody says until when (`untilMs`) it was under way. */
 const AFTERMATH_MS = 2500;
 
 /** The folder of a demo, by the names scripts/demo gave. */
@@ -43,11 +43,12 @@ export function* frames(file) {
   }
 }
 
-const within = (ms, { fromMs, toMs }) => ms > fromMs && ms < toMs + AFTERMATH_MS;
+const endOf = ({ toMs, untilMs }) => untilMs ?? toMs + AFTERMATH_MS;
+const within = (ms, move) => ms > move.fromMs && ms < endOf(move);
 
 /** The longest silence of a receiver that belongs to a move; 0: none worth telling. */
-export function gapMs({ silences }, { fromMs, toMs }) {
-  const during = silences.filter(({ from, ms }) => from + ms > fromMs && from < toMs + AFTERMATH_MS);
+export function gapMs({ silences }, move) {
+  const during = silences.filter(({ from, ms }) => from + ms > move.fromMs && from < endOf(move));
   return Math.round(during.reduce((longest, { ms }) => Math.max(longest, ms), 0));
 }
 
