@@ -53,6 +53,14 @@ export class EtcdError extends Error {
   }
 }
 
+/** An endpoint that took a question and said nothing. */
+class Silence extends Error {
+  constructor() {
+    super(`no answer within ${ANSWER_MS} ms`);
+    this.name = 'Silence';
+  }
+}
+
 export type Json = { readonly [key: string]: unknown };
 
 /** A stream of answers that one endpoint gives. */
@@ -98,6 +106,7 @@ export class EtcdApi {
           continue;
         }
         if (error instanceof EtcdError && !TRY_ELSEWHERE.has(error.code)) throw error;
+        if (error instanceof IlnpError) throw error; // nobody could be asked for a token
         if (this.#closed || performance.now() > until) {
           throw new IlnpError('E_REGISTRY', `etcd at ${endpoint}: ${(error as Error).message}`, { cause: error });
         }
@@ -110,14 +119,14 @@ export class EtcdApi {
   /** Asks one endpoint once. */
   async askAt(endpoint: string, method: string, body: Json): Promise<Json> {
     const token = method === 'auth/authenticate' ? undefined : await this.#authenticated();
-    return readJson(await this.#post(endpoint, method, body, { token }));
+    return readJson(await this.#post(endpoint, method, body, { token }).catch(this.#doubt));
   }
 
   /** Begins a stream at the endpoint of the moment. */
   async stream(method: string, body: Json, signal: AbortSignal): Promise<EtcdStream> {
     const { endpoint } = this;
     const token = await this.#authenticated();
-    const response = await this.#post(endpoint, method, body, { token, signal });
+    const response = await this.#post(endpoint, method, body, { token, signal }).catch(this.#doubt);
     return { endpoint, lines: linesOf(response) };
   }
 
@@ -140,6 +149,15 @@ export class EtcdApi {
     this.#http.destroy();
     this.#https.destroy();
   }
+
+  /**
+   * A token names a point in etcd's log that a member waits for: one from before etcd was set back is not refused, its questions
+   * are never answered.
+   */
+  readonly #doubt = (error: unknown): never => {
+    if (error instanceof Silence) this.#token = undefined;
+    throw error;
+  };
 
   #authenticated(): Promise<string | undefined> {
     const { user } = this.#access;
@@ -178,7 +196,7 @@ export class EtcdApi {
       const isStream = signal !== undefined;
       // A request waits for one of our own sockets first; the endpoint's time begins when it has one.
       asked.once('socket', () => {
-        slow = setTimeout(() => asked.destroy(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS);
+        slow = setTimeout(() => asked.destroy(new Silence()), ANSWER_MS);
       });
       asked.once('response', (response) => {
         if (isStream) clearTimeout(slow);

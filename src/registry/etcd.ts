@@ -61,11 +61,13 @@ export class EtcdRegistry implements Registry {
         limit: String(MAX_ENTRIES),
         ...(revision === undefined ? {} : { revision: String(revision) }),
       });
-      revision ??= Number((header as Json).revision);
+      revision ??= revisionOf(header);
       const pairs = keyValues(kvs);
       yield { entries: pairs.flatMap((pair) => this.#entryOf(pair) ?? []), revision };
       if (more !== true) return;
-      from = `${pairs.at(-1)!.key}\0`;
+      const last = pairs.at(-1)?.key;
+      if (last === undefined || last < from) throw notEtcd('the next page of a list');
+      from = `${last}\0`;
     }
   }
 
@@ -73,7 +75,8 @@ export class EtcdRegistry implements Registry {
     checkNext(expected, next);
     const key = this.#keyOf(next.nid);
     // Who expects nothing need not look first.
-    for (let found = expected === null ? null : await this.#read(key); ; ) {
+    let found = expected === null ? null : await this.#read(key);
+    for (let tries = 0; tries < TRIES; tries++) {
       const held = found && this.#heldEntry(found, next.nid);
       const what = judge(held, expected, next);
       if (what === 'same') return { swapped: true };
@@ -84,9 +87,11 @@ export class EtcdRegistry implements Registry {
         failure: [{ request_range: { key: base64(key) } }],
       });
       if (succeeded === true) return { swapped: true };
-      const [{ response_range: there }] = responses as [{ response_range?: Json }];
-      found = keyValues(there?.kvs)[0] ?? null;
+      const there = Array.isArray(responses) ? (responses[0] as Json | undefined)?.response_range : undefined;
+      if (!isObject(there)) throw notEtcd('what a transaction found');
+      found = keyValues(there.kvs)[0] ?? null;
     }
+    throw new IlnpError('E_REGISTRY', `etcd: ${TRIES} times somebody else was quicker with ${formatNid(next.nid)}`);
   }
 
   async *watch(revision: number, signal: AbortSignal): AsyncGenerator<Changes> {
@@ -107,9 +112,10 @@ export class EtcdRegistry implements Registry {
           alive.heard();
           if (line.compact_revision !== undefined && line.compact_revision !== '0') throw new Compacted();
           if (line.canceled === true) throw cancelled(String(line.cancel_reason ?? 'the watch was ended'));
+          if (line.created === true) await this.#checkReached(endpoint, at);
           const entries = this.#changed(line.events);
           if (!Array.isArray(line.events)) continue;
-          at = Number((line.header as Json).revision);
+          at = revisionOf(line.header);
           if (entries.length > 0) yield { entries, revision: at };
         }
         throw new EtcdError(UNAVAILABLE, 'the watch ended');
@@ -130,7 +136,7 @@ export class EtcdRegistry implements Registry {
   async lease(name: string, holder: string, ttlMs: number): Promise<Lease> {
     const key = `${this.#leases}${name}`;
     const seconds = Math.ceil(ttlMs / 1000);
-    for (;;) {
+    for (let tries = 0; tries < TRIES; tries++) {
       const held = await this.#read(key);
       if (held !== null && held.value !== holder) return leaseOf(held);
       if (held !== null && (await this.#prolong(held.lease)) >= seconds) return leaseOf(held);
@@ -146,6 +152,7 @@ export class EtcdRegistry implements Registry {
       }
       await this.#revoke(String(ID));
     }
+    throw new IlnpError('E_REGISTRY', `etcd: ${TRIES} times somebody else was quicker with the lease ${name}`);
   }
 
   async release(name: string, holder: string): Promise<void> {
@@ -168,6 +175,12 @@ export class EtcdRegistry implements Registry {
       if (!(error instanceof IlnpError && error.cause instanceof EtcdError && error.cause.code === NOT_FOUND))
         throw error;
     });
+  }
+
+  /** A watch from a revision that etcd has not come to, because it was set back, would be silent: Compacted, so all is listed anew. */
+  async #checkReached(endpoint: string, revision: number): Promise<void> {
+    const { header } = await this.#api.askAt(endpoint, 'kv/range', { key: base64(this.#bindings), count_only: true });
+    if (revisionOf(header) < revision) throw new Compacted();
   }
 
   async #read(key: string): Promise<KeyValue | null> {
@@ -213,6 +226,8 @@ export class EtcdRegistry implements Registry {
   }
 }
 
+/** How often somebody else may be quicker. Reason: far more often than sites write one key at a time. */
+const TRIES = 100;
 const NOT_FOUND = 5;
 const UNAVAILABLE = 14;
 const UNAUTHENTICATED = 16;
@@ -280,20 +295,36 @@ const unchanged = (key: string, found: KeyValue | null): Json => ({
 const leaseOf = ({ value, createRevision }: KeyValue): Lease => ({ holder: value, token: Number(createRevision) });
 
 function keyValues(kvs: unknown): KeyValue[] {
-  if (!Array.isArray(kvs)) return [];
-  return (kvs as Record<string, string | undefined>[]).map((kv) => ({
-    key: utf8(kv.key),
-    value: utf8(kv.value),
-    modRevision: kv.mod_revision ?? '0',
-    createRevision: kv.create_revision ?? '0',
-    lease: kv.lease ?? '0',
-  }));
+  if (kvs === undefined) return [];
+  if (!Array.isArray(kvs)) throw notEtcd('a list of keys');
+  return kvs.map((kv: unknown) => {
+    if (!isObject(kv) || Object.values(kv).some((value) => typeof value === 'object')) throw notEtcd('a key');
+    return {
+      key: utf8(kv.key),
+      value: utf8(kv.value),
+      modRevision: String(kv.mod_revision ?? '0'),
+      createRevision: String(kv.create_revision ?? '0'),
+      lease: String(kv.lease ?? '0'),
+    };
+  });
 }
+
+function revisionOf(header: unknown): number {
+  const revision = isObject(header) ? Number(header.revision) : Number.NaN;
+  if (!Number.isSafeInteger(revision) || revision < 0) throw notEtcd('a revision');
+  return revision;
+}
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
+
+/** The answer has another form than etcd's. */
+const notEtcd = (expected: string): IlnpError =>
+  new IlnpError('E_REGISTRY', `etcd: expected ${expected} in an answer, got none; is it etcd v3?`);
 
 /** The first key behind all that begin with `prefix`, whose last character is plain. */
 const afterPrefix = (prefix: string): string =>
   prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
-const utf8 = (text: string | undefined): string => Buffer.from(text ?? '', 'base64').toString();
+const utf8 = (text: unknown): string => Buffer.from(typeof text === 'string' ? text : '', 'base64').toString();
 const hex = (half: number): string => half.toString(16).padStart(8, '0');

@@ -266,7 +266,7 @@ export class Handoffs {
       this.#draining.delete(key);
       if (this.#closed) return;
       if (isOver) {
-        await this.#endAll(handoff);
+        await Promise.all(this.#ends(handoff).values());
         this.#done(handoff, 'drained');
       }
     }
@@ -277,18 +277,18 @@ export class Handoffs {
   async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string): Promise<void> {
     handoff.cancel();
     this.#open.delete(nidKey(handoff.nid));
-    const { at, epoch } = this.#binding(handoff.nid);
     const octets = this.#world.octets() - handoff.octetsBefore;
-    const all = this.#endAll(handoff);
-    void all.then(() => this.#report(handoff, { from: at, epoch, outcome, why, octets }));
-    const { site } = this.#world;
-    if (handoff.sites.has(site)) await this.#order(handoff, site, 'end', 0).catch(() => {});
+    const ends = this.#ends(handoff);
+    // a configuration that was re-read meanwhile may have it no more
+    const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? { at: 'nowhere', epoch: 0 };
+    const report = (): void => this.#report(handoff, { from: at, epoch, outcome, why, octets });
+    void Promise.all(ends.values()).then(report);
+    await ends.get(this.#world.site);
   }
 
-  /** Everybody lets go what is left, and says what was kept. */
-  async #endAll(handoff: Handoff): Promise<void> {
-    const ends = [...handoff.sites].map((site) => this.#order(handoff, site, 'end', 0).catch(() => {}));
-    await Promise.all(ends);
+  /** Everybody lets go what is left, and says what was kept; by site. */
+  #ends(handoff: Handoff): Map<string, Promise<void>> {
+    return new Map([...handoff.sites].map((site) => [site, this.#order(handoff, site, 'end', 0).catch(() => {})]));
   }
 
   async #order(handoff: Handoff, site: string, what: 'hold' | 'expect' | 'end', ms: number): Promise<void> {

@@ -29,10 +29,14 @@ export class SiteKeeping {
     return this.#held.has(nidKey(nid));
   }
 
-  /** Holds; a hold that is there already is prolonged. `since`: the guest has heard nothing since, by our wall clock. */
+  /**
+   * Holds; a hold that is there already is prolonged. `since`: the guest has heard nothing since, by our wall clock; when that
+   * is said twice, since the first time.
+   */
   hold(nid: Nid, ms: number, since: number | null = null): Promise<KeepCounts> {
-    const known = this.#held.get(nidKey(nid));
-    this.#held.set(nidKey(nid), { since: since === null ? (known?.since ?? null) : since - MARGIN_US });
+    const known = this.#held.get(nidKey(nid))?.since ?? null;
+    const now = since === null ? known : Math.min(since - MARGIN_US, known ?? Number.POSITIVE_INFINITY);
+    this.#held.set(nidKey(nid), { since: now });
     return this.#world.keep(nid, { what: 'hold', ms });
   }
 

@@ -69,6 +69,7 @@ describe('step by step', () => {
     expect(sites.holding(NID)).toEqual([]);
     expect(sites.binding('site1', NID)).toMatchObject({ at: 'site2', epoch: 0 });
     expect(sites.reports).toMatchObject([{ outcome: 'aborted', from: 'site2', to: 'site3', why: 'called off a test' }]);
+    expect(sites.reports[0]!.packets.held).toBe(3);
   });
 
   test('a hold that nobody goes on with ends by itself', async () => {
@@ -82,6 +83,14 @@ describe('step by step', () => {
       { outcome: 'aborted', why: 'packets may wait 3000 ms at most (limits.holdMs)' },
     ]);
     expect(await outcomeIn(100, home().move(NID, 'site3'))).toBe('done'); // and harms no later move
+  });
+
+  test('a hold of an identifier that the configuration has lost meanwhile ends by itself, too', async () => {
+    await outcomeIn(100, home().step(NID, 'hold'));
+    sites.forget('site1', NID);
+    await pass(3000);
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.reports).toMatchObject([{ outcome: 'aborted', from: 'nowhere' }]);
   });
 
   test('a site that does not hold stops the move before anything has changed', async () => {
@@ -119,6 +128,14 @@ test('a hypervisor that says a guest has stopped holds at its own site at once, 
 
   const wrong = await outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'));
   expect(wrong).toMatch(/^E_USAGE: 0:0:0:a1 is at site3/);
+});
+
+test('a guest that is said to have stopped again has heard nothing since the first time', async () => {
+  const first = sites.time.now * 1000;
+  await outcomeIn(100, sites.moves('site2').stopped(NID, first, 'a script'));
+  await outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'a script'));
+  expect(await outcomeIn(100, sites.moves('site3').move(NID, 'site3'))).toBe('done');
+  expect(sites.released.get('site2')?.since).toBe(first - 500);
 });
 
 test('home does not wait for a commit for ever: after half a second it lets go by its tables', async () => {

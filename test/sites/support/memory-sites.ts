@@ -118,6 +118,8 @@ export class MemorySites {
   /** Holds that nobody ended before their time was over. */
   expired = 0;
   readonly reports: Omit<MoveReport, 'id'>[] = [];
+  /** The last order to let go, by site. */
+  readonly released = new Map<string, KeepOrder & { readonly what: 'release' }>();
 
   /** The registry of all sites, when there is one; it forgets nothing when it dies, as store.ts does not. */
   readonly registry: MemoryRegistry | undefined;
@@ -142,6 +144,11 @@ export class MemorySites {
 
   isUp(name: string): boolean {
     return this.sites.get(name)!.running !== undefined;
+  }
+
+  /** The configuration of a site has it no more. */
+  forget(name: string, nid: Nid): void {
+    this.sites.get(name)!.running!.table.delete(nidKey(nid));
   }
 
   /** What this border forwards by; undefined while it is down. */
@@ -314,7 +321,10 @@ export class MemorySites {
           isDoubtful: (nid) => decisions.isDoubtful(nid),
         },
       }),
-      keep: (nid, order) => this.#keep(nid, order, self()),
+      keep: (nid, order) => {
+        if (order.what === 'release') this.released.set(site.name, order);
+        return this.#keep(nid, order, self());
+      },
       holdMs: () => HOLD_MS,
       reports: { add: (report) => this.reports.push(report) },
       wall: () => this.time.now * 1000,
@@ -347,6 +357,8 @@ export class MemorySites {
       this.time.after(this.#random(), () => {
         if (!running.alive) return;
         const key = nidKey(nid);
+        // as if one packet had waited in every hold; who has forgotten it has kept none
+        const counts = { ...noCounts(), held: order.what === 'end' && running.held.has(key) ? 1 : 0 };
         if (order.what !== 'expect' && order.what !== 'retain') {
           running.held.get(key)?.();
           running.held.delete(key);
@@ -357,7 +369,7 @@ export class MemorySites {
           });
           running.held.set(key, cancel);
         }
-        this.time.after(this.#random(), () => running.alive && resolve(noCounts()));
+        this.time.after(this.#random(), () => running.alive && resolve(counts));
       });
     });
   }
