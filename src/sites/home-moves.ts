@@ -22,6 +22,7 @@ import { type Change, fromWire, MAX_EPOCH, type Reply, toWire } from './messages
 import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
+import { refusal } from './policy.ts';
 
 /** Reasons: a rollback should be quick, a dead site should cost little. */
 const RETRY_FIRST_MS = 250;
@@ -30,6 +31,8 @@ const RETRY_LAST_MS = 5000;
 const RETRY_WIDTH = 64;
 /** A site that lost its state may answer with a newer epoch; more than this often it is not what it seems. */
 const MAX_CONFLICTS = 3;
+/** A site may be so many moves ahead of a home that has lost its record; more would use up the epochs. Reason: years of moves. */
+const MAX_LEAP = 2 ** 24;
 
 /** What a home did, or found already done. */
 export interface HomeMove {
@@ -282,7 +285,14 @@ export class HomeMoves {
   #checkHave(site: string, reply: Reply, decision: Decision): void {
     if (reply.kind !== 'have') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to set`);
     const [newer] = reply.newer;
-    if (newer !== undefined) throw new Conflict(fromWire(newer));
+    if (newer !== undefined) {
+      const have = fromWire(newer);
+      if (have.epoch - decision.epoch <= MAX_LEAP) throw new Conflict(have);
+      throw new IlnpError(
+        'E_STALE_EPOCH',
+        `${site} says it is at epoch ${have.epoch}, which cannot be; its record is wrong`,
+      );
+    }
     const [refused] = reply.refused;
     if (refused === undefined) return;
     const [, , code] = refused;
@@ -325,9 +335,14 @@ export class HomeMoves {
     const pending = this.#open.get(nidKey(nid));
     const known = pending ?? binding;
     if (epoch < known.epoch || (epoch === known.epoch && at === known.at)) return;
+    const { log, policy, site } = this.#world;
+    const said = { nid: formatNid(nid), at, epoch };
+    if (epoch - known.epoch > MAX_LEAP)
+      return log.warn(said, 'another site says of our identifier what cannot be; that site must lose its record');
+    const why = refusal(policy(), { nid, to: at, mover: null, site });
     const active = new Set([...(pending?.active ?? [binding.at]), at]);
-    this.#world.log.warn({ nid: formatNid(nid), at, epoch }, 'another site knows more of our identifier than we do');
-    await this.#decide(nid, epoch > known.epoch ? at : known.at, epoch + 1, active);
+    log.warn({ ...said, ...(why !== null && { why }) }, 'another site knows more of our identifier than we do');
+    await this.#decide(nid, epoch > known.epoch && why === null ? at : known.at, epoch + 1, active);
   }
 
   #scheduleRetry(ms: number): void {

@@ -159,7 +159,7 @@ export class Moves {
   ): Promise<void> {
     const { site } = this.#world;
     const { to = null, by = `at ${site}`, ago = 0, mover = site } = options;
-    const { home, at } = this.#binding(nid);
+    const { home } = this.#binding(nid);
     if (to !== null) this.#checkSite(to);
     if (home !== site) {
       const request = { kind: 'step', nid: [nid.hi, nid.lo], step, to, by, ago } as const;
@@ -167,7 +167,7 @@ export class Moves {
       if (reply.kind !== 'ready') throw new IlnpError('E_PROTOCOL', `${home} answered ${reply.kind} to step`);
       return;
     }
-    this.#checkPolicy(nid, to ?? at, mover);
+    this.#checkPolicy(nid, to, mover);
     if (step === 'hold') await this.#handoffs.hold(nid, by);
     else if (step === 'abort') await this.#handoffs.abort(nid, `called off ${by}`);
     else if (step !== 'prepare') this.#handoffs.note(nid, step, ago);
@@ -327,13 +327,18 @@ export class Moves {
   }
 
   async #handleSet(from: string, changes: readonly WireChange[]): Promise<Reply> {
+    const { policy, site } = this.#world;
     const refused: (Reply & { kind: 'have' })['refused'] = [];
     const accepted: Change[] = [];
     for (const change of changes.map(fromWire)) {
       const { nid, at } = change;
-      const home = this.#world.bindings.get(nid)?.home;
-      if (home === undefined || home !== from) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_NID']);
+      const binding = this.#world.bindings.get(nid);
+      const comesHere = at === site && binding?.at !== site;
+      if (binding === undefined || binding.home !== from) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_NID']);
       else if (!this.#isSite(at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
+      // home asks before (ready); one that does not is told here
+      else if (comesHere && refusal(policy(), { nid, to: at, mover: null, site }) !== null)
+        refused.push([nid.hi, nid.lo, 'E_POLICY']);
       else accepted.push(change);
     }
     await this.#switch(accepted);
@@ -408,7 +413,7 @@ export class Moves {
     throw new IlnpError('E_UNKNOWN_SITE', `${this.#world.site} knows no site "${site}"; it knows ${known}`);
   }
 
-  #checkPolicy(nid: Nid, to: string, mover: string | null): void {
+  #checkPolicy(nid: Nid, to: string | null, mover: string | null): void {
     const { policy, site } = this.#world;
     const why = refusal(policy(), { nid, to, mover, site });
     if (why !== null) throw new IlnpError('E_POLICY', why);

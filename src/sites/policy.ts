@@ -3,7 +3,7 @@ import type { PolicyRule } from '../config/site-config.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 
 /**
- * Why `nid` may not be moved to site `to` (null: it is withdrawn) by the border of site `mover` (null: of nobody in
+ * Why `nid` may not be moved to site `to` (null: wherever it is, or nowhere) by the border of site `mover` (null: of nobody in
  * particular); null: it may. `site`: whose policy it is.
  */
 export function refusal(

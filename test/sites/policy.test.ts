@@ -98,6 +98,37 @@ describe('borders', () => {
     expect(await moved('site1', 'site2')).toBe('E_POLICY');
     expect(places()).toEqual(['site1', 'site1', 'site1']);
   });
+
+  test('a site refuses what its policy does not allow also when home has not asked before', async () => {
+    sites.sites.get('site2')!.policy = [rule('0:0:0:a1', ['site1'])];
+    const reply = sites.moves('site2').handle('site1', { kind: 'set', changes: [[0, 0xa1, 'site2', 5]] });
+    await sites.time.runUntil(sites.time.now + 1000);
+
+    expect(await reply).toMatchObject({ refused: [[0, 0xa1, 'E_POLICY']] });
+    expect(places()).toEqual(['site1', 'site1', 'site1']);
+  });
+
+  test('what a site reports takes nobody where the policy of home does not allow it', async () => {
+    await sites.time.runUntil(1000);
+    sites.sites.get('site1')!.policy = [rule('0:0:0:a1', ['site1', 'site2'])];
+    const taken = sites.moves('site1').handle('site3', { kind: 'report', changes: [[0, 0xa1, 'site3', 1000]] });
+    await sites.time.runUntil(sites.time.now + 5000);
+    expect(await taken).toEqual({ kind: 'ready' });
+
+    expect(places()).toEqual(['site1', 'site1', 'site1']);
+    expect(sites.binding('site3', A1)?.epoch).toBe(1001);
+  });
+
+  test('where a guest is may have been forbidden since: it can still be held, called off and moved away', async () => {
+    await sites.time.runUntil(1000);
+    sites.sites.get('site1')!.policy = [rule('0:0:0:a1', ['site2'])];
+    for (const step of ['hold', 'paused', 'resumed', 'abort'] as const) {
+      const done = sites.moves('site1').step(A1, step);
+      await sites.time.runUntil(sites.time.now + 200);
+      await expect(done).resolves.toBeUndefined();
+    }
+    expect(await moved('site1', 'site2')).toBe('moved');
+  });
 });
 
 describe('a dry run', () => {
