@@ -3,9 +3,9 @@
  * place changes. HomeMoves decides and tells (commit); here is what comes before and after.
  *
  *   prepare   everybody concerned will take part; `to` lets the guest's first packets wait     nothing has changed
- *   hold      home, the old site and the new one keep what goes towards the guest
+ *   hold      home, the old site, the new one, and the others if they can, keep what goes towards the guest
  *   commit    HomeMoves: one epoch; the old site switches and lets go, then the new one, each what it holds
- *   release   home lets go last: what it holds is the newest
+ *   release   home lets go last: what it holds is the newest; so do the others when they hear of the new place
  *   drain     for a while the old site sends stragglers on, and the guest's own last packets out
  *
  * `abort`, at any step before the commit, lets everybody go by the tables as they are. Nobody has to be alive for that:
@@ -24,6 +24,8 @@ import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
 
 /** A site that does not answer so long is not waited for. Reason: packets may be waiting elsewhere. */
 const KEEP_REQUEST_MS = 1500;
+/** A site that has no part in a move is waited for so long. */
+const BYSTANDER_MS = 250;
 /** When a commit takes longer, home lets go by its tables as they are then, unless they still lead to the place that the guest has left. */
 const COMMIT_PATIENCE_MS = 500;
 
@@ -179,8 +181,8 @@ export class Handoffs {
   }
 
   /**
-   * The new site first, where nothing is lost by waiting for its answer; then the old one and home. Fails, with nothing
-   * changed, unless all of them hold.
+   * The new site and the bystanders first, where nothing is lost by waiting for answers; then the old one and home. Fails, with
+   * nothing changed, unless the new one, the old one and home hold.
    */
   async #holdAll(handoff: Handoff, force: boolean): Promise<void> {
     const { nid, to } = handoff;
@@ -200,14 +202,36 @@ export class Handoffs {
         throw new IlnpError(code, `move of ${formatNid(nid)}${goal}: ${reason}; it stays at ${at}`, { cause: error });
       }
     };
-    if (to !== null && to !== own) await hold(to);
-    await Promise.all([...new Set([...this.#home.activeSites(nid), own])].map(hold));
+    const needed = new Set([...this.#home.activeSites(nid), own]);
+    const others = [...this.#world.peers()].filter((site) => site !== to && !needed.has(site));
+    const bystanders = handoff.isHeld ? [] : others.map((site) => this.#holdIfItCan(handoff, site));
+    if (to !== null && to !== own) await Promise.all([hold(to), ...bystanders]);
+    await Promise.all([...[...needed].map(hold), ...bystanders]);
     if (handoff.isHeld) return;
     handoff.isHeld = true;
     this.#done(handoff, 'held');
     handoff.cancel();
     handoff.cancel = clock.after(ms, () => {
       void this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`);
+    });
+  }
+
+  /**
+   * At a site that has no part in the move: its guests may talk to the moving one, and what they send after it was told must not
+   * overtake what they sent before by way of the old site. It is told last, as ever. If it cannot hold, the move goes on.
+   */
+  async #holdIfItCan(handoff: Handoff, site: string): Promise<void> {
+    const { clock, holdMs } = this.#world;
+    const holds = this.#order(handoff, site, 'hold', holdMs() + COMMIT_MS).then(
+      () => void handoff.held.add(site),
+      () => {},
+    );
+    await new Promise<void>((done) => {
+      const cancel = clock.after(BYSTANDER_MS, done);
+      void holds.then(() => {
+        cancel();
+        done();
+      });
     });
   }
 

@@ -28,7 +28,7 @@ export function stepsOf(move: {
   const left = active.filter((site) => site !== to);
   const keepers = [...new Set([...left, home, to])];
   return [
-    `packets for ${nid} wait at ${keepers.join(', ')}, at most ${holdMs} ms`,
+    `packets for ${nid} wait at ${keepers.join(', ')}, at most ${holdMs} ms, and at the other sites if they can`,
     `${home} writes down that ${nid} is at ${to} (epoch ${epoch})`,
     ...left.map((site) => `${site} lets go of it, and sends on what still comes`),
     `${to} takes it, and tells its links where their gateway is`,

@@ -75,7 +75,7 @@ describe('step by step', () => {
   test('a hold that nobody goes on with ends by itself', async () => {
     await outcomeIn(100, home().step(NID, 'hold'));
     await pass(2800);
-    expect(sites.holding(NID)).toHaveLength(2);
+    expect(sites.holding(NID)).toHaveLength(3);
     await pass(200);
 
     expect(sites.holding(NID)).toEqual([]);
@@ -103,6 +103,36 @@ describe('step by step', () => {
   });
 });
 
+describe('a fourth site', () => {
+  const FOUR = ['site1', 'site2', 'site3', 'site4'];
+  beforeEach(async () => {
+    sites = new MemorySites(FOUR, [BINDING], randomOf(1));
+    await pass(1000);
+  });
+
+  test('holds as well, and lets go when it hears of the new place', async () => {
+    const home = sites.moves('site1');
+    await outcomeIn(100, home.step(NID, 'prepare', { to: 'site3' }));
+    expect(await outcomeIn(100, home.step(NID, 'hold'))).toBe('done');
+    expect(sites.holding(NID)).toEqual(FOUR);
+
+    expect(await outcomeIn(100, home.move(NID, 'site3'))).toBe('done');
+    expect(sites.binding('site4', NID)).toMatchObject({ at: 'site3' });
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.expired).toBe(0);
+  });
+
+  test('that is dead delays nobody for long, and a move goes on without it', async () => {
+    const home = sites.moves('site1');
+    await outcomeIn(100, home.step(NID, 'prepare', { to: 'site3' }));
+    sites.crash('site4');
+
+    expect(await outcomeIn(400, home.step(NID, 'hold'))).toBe('done');
+    expect(sites.holding(NID)).toEqual(['site1', 'site2', 'site3']);
+    expect(await outcomeIn(100, home.move(NID, 'site3'))).toBe('done'); // it is not waited for again
+  });
+});
+
 describe('holds end without', () => {
   test.each(['site1', 'site2', 'site3'])('%s, which dies while packets wait', async (dead) => {
     await outcomeIn(100, sites.moves('site1').step(NID, 'prepare', { to: 'site3' }));
@@ -115,9 +145,12 @@ describe('holds end without', () => {
   });
 });
 
-test('a hypervisor that says a guest has stopped holds at its own site at once, then at home', async () => {
-  expect(await outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'))).toBe('done');
-  expect(sites.holding(NID)).toEqual(['site1', 'site2']);
+test('a hypervisor that says a guest has stopped holds at its own site at once, then everywhere', async () => {
+  const stopped = outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'));
+  await pass(2);
+  expect(sites.holding(NID)).toEqual(['site2']);
+  expect(await stopped).toBe('done');
+  expect(sites.holding(NID)).toEqual(['site1', 'site2', 'site3']);
 
   expect(await outcomeIn(100, sites.moves('site3').move(NID, 'site3', { by: 'qemu' }))).toBe('done');
   expect(sites.holding(NID)).toEqual([]);
