@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import * as libc from '../device/libc.ts';
 import { macOctetsOf } from '../device/link-layer.ts';
+import { IlnpError } from '../runtime/errors.ts';
 import { NEIGHBOUR_ADVERTISEMENT, neighbourSolicitation, solicitedNode } from '../wire/neighbour-discovery.ts';
 
 const AF_INET6 = 10;
@@ -16,15 +17,17 @@ const IPV6_MULTICAST_HOPS = 18;
 const LOOK_MS = 2;
 const MESSAGE_MAX = 256;
 
-/** True when somebody on `link` answers for `address` (16 octets) within `ms`; false also where nobody can be asked. */
+/** True when somebody on `link` answers for `address` (16 octets) within `ms`; false also where nobody can be asked. E_NETWORK: no socket. */
 export async function whoHas(link: string, address: Uint8Array, ms: number): Promise<boolean> {
   const fd = libc.socket(AF_INET6, SOCK_RAW_CLOEXEC_NONBLOCK, IPPROTO_ICMPV6);
-  if (fd < 0) return false;
+  if (fd < 0) throw new IlnpError('E_NETWORK', `a socket to ask on ${link}: errno ${libc.errno()}`);
   const room = libc.mapAnonymous(4096);
   try {
     if (!solicit(fd, link, address)) return false;
     const answer = new Uint8Array(room.buffer, 0, MESSAGE_MAX);
-    for (const deadline = performance.now() + ms; performance.now() < deadline; await pause(LOOK_MS))
+    const deadline = performance.now() + ms;
+    for (let isLate = false; ; await pause(LOOK_MS)) {
+      isLate = performance.now() >= deadline; // asked first: an answer that waited while this process had no time counts
       for (
         let n = libc.readInto(fd, room.address, MESSAGE_MAX);
         n > 0;
@@ -32,7 +35,8 @@ export async function whoHas(link: string, address: Uint8Array, ms: number): Pro
       )
         if (n >= 24 && answer[0] === NEIGHBOUR_ADVERTISEMENT && address.every((octet, k) => answer[8 + k] === octet))
           return true;
-    return false;
+      if (isLate) return false;
+    }
   } finally {
     libc.close(fd);
     libc.unmap(room);
