@@ -1,8 +1,9 @@
 /**
  * Switches bindings at this border, each only forwards in its epoch: in every table and, at the same time, on disk.
  *
- * What takes an identifier away from this site must be on disk before anybody is told: forgotten, this site would believe
- * it active again. What brings one here need not: forgotten, this site waits until home tells it again.
+ * Both before anybody is told that it is so: home holds a move for settled then and tells nobody again. Forgotten, this site
+ * would believe itself active again, or go by an older place for as long as the registry is away. What brings an identifier
+ * here is confirmed even if it cannot be written: its guest is here, and what is forgotten makes nobody active.
  *
  * Changes that arrive while a round is under way wait for the next one and share its write and its table update.
  * One round at a time also means that two changes of one identifier can never overtake each other.
@@ -22,7 +23,7 @@ export interface Recorder {
 
 /** Changes that are in force. */
 export interface Written {
-  /** Resolves when those of them are on disk that take an identifier away from this site; rejects when they cannot be. */
+  /** Resolves when they are on disk; rejects when one cannot be, unless it brings an identifier to this site. */
   readonly recorded: Promise<void>;
 }
 
@@ -59,8 +60,11 @@ export class BindingWriter {
       this.#waiting.push({ changes, isRecorded, done, failed });
       if (!this.#busy) void this.#rounds();
     });
-    const leaving = changes.filter(({ at }) => at !== this.#world.site).map((change) => this.#onDisk(change));
-    const recorded = Promise.all(leaving).then(() => {});
+    const { site } = this.#world;
+    const onDisk = changes.map((change) =>
+      change.at === site ? this.#onDisk(change).catch(() => {}) : this.#onDisk(change),
+    );
+    const recorded = Promise.all(onDisk).then(() => {});
     recorded.catch(() => {}); // who waits for it is told
     return { recorded };
   }

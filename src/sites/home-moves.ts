@@ -274,7 +274,7 @@ export class HomeMoves {
     const { nid, at, epoch } = decision;
     if (site === this.#world.site) {
       const { recorded } = await this.#writer.write([{ nid, at, epoch }], { isRecorded: decision.isReleased });
-      await recorded;
+      if (at !== site) await recorded; // else the decision is on disk, which a restart takes up again
     } else {
       const reply = await this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })] });
       this.#checkHave(site, reply, decision);

@@ -209,6 +209,23 @@ describe('after a restart', () => {
     expect(everywhere(A2)).toEqual(['site3 1', 'site3 1', 'site3 1']);
   });
 
+  test('the new site knows what it has confirmed, whoever is away', async () => {
+    for (let epoch = 5; epoch < 25; epoch++) {
+      const here: Request = { kind: 'set', changes: [[A2.hi, A2.lo, 'site3', epoch]] };
+      await outcome(sites.moves('site2').handle('site1', here));
+      const first = sites.moves('site3').handle('site1', here);
+      while (sites.binding('site3', A2)?.epoch !== epoch) await sites.time.runUntil(sites.time.now + 0.1);
+
+      // told twice: the second answer, too, is given when it is on disk
+      const second = sites.moves('site3').handle('site1', here);
+      expect(await outcome(Promise.race([first, second]))).toEqual({ kind: 'have', newer: [], refused: [] });
+      sites.crash('site3');
+      sites.start('site3');
+
+      expect(sites.binding('site3', A2)).toMatchObject({ at: 'site3', epoch });
+    }
+  });
+
   test('a release that was refused by the disk is not confirmed later without it', async () => {
     const away: Request = { kind: 'set', changes: [[A2.hi, A2.lo, 'site3', 5]] };
     const tell = () => outcome(sites.moves('site2').handle('site1', away));
