@@ -289,6 +289,7 @@ export class SimBorder {
       record,
       place: none,
       withdraw: none,
+      wrong: () => null,
       configured: () => [...bindings.all()].filter(({ home }) => home === this.name),
       clock: this.#clock(self),
       log: QUIET,

@@ -16,6 +16,7 @@ import type { RegistryReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { readSecretFile } from '../runtime/secret-file.ts';
 import type { Recorder } from '../sites/binding-writer.ts';
+import { objection, wrongEntry } from '../sites/entry-rules.ts';
 import { errorReply, type Reply } from '../sites/messages.ts';
 import type { Moves } from '../sites/moves.ts';
 import type { MovesClock, RegistryView, SendRequest } from '../sites/moves-world.ts';
@@ -23,7 +24,7 @@ import type { ChannelPeer } from '../sites/peer-channel.ts';
 import { Registrations } from '../sites/registrations.ts';
 import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
-import { formatNid } from '../wire/text.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
 
 export interface BorderRegistriesOptions {
   readonly config: SiteConfig;
@@ -40,6 +41,7 @@ export class BorderRegistries {
   readonly #service: RegistryService | undefined;
   readonly #record: RegistryRecord;
   readonly #copy: FollowedCopy;
+  readonly #rules: Parameters<typeof objection>[0];
   #follow: RegistryFollow | undefined;
   #registrations: Registrations | undefined;
 
@@ -47,8 +49,13 @@ export class BorderRegistries {
     this.#options = options;
     this.#ranges = ranges;
     this.#copy = copyOf(options);
-    this.#service = own && new RegistryService(own, options.clock.after);
     const { config, border, record, clock, log } = options;
+    this.#rules = {
+      config: () => border.config,
+      classes: border.bindings.classes,
+      get: (nid: Nid) => border.bindings.get(nid),
+    };
+    this.#service = own && new RegistryService(own, clock.after, (next, held) => objection(this.#rules, next, held));
     const isSynced = (): boolean => this.#follow?.isSynced ?? false;
     this.#record = new RegistryRecord({
       ...{ site: config.site, record, registries: ranges, bindings: border.bindings, isSynced, clock, log },
@@ -103,6 +110,11 @@ export class BorderRegistries {
     }
   }
 
+  /** What is counted beside the path; empty without a registry. */
+  get counters(): Record<string, Record<string, number>> {
+    return this.#follow === undefined ? {} : { registry: { passed_over: this.#follow.passedOver } };
+  }
+
   /** What `ilnp show registry` says. */
   show(): RegistryReply[] {
     const { registries } = this.#options.config;
@@ -142,6 +154,7 @@ export class BorderRegistries {
       copy: this.#copy,
       place: (bindings) => border.register(bindings),
       withdraw: (nids) => border.withdraw(nids),
+      wrong: (entry, known) => wrongEntry(this.#rules, entry, known),
       configured: () =>
         border.config.bindings.filter(({ home }) => home === config.site).map((b) => border.bindings.get(b.nid)!),
       clock,
@@ -156,6 +169,7 @@ export class BorderRegistries {
       peers: () => border.config.peers.map((peer) => peer.site),
       uplinks: () => border.config.uplinks,
       send: this.#options.send,
+      wrong: (entry) => wrongEntry(this.#rules, entry, null),
       take: (entries) => this.#follow!.take(entries),
       clock,
     });
@@ -163,7 +177,7 @@ export class BorderRegistries {
 
   /** The configuration was re-read. */
   reread(): void {
-    this.#follow?.register();
+    this.#follow?.reread();
   }
 
   async close(): Promise<void> {

@@ -185,7 +185,11 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
               octets_received: octets.opened.received + octets.accepted.received,
             }
           : {};
-        return { ...border.counters(), ...(channel ? { control: { ...channel.counters, ...signalling } } : {}) };
+        return {
+          ...border.counters(),
+          ...registries.counters,
+          ...(channel ? { control: { ...channel.counters, ...signalling } } : {}),
+        };
       },
       config: (params) => {
         readParams(noParams, params);

@@ -3,7 +3,8 @@
  * million of them in a few seconds; only others are read again, slowly, to say the column.
  */
 import { type L64, parseL64, parseNid } from '../wire/text.ts';
-import { isName, isReservedNid, isUnicastL64 } from './fields.ts';
+import { isReservedNid, isUnicastL64 } from '../wire/unicast.ts';
+import { isName } from './fields.ts';
 import { readJsonLine } from './json-line-source.ts';
 import { excerpt, formatPath, type Path, type Problem } from './problem.ts';
 import { type BindingDraft, bindingSchema } from './schema.ts';

@@ -5,18 +5,9 @@
 import { isIPv4 } from 'node:net';
 import { writeName } from '../wire/dns-name.ts';
 import { formatGroups, type Groups, parseGroups } from '../wire/ipv6-text.ts';
-import { type L64, type Nid, type Prefix, parseNid, prefixesOverlap } from '../wire/text.ts';
+import { type Nid, parseNid } from '../wire/text.ts';
+import { isUnicastPrefix } from '../wire/unicast.ts';
 import type { Endpoint, NidRange } from './site-config.ts';
-
-/** RFC 4291 section 2.4 with the IANA allocation: global unicast, then unique local (RFC 4193). */
-const UNICAST: readonly Prefix[] = [
-  { hi: 0x2000_0000, lo: 0, length: 3 },
-  { hi: 0xfc00_0000, lo: 0, length: 7 },
-];
-
-/** RFC 2526 section 2, for identifiers in EUI-64 format: the highest 128. */
-const ANYCAST_HI = 0xfdff_ffff;
-const ANYCAST_LO = 0xffff_ff80;
 
 /** IFNAMSIZ of Linux less the final zero. */
 const INTERFACE_NAME_MAX = 15;
@@ -32,18 +23,6 @@ export const isName = (text: string): boolean => NAME.test(text);
 export function isInterfaceName(text: string): boolean {
   const special = text === 'all' || text === 'default'; // these mean every interface under /proc/sys/net
   return text.length <= INTERFACE_NAME_MAX && INTERFACE_NAME.test(text) && !special;
-}
-
-/** Accepts prefixes all of whose addresses are global unicast or unique local; a Locator is one of 64 bits. */
-export function isUnicastPrefix(prefix: Prefix): boolean {
-  return UNICAST.some((range) => prefix.length >= range.length && prefixesOverlap(prefix, range));
-}
-
-export const isUnicastL64 = (l64: L64): boolean => isUnicastPrefix({ ...l64, length: 64 });
-
-/** True for identifiers that no node may have: the subnet-router anycast address and the anycast range of RFC 2526. */
-export function isReservedNid(nid: Nid): boolean {
-  return (nid.hi === 0 && nid.lo === 0) || (nid.hi === ANYCAST_HI && nid.lo >= ANYCAST_LO);
 }
 
 /** Reads one Node Identifier, or the first and the last of a range with a hyphen and spaces between them. */

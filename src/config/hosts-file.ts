@@ -9,7 +9,7 @@
  */
 import type { L64, Nid } from '../wire/text.ts';
 import { parseIlv, parseL64, parseNid } from '../wire/text.ts';
-import { isReservedNid, isUnicastL64 } from './fields.ts';
+import { isReservedNid, isUnicastL64 } from '../wire/unicast.ts';
 import type { Problem } from './problem.ts';
 
 const DEFAULT_PREFERENCE = 10;

@@ -4,14 +4,12 @@
  */
 import { z } from 'zod';
 import { parseL64, parseNid, parsePrefix } from '../wire/text.ts';
+import { isReservedNid, isUnicastL64, isUnicastPrefix } from '../wire/unicast.ts';
 import {
   isDomainName,
   isEtcdUrl,
   isInterfaceName,
   isName,
-  isReservedNid,
-  isUnicastL64,
-  isUnicastPrefix,
   parseDnsServer,
   parseListen,
   parseNextHop,

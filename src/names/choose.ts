@@ -3,8 +3,8 @@
  * any of its Locators; the lowest preference first. Locators that came through an LP stand where the LP's preference puts
  * them, among themselves by their own. Pure.
  */
-import { isReservedNid, isUnicastL64 } from '../config/fields.ts';
 import type { L64, Nid } from '../wire/text.ts';
+import { isReservedNid, isUnicastL64 } from '../wire/unicast.ts';
 
 /** Reason: as many as a cache entry keeps. */
 const LOCATORS_MAX = 16;

@@ -51,7 +51,7 @@ export interface Registry {
   /**
    * Replaces the entry if its epoch is `expected` (null: if there is none). The epoch of `next` must be greater, or the
    * same one is settled: `active` goes, nothing else differs. E_STALE_EPOCH if `next` is neither. A withdrawal is settled
-   * before anything else.
+   * before anything else. E_BINDING for an identifier or a guest Locator that no node can have.
    */
   swap(expected: number | null, next: Entry): Promise<Swap>;
 

@@ -1,7 +1,7 @@
 /**
  * Answers what sites ask of a registry that is kept here. Who asks was authenticated by the channel before anything of
- * this runs. Any of our sites may read; an entry is changed by its home only, and a withdrawal settled by those it names;
- * leases of sites are apart.
+ * this runs. Any of our sites may read; an entry is changed by its home only, if whoever keeps it knows nothing against it,
+ * and a withdrawal settled by those it names; leases of sites are apart.
  */
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid } from '../wire/text.ts';
@@ -20,17 +20,22 @@ export interface OwnRegistry extends Registry {
 /** Calls `run` once after `ms` milliseconds unless the returned function was called before. */
 export type After = (ms: number, run: () => void) => () => void;
 
+/** What whoever keeps the registry knows against an entry that is to take the place of `held`; null: nothing. */
+export type Objection = (next: Entry, held: Entry | null) => IlnpError | null;
+
 export class RegistryService {
   readonly #registry: OwnRegistry;
   readonly #after: After;
+  readonly #objection: Objection;
   readonly #waiting = new Map<string, Set<AbortController>>();
 
-  constructor(registry: OwnRegistry, after: After) {
+  constructor(registry: OwnRegistry, after: After, objection: Objection = () => null) {
     this.#registry = registry;
     this.#after = after;
+    this.#objection = objection;
   }
 
-  /** Answers site `from`; rejects with IlnpError: E_PROTOCOL, E_REGISTRY (not allowed), E_STATE, E_STALE_EPOCH, E_FULL. */
+  /** Answers site `from`; rejects with IlnpError: E_PROTOCOL, E_REGISTRY (not allowed), E_STATE, E_STALE_EPOCH, E_FULL, E_BINDING. */
   async answer(from: string, question: unknown): Promise<Answer> {
     const ask = parseAsk(question);
     switch (ask.ask) {
@@ -64,7 +69,11 @@ export class RegistryService {
 
   async #swap(from: string, ask: Extract<Ask, { ask: 'swap' }>): Promise<Answer> {
     const next = fromWire(ask.next);
-    checkHome(from, next, await this.#registry.get(next.nid));
+    const held = await this.#registry.get(next.nid);
+    checkHome(from, next, held);
+    const isSettlement = held !== null && next.epoch <= held.epoch;
+    const objection = isSettlement ? null : this.#objection(next, held);
+    if (objection !== null) throw objection;
     // Between the look and the swap another home cannot come in: a change of home raises the epoch that is expected.
     const swap = await this.#registry.swap(ask.expected, next);
     if (swap.swapped) return { answer: 'swapped' };

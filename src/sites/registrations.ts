@@ -31,6 +31,8 @@ export interface RegistrationsWorld {
   readonly peers: () => Iterable<string>;
   readonly uplinks: () => readonly { readonly name: string; readonly l64: L64 }[];
   readonly send: SendRequest;
+  /** What is wrong with an entry that is new; null: nothing. */
+  readonly wrong: (entry: Entry) => IlnpError | null;
   /** Puts what the registry has into force here. */
   readonly take: (entries: readonly Entry[]) => Promise<void>;
   readonly clock: MovesClock;
@@ -51,7 +53,7 @@ export class Registrations {
 
   /**
    * Registers an identifier at its home; resolves when the registry has it and this border forwards by it. The same again is
-   * no error. Rejects with E_REGISTERED if another binding has it, E_POLICY, E_UNKNOWN_SITE, E_USAGE, E_REGISTRY.
+   * no error. Rejects with E_REGISTERED if another binding has it, E_BINDING, E_POLICY, E_UNKNOWN_SITE, E_USAGE, E_REGISTRY.
    */
   async register(nid: Nid, binding: BindingClass, mover: string = this.#world.site): Promise<Registered> {
     const { site, policy, take } = this.#world;
@@ -61,6 +63,8 @@ export class Registrations {
     if (home !== site) return this.#ask(home, { kind: 'register', nid: [nid.hi, nid.lo], ...wireOf(binding) });
     this.#checkSite(at);
     this.#checkUplinks(nid, binding);
+    const wrong = this.#world.wrong({ nid, epoch: 0, binding });
+    if (wrong !== null) throw wrong;
     forbid(refusal(policy(), { nid, to: at, mover, site }));
     if (at !== site) await this.#ask(at, { kind: 'admit', nid: [nid.hi, nid.lo] });
     const held = await registry.get(nid);

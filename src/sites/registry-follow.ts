@@ -2,13 +2,15 @@
  * Keeps the bindings of this border as the registries have them: all at first, then every change. Only what is settled is
  * taken; a move under way is between its home and the sites that take part (home-moves.ts), so that nobody becomes active
  * before the old site has let go. An open move of our own home that we do not know (any more) is taken up. A withdrawal
- * that waits for us is settled when the guest's packets are dropped here, and will be after a restart.
+ * that waits for us is settled when the guest's packets are dropped here, and will be after a restart. What cannot be
+ * (entry-rules.ts) is passed over, until the configuration says otherwise.
  */
 import type { Binding } from '../ilnp/bindings.ts';
 import { follow } from '../registry/follow.ts';
 import type { FollowedCopy } from '../registry/followed-copy.ts';
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Entry, Registry } from '../registry/registry.ts';
+import { type ErrorCode, IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { Heard, Moves } from './moves.ts';
 import type { BindingsView, MovesClock, SitesLog } from './moves-world.ts';
@@ -31,6 +33,8 @@ export interface RegistryFollowOptions {
   readonly place: (bindings: readonly Binding[]) => Promise<void>;
   /** Forgets identifiers: their packets are dropped. */
   readonly withdraw: (nids: readonly Nid[]) => Promise<void>;
+  /** What is wrong with an entry in the place of `known`; null: nothing. */
+  readonly wrong: (entry: Entry, known: Binding | undefined) => IlnpError | null;
   /** Bindings of the configuration whose home is here; registered where the registry has none. */
   readonly configured: () => Iterable<Binding>;
   readonly clock: MovesClock;
@@ -46,6 +50,10 @@ export class RegistryFollow {
   /** One change at a time: an older one that is put into force late would stay. */
   #tail: Promise<unknown> = Promise.resolve();
   #isReplacing = false;
+  #passedOver = 0;
+  /** Entries were passed over since all were looked at. */
+  #hasGaps = false;
+  #warnedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RegistryFollowOptions) {
     this.#options = options;
@@ -65,6 +73,11 @@ export class RegistryFollow {
     const last = this.#problems.get(registry);
     const secondsAgo = last === undefined ? null : Math.round((this.#options.clock.now() - last.at) / 1e6);
     return { isHeard: this.#synced.has(registry), problem: last?.reason ?? null, secondsAgo };
+  }
+
+  /** Entries that could not be, so far. */
+  get passedOver(): number {
+    return this.#passedOver;
   }
 
   start(): void {
@@ -89,9 +102,12 @@ export class RegistryFollow {
     );
   }
 
-  /** Registers what the configuration has (again). */
-  register(): void {
+  /** The configuration has changed: registers what it has, and looks again at what could not be. */
+  reread(): void {
     for (const one of this.#options.registries) if (this.#synced.has(one.registry)) void this.#registerAt(one);
+    if (!this.#hasGaps) return;
+    this.#hasGaps = false;
+    void this.#takeAll();
   }
 
   /** Takes what the registry has of some identifiers; resolves when it is in force here. */
@@ -107,6 +123,29 @@ export class RegistryFollow {
     await this.#tail;
   }
 
+  async #takeAll(): Promise<void> {
+    try {
+      for (const { registry } of this.#options.registries)
+        for await (const { entries } of registry.list()) await this.take(entries);
+    } catch (error) {
+      this.#hasGaps = true;
+      this.#options.log.warn({ reason: String(error) }, 'what was passed over could not be looked at again');
+    }
+  }
+
+  /** Counts an entry that cannot be; a warning a second at most. */
+  #passOver({ nid }: Entry, { code, message }: IlnpError): void {
+    const { clock, log } = this.#options;
+    this.#passedOver++;
+    this.#hasGaps = true;
+    if (clock.now() - this.#warnedAt < WARN_US) return;
+    this.#warnedAt = clock.now();
+    log.warn(
+      { nid: formatNid(nid), code, passedOver: this.#passedOver },
+      `the registry has what cannot be: ${message}`,
+    );
+  }
+
   async #apply(entries: readonly Entry[]): Promise<void> {
     const { bindings, site, moves, record, copy } = this.#options;
     const changed: Entry[] = [];
@@ -114,10 +153,16 @@ export class RegistryFollow {
     const gone = new Map<string, Nid>();
     const heard: Heard[] = [];
     const letGo: Entry[] = [];
-    for (const { nid, epoch, binding, active } of entries) {
+    for (const entry of entries) {
+      const { nid, epoch, binding, active } = entry;
       const key = nidKey(nid);
       const known = gone.has(key) ? undefined : (fresh.get(key) ?? bindings.get(nid));
       if (known !== undefined && epoch < known.epoch) continue;
+      const wrong = this.#options.wrong(entry, known);
+      if (wrong !== null) {
+        this.#passOver(entry, wrong);
+        continue;
+      }
       if ((active === undefined || binding === null) && isNews(known, epoch, binding))
         changed.push({ nid, epoch, binding });
       if (binding === null) {
@@ -198,8 +243,11 @@ export class RegistryFollow {
       for (let one = all.next(); !one.done && !this.#stop.signal.aborted; one = all.next()) {
         const { nid, epoch, guest, home, uplink, at } = one.value;
         if (!within(nid)) continue;
-        const swap = await registry.swap(null, { nid, epoch, binding: { guest, home, uplink, at } });
-        if (!swap.swapped && swap.held?.binding?.home !== home) {
+        const next: Entry = { nid, epoch, binding: { guest, home, uplink, at } };
+        const swap = await registry.swap(null, next).catch(asRefused);
+        if (swap instanceof IlnpError)
+          log.warn({ nid: formatNid(nid), code: swap.code }, `not registered: ${swap.message}`);
+        else if (!swap.swapped && swap.held?.binding?.home !== home) {
           log.warn({ nid: formatNid(nid) }, 'the registry has it for another home, or withdrawn; that holds');
         }
       }
@@ -216,6 +264,16 @@ export class RegistryFollow {
 }
 
 const RETRY_MS = 2000;
+/** Codes that are about one binding. */
+const REFUSED: ReadonlySet<ErrorCode> = new Set(['E_BINDING', 'E_UNKNOWN_SITE', 'E_POLICY', 'E_REGISTERED']);
+/** Between two warnings of entries that cannot be. */
+const WARN_US = 1e6;
+
+/** What is wrong with one binding is no reason to leave the others out; rejects if it is the registry. */
+function asRefused(error: unknown): IlnpError {
+  if (error instanceof IlnpError && REFUSED.has(error.code)) return error;
+  throw error;
+}
 
 function isNews(known: Binding | undefined, epoch: number, binding: Entry['binding']): boolean {
   if (known === undefined || binding === null) return (known === undefined) !== (binding === null);

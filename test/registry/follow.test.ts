@@ -62,7 +62,7 @@ test('has all that was there and all that comes, over interruptions and forgotte
   await registry.swap(null, entryOf(50, 0));
   for (let i = 0; i < 60; i++) {
     weather = (['fine', 'away', 'forgets'] as const)[i % 3]!;
-    await registry.swap(i < 10 ? null : Math.floor(i / 10) - 1, entryOf(i % 10, Math.floor(i / 10), `site${i}`));
+    await registry.swap(i < 10 ? null : Math.floor(i / 10) - 1, entryOf(1 + (i % 10), Math.floor(i / 10), `site${i}`));
     await new Promise(setImmediate);
   }
   weather = 'fine';

@@ -65,6 +65,7 @@ test('what is configured is registered, decided and settled where it belongs', a
     record,
     place: async () => {},
     withdraw: async () => {},
+    wrong: () => null,
     configured: () => all,
     clock,
     log,

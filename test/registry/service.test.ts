@@ -4,6 +4,7 @@ import { RegistryClient } from '../../src/registry/client.ts';
 import { MemoryRegistry } from '../../src/registry/memory.ts';
 import { toWire } from '../../src/registry/messages.ts';
 import { RegistryService } from '../../src/registry/service.ts';
+import { IlnpError } from '../../src/runtime/errors.ts';
 import { entryOf, listed } from './entries.ts';
 
 const after = (ms: number, run: () => void): (() => void) => {
@@ -37,6 +38,22 @@ test('an entry is changed by its home and nobody else', async () => {
 test('a site registers identifiers of its own only', async () => {
   await expect(clientOf('site2').swap(null, entryOf(1, 0))).rejects.toMatchObject({ code: 'E_REGISTRY' });
   expect((await listed(registry)).all.size).toBe(0);
+});
+
+test('what whoever keeps it knows against an entry is said, and the entry stays', async () => {
+  const wrong = new IlnpError('E_UNKNOWN_SITE', 'no such site');
+  service = new RegistryService(registry, after, ({ binding }) => (binding?.at === 'site9' ? wrong : null));
+  const active = { active: ['site1'] };
+  await clientOf('site1').swap(null, entryOf(1, 0));
+
+  await expect(clientOf('site1').swap(null, entryOf(2, 0, 'site9'))).rejects.toMatchObject({ code: 'E_UNKNOWN_SITE' });
+  await expect(clientOf('site1').swap(0, entryOf(1, 1, 'site9', active))).rejects.toMatchObject({
+    code: 'E_UNKNOWN_SITE',
+  });
+  expect([...(await listed(registry)).all.values()]).toEqual([entryOf(1, 0)]);
+
+  registry.state.apply([entryOf(1, 1, 'site9', active)]); // from before it was known
+  expect(await clientOf('site1').swap(1, entryOf(1, 1, 'site9'))).toEqual({ swapped: true });
 });
 
 test('a withdrawal is settled by the site that has let go, or by home, and by nobody else', async () => {

@@ -21,12 +21,12 @@ const openStore = (more: { compactFrom?: number; limit?: number } = {}): Promise
 
 const logPath = (): string => join(state, readdirSync(state).find((file) => file.endsWith('.log'))!);
 
-/** Puts entries 0..count-1 one after the other, each its own write; gives the length of the file after each. */
+/** Puts entries 1..count one after the other, each its own write; gives the length of the file after each. */
 async function fill(count: number): Promise<number[]> {
   const store = await openStore();
   const ends = [0];
   for (let i = 0; i < count; i++) {
-    await store.swap(null, entryOf(i, i));
+    await store.swap(null, entryOf(i + 1, i));
     ends.push(readFileSync(logPath()).length);
   }
   await store.close();
@@ -64,7 +64,7 @@ test('cut at any octet it holds exactly what was on disk whole, and goes on', as
     const store = await openStore();
     const whole = ends.findLastIndex((end) => end <= cut);
     const { all } = await listed(store);
-    expect([...all.keys()]).toEqual(Array.from({ length: whole }, (_, i) => formatNid({ hi: 0, lo: i })));
+    expect([...all.keys()]).toEqual(Array.from({ length: whole }, (_, i) => formatNid({ hi: 0, lo: i + 1 })));
     await store.swap(null, entryOf(100, 0));
     await store.close();
     const again = await openStore();
@@ -97,7 +97,7 @@ describe('a damaged octet', () => {
 
   test('in a snapshot is refused', async () => {
     const store = await openStore({ compactFrom: 1 });
-    for (let i = 0; i < 50; i++) await store.swap(null, entryOf(i, 0));
+    for (let i = 0; i < 50; i++) await store.swap(null, entryOf(i + 1, 0));
     await store.close();
     const snapshot = join(state, readdirSync(state).find((file) => file.endsWith('.snapshot'))!);
     const octets = readFileSync(snapshot);
@@ -135,7 +135,7 @@ test('snapshots replace logs while changes go on; any moment of it can be starte
   let seed = 7;
   for (let i = 0; i < 600; i++) {
     seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
-    const nid = (seed >>> 8) % 40;
+    const nid = 1 + ((seed >>> 8) % 40);
     const key = formatNid({ hi: 0, lo: nid });
     const before = held.get(key)?.epoch ?? null;
     const next = entryOf(nid, (before ?? 0) + 1, `site${(seed >>> 16) % 5}`);

@@ -6,12 +6,14 @@ import { RegistryClient } from '../../src/registry/client.ts';
 import { MemoryRegistry } from '../../src/registry/memory.ts';
 import { RegistryService } from '../../src/registry/service.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
+import { wrongEntry } from '../../src/sites/entry-rules.ts';
 import { parseReply, parseRequest } from '../../src/sites/messages.ts';
 import { nidKey } from '../../src/sites/nid-key.ts';
 import { Registrations } from '../../src/sites/registrations.ts';
 import { RegistryFollow } from '../../src/sites/registry-follow.ts';
 import type { Nid } from '../../src/wire/text.ts';
 import { GUEST } from '../registry/entries.ts';
+import { peerOf, uplinkOf } from './support/plans.ts';
 
 const SITES = ['site1', 'site2', 'site3'];
 const range = { from: { hi: 0, lo: 0 }, to: { hi: 0, lo: 0xff } };
@@ -51,6 +53,15 @@ function borderOf(site: string): Border {
     return answer;
   });
   const registries = [{ range, registry: client }];
+  const uplinks = site === 'site3' ? [] : [uplinkOf(site)];
+  const rules = {
+    config: () => ({
+      ...{ site, uplinks, inside: [], subnets: [], policy: border.policy },
+      peers: SITES.filter((one) => one !== site).map(peerOf),
+    }),
+    classes: [],
+    get: (one: Nid) => table.get(nidKey(one)),
+  };
   const follow = new RegistryFollow({
     ...{ site, registries, bindings, clock, log },
     moves: { heard: async () => {} },
@@ -69,13 +80,15 @@ function borderOf(site: string): Border {
     withdraw: async (nids) => {
       for (const one of nids) table.delete(nidKey(one));
     },
+    wrong: (entry, known) => wrongEntry(rules, entry, known),
     configured: () => [],
   });
   const registrations = new Registrations({
     ...{ site, registries, bindings, clock },
     policy: () => border.policy,
     peers: () => SITES.filter((one) => one !== site),
-    uplinks: () => (site === 'site3' ? [] : [{ name: 'isp1', l64: { hi: 0x2001_0db8, lo: 1 } }]),
+    uplinks: () => uplinks,
+    wrong: (entry) => wrongEntry(rules, entry, null),
     send: async (to, request) => {
       const said = parseRequest(structuredClone(request));
       if (said.kind !== 'register' && said.kind !== 'withdraw' && said.kind !== 'admit') throw new Error(said.kind);
@@ -136,7 +149,9 @@ describe('refused, and nothing has changed', () => {
     ['a site nobody knows', 'site1', bindingOf('site1', 'site9'), 'E_UNKNOWN_SITE'],
     ['a home nobody knows', 'site1', bindingOf('site9'), 'E_UNKNOWN_SITE'],
     ['an uplink its home has not', 'site1', { ...bindingOf('site1'), uplink: 'isp9' }, 'E_USAGE'],
-    ['the Locator of an uplink', 'site1', { ...bindingOf('site1'), guest: { hi: 0x2001_0db8, lo: 1 } }, 'E_USAGE'],
+    ['the Locator of an uplink', 'site1', { ...bindingOf('site1'), guest: uplinkOf('site1').l64 }, 'E_USAGE'],
+    ["another site's uplink", 'site1', { ...bindingOf('site1'), guest: uplinkOf('site2').l64 }, 'E_BINDING'],
+    ['every Locator', 'site1', { ...bindingOf('site1'), guest: { hi: 0, lo: 0 } }, 'E_BINDING'],
   ])('%s', async (_what, asked, binding, code) => {
     of('site1').policy = [rule];
     await expect(of(asked).registrations.register(nid, binding)).rejects.toMatchObject({ code });

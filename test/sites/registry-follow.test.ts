@@ -2,17 +2,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import { FollowedCopy } from '../../src/registry/followed-copy.ts';
 import { MemoryRegistry } from '../../src/registry/memory.ts';
 import type { Entry, Registry } from '../../src/registry/registry.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
+import { type RulesWorld, wrongEntry } from '../../src/sites/entry-rules.ts';
 import { nidKey } from '../../src/sites/nid-key.ts';
 import { RegistryFollow } from '../../src/sites/registry-follow.ts';
 import { entryOf } from '../registry/entries.ts';
+import { peerOf, uplinkOf } from './support/plans.ts';
 
-const log = { info: () => {}, warn: () => {} };
 const clock = {
   now: () => performance.now() * 1000,
   after: (ms: number, run: () => void) => {
@@ -29,7 +30,10 @@ beforeEach(() => {
 afterEach(() => rmSync(state, { recursive: true }));
 
 /** A border's table, as far as following goes, of site2. */
-async function started(registry: Registry) {
+async function started(
+  registry: Registry,
+  world: { peers: string[]; warnings: object[] } = { peers: ['site1', 'site3'], warnings: [] },
+) {
   const copy = new FollowedCopy({ path: join(state, 'site2.followed'), warn: () => {}, after: clock.after });
   const table = new Map<string, Binding>();
   for await (const entries of copy.load()) {
@@ -38,6 +42,14 @@ async function started(registry: Registry) {
       else table.set(nidKey(nid), { nid, epoch, ...binding });
     }
   }
+  const rules: RulesWorld = {
+    config: () => ({
+      ...{ site: 'site2', uplinks: [uplinkOf('site2')], inside: [], subnets: [] },
+      peers: world.peers.map(peerOf),
+      policy: [{ nids: { from: { hi: 0, lo: 0x50 }, to: { hi: 0, lo: 0x5f } }, sites: ['site1'], movers: undefined }],
+    }),
+    classes: [],
+  };
   const follow = new RegistryFollow({
     site: 'site2',
     registries: [{ range, registry }],
@@ -58,9 +70,10 @@ async function started(registry: Registry) {
     withdraw: async (nids) => {
       for (const nid of nids) table.delete(nidKey(nid));
     },
+    wrong: (entry, known) => wrongEntry(rules, entry, known),
     configured: () => [],
     clock,
-    log,
+    log: { info: () => {}, warn: (fields) => world.warnings.push(fields) },
   });
   follow.start();
   return {
@@ -131,4 +144,66 @@ test('two changes of one identifier are taken in the order they came, however sl
 
   expect(border.places()).toEqual({});
   await border.end();
+});
+
+describe('what cannot be', () => {
+  const at = (lo: number, binding: object): Entry => ({
+    ...entryOf(lo, 3),
+    binding: { ...entryOf(lo, 3).binding!, ...binding },
+  });
+  const wrong: [string, Entry][] = [
+    ['the identifier 0', entryOf(0, 3)],
+    ['every Locator', at(0x11, { guest: { hi: 0, lo: 0 } })],
+    ['a Locator of multicast', at(0x12, { guest: { hi: 0xff02_0000, lo: 0 } })],
+    ['our uplink', at(0x13, { guest: uplinkOf('site2').l64 })],
+    ["another site's uplink", at(0x14, { guest: uplinkOf('site1').l64 })],
+    ['a place that is no site', at(0x15, { at: 'site9' })],
+    ['a home that is no site', at(0x16, { home: 'site9' })],
+    ['a place that our policy forbids', at(0x51, { at: 'site3' })],
+  ];
+
+  test.each(wrong)('%s is passed over and counted; what comes with it is taken', async (_what, entry) => {
+    const registry = new MemoryRegistry({ now: () => 0, seed: [1, 2], limit: 20 });
+    registry.state.apply([entryOf(1, 0), entry, entryOf(2, 0, 'site2')]); // as written by somebody who asks nobody
+    const world = { peers: ['site1', 'site3'], warnings: [] as object[] };
+    const border = await started(registry, world);
+
+    await expect.poll(border.places).toEqual({ 1: 'site1 0', 2: 'site2 0' });
+    await expect.poll(() => border.follow.isSynced).toBe(true);
+    expect(border.follow.passedOver).toBe(1);
+    expect(world.warnings).toMatchObject([{ passedOver: 1 }]);
+    await border.end();
+
+    const again = await started(away);
+    expect(again.places()).toEqual({ 1: 'site1 0', 2: 'site2 0' });
+    await again.end();
+  });
+
+  test('a guest that goes where it cannot be stays where it is; many of them are one warning', async () => {
+    const registry = new MemoryRegistry({ now: () => 0, seed: [1, 2], limit: 20 });
+    for (const lo of [1, 2, 3]) await registry.swap(null, entryOf(lo, 0));
+    const world = { peers: ['site1', 'site3'], warnings: [] as object[] };
+    const border = await started(registry, world);
+    await expect.poll(border.places).toEqual({ 1: 'site1 0', 2: 'site1 0', 3: 'site1 0' });
+    for (const lo of [1, 2]) registry.state.apply([entryOf(lo, 1, 'site9')]);
+    registry.state.apply([entryOf(3, 1, 'site3')]);
+
+    await expect.poll(border.places).toEqual({ 1: 'site1 0', 2: 'site1 0', 3: 'site3 1' });
+    expect(border.follow.passedOver).toBe(2);
+    expect(world.warnings).toHaveLength(1);
+    await border.end();
+  });
+
+  test('a site that the configuration has since then is one', async () => {
+    const registry = new MemoryRegistry({ now: () => 0, seed: [1, 2], limit: 20 });
+    registry.state.apply([entryOf(1, 0, 'site9')]);
+    const world = { peers: ['site1'], warnings: [] as object[] };
+    const border = await started(registry, world);
+    await expect.poll(() => border.follow.passedOver).toBe(1);
+    world.peers.push('site9');
+    border.follow.reread();
+
+    await expect.poll(border.places).toEqual({ 1: 'site9 0' });
+    await border.end();
+  });
 });

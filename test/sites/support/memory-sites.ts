@@ -285,6 +285,7 @@ export class MemorySites {
       record,
       place: never('placed'),
       withdraw: never('withdrawn'),
+      wrong: () => null,
       configured: () =>
         this.configured.filter(({ home }) => home === site.name).map(({ nid }) => table.get(nidKey(nid))!),
       clock: this.#clock(self),
