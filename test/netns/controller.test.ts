@@ -116,7 +116,7 @@ describe('alone', () => {
       await controller.end('SIGKILL');
       const confirmed = new Map(writers.confirmed);
       await controller.start();
-      await until('the controller answers', () => registry.get({ hi: 0, lo: 0 }).catch(() => null));
+      await until('the controller answers', () => registry.get({ hi: 0, lo: 1 }).catch(() => null));
       for (const [lo, { epoch }] of confirmed) {
         expect((await registry.get({ hi: 0, lo }))!.epoch).toBeGreaterThanOrEqual(epoch);
       }
@@ -316,7 +316,10 @@ describe('two borders', () => {
     await session.connector.receives(400);
     expectIntact(await session.end());
     await until('both have followed', async () => (await at(1)) === 'site1' && (await at(2)) === 'site1');
-    expect(await lab.show('registry', 2)).toMatchObject([{ isHeard: true }]);
+    await until('site 2 has heard it', async () => {
+      const [registry] = (await lab.show('registry', 2)) as { isHeard: boolean }[];
+      return registry!.isHeard;
+    });
     for (const site of [1, 2] as const) await lab.stop(site);
     writeFileSync(lab.configFile(2), configured);
   });

@@ -237,6 +237,20 @@ describe('two borders', () => {
     await until('both have forgotten it', async () => !(await known(1)) && !(await known(2)));
   });
 
+  test('what cannot be is passed over by both and counted, for etcd takes whatever it is given', async () => {
+    const guest = { hi: 0xfd00_0001, lo: 0 };
+    const binding = { guest, home: 'site1', uplink: undefined, at: 'site9' };
+    await open('/ilnp/borders').swap(null, { nid: { hi: 0, lo: 0x78 }, epoch: 0, binding });
+    const passedOver = async (site: 1 | 2): Promise<number> =>
+      (await lab.show<{ registry: { passed_over: number } }>('counters', site)).registry.passed_over;
+    await until('both have counted it', async () => (await passedOver(1)) > 0 && (await passedOver(2)) > 0);
+
+    for (const site of [1, 2] as const) {
+      expect(JSON.stringify(await lab.show('bindings', site))).not.toContain('0:0:0:78');
+      expect(await lab.log(site)).toContain('knows no site \\"site9\\"');
+    }
+  });
+
   test('no password is in logs, in arguments or in what is shown', async () => {
     for (const site of [1, 2] as const) {
       const said = [await lab.log(site), JSON.stringify(await lab.show('config', site))];

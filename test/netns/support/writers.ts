@@ -12,7 +12,7 @@ export class Writers {
   swaps = 0;
 
   constructor(registry: Registry, count: number) {
-    this.#done = Promise.all(Array.from({ length: count }, (_, lo) => this.#write(registry, lo)));
+    this.#done = Promise.all(Array.from({ length: count }, (_, i) => this.#write(registry, i + 1)));
   }
 
   async end(): Promise<void> {
