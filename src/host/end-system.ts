@@ -169,6 +169,10 @@ export class EndSystem {
   #look(): void {
     if (this.#stopping) return;
     try {
+      if (this.#network.resettle()) {
+        this.#log.warn({}, 'an interface did not have the settings this node needs; they were made again');
+        this.#watch.solicit(); // while it did not hear routers they may have spoken
+      }
       const { view, locators: found } = this.#watch.look();
       const kernels = new Set(view.addresses.map(({ l64, nid }) => formatIlv(l64, nid)));
       const own = found.find((l) => kernels.has(this.#addressOf(l)));

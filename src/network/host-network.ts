@@ -9,7 +9,7 @@ import { formatL64 } from '../wire/text.ts';
 import { type HostIdentity, type HostLocator, hostSteps, locatorSteps, OUT, otherSteps } from './host-plan.ts';
 import { ipBatch } from './ip.ts';
 import { changeOf } from './ip-words.ts';
-import { leadsSomewhere, rulesIn } from './kernel-view.ts';
+import { leadsSomewhere, proxiesIn, rulesIn } from './kernel-view.ts';
 import type { RouteSocket } from './netlink.ts';
 import type { Step } from './plan.ts';
 
@@ -79,10 +79,12 @@ export class HostNetwork {
     this.#fixed = hostSteps(this.#identity, { mtu, interfaces: this.#interfaces, isRouter });
     const wanted = this.#wantedSettings();
     // those of the TUN go with it
-    const lasting = wanted.filter(({ path }) => !path.includes(`/${this.#identity.tun}/`));
+    const lasting = wanted.filter(({ path }) => !this.#isOfTun(path));
     this.#settings = lasting.map(({ path, before }) => ({ path, before }));
     this.#write();
     try {
+      const left = this.#fixed.flatMap(({ undo }) => (undo === null ? [] : [undo])).reverse();
+      ipBatch(left, { force: true }); // somebody may have lost our journal but not our rules
       for (const { path, value } of wanted) if (path !== FORWARDING) write(path, value);
       ipBatch(
         this.#fixed.map((s) => s.run),
@@ -127,14 +129,39 @@ export class HostNetwork {
   }
 
   /**
+   * Makes settings again that an interface of this name has not (it was taken out, and another one came), or that somebody
+   * has changed. True when there were any.
+   */
+  resettle(): boolean {
+    const wanted = this.#wantedSettings();
+    if (wanted.length === 0) return false;
+    const known = new Set(this.#settings.map(({ path }) => path));
+    const isNew = ({ path }: Setting): boolean => !known.has(path) && !this.#isOfTun(path);
+    this.#settings.push(...wanted.filter(isNew).map(({ path, before }) => ({ path, before })));
+    this.#write();
+    for (const { path, value } of wanted) write(path, value);
+    return true;
+  }
+
+  /**
    * Puts everything back when somebody has removed the rules, or has put the TUN down: network managers do so with what
-   * they do not know. True when something was missing. Asks the kernel twice, and starts a process only then.
+   * they do not know. With an interface that goes down and up at once the kernel forgets its routes and whom it answers
+   * for, even where addresses stay. True when something was missing. A few questions to the kernel, a process only then.
    */
   repair(): boolean {
-    const there = rulesIn(this.#socket);
-    const isThere = ({ run }: Step): boolean =>
-      run[0] !== 'rule' || there.has(`${run[run.indexOf('priority') + 1]} ${run[run.indexOf('iif') + 1]}`);
-    if (this.#fixed.every(isThere) && leadsSomewhere(this.#socket, OUT)) return false;
+    const rules = rulesIn(this.#socket);
+    const proxies = proxiesIn(this.#socket);
+    const isThere = (step: Step): boolean => {
+      const { run } = step;
+      const after = (word: string): string => run[run.indexOf(word) + 1]!;
+      if (run[0] === 'rule') return rules.has(`${after('priority')} ${after('iif')}`);
+      const address = proxied(step);
+      return address === null || proxies.has(`${address} ${after('dev')}`);
+    };
+    const isWay = ({ run }: Step): boolean => run[0] === 'route' && run.includes('table');
+    const tables = new Set(this.#moving.filter(isWay).map(({ run }) => Number(run[run.indexOf('table') + 1])));
+    const leads = [OUT, ...tables].every((table) => leadsSomewhere(this.#socket, table));
+    if (leads && [...this.#fixed, ...this.#moving].every(isThere)) return false;
     ipBatch(
       this.#fixed.map((s) => s.run),
       { force: true },
@@ -203,6 +230,10 @@ export class HostNetwork {
       const before = read(w.path);
       return before === null || before === w.value ? [] : [{ ...w, before }];
     });
+  }
+
+  #isOfTun(path: string): boolean {
+    return path.includes(`/${this.#identity.tun}/`);
   }
 
   #content(): Journal {

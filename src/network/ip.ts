@@ -3,8 +3,24 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { IlnpError } from '../runtime/errors.ts';
 
-/** Runs commands in one process; the first that fails names itself. `force`: go on after failures, throw nothing. */
+/** Runs commands; the first that fails names itself. `force`: go on after failures, throw nothing. */
 export function ipBatch(commands: readonly (readonly string[])[], options: { force: boolean }): void {
+  if (!options.force) runBatch(commands, options);
+  else for (const some of withNeighboursLast(commands)) runBatch(some, options);
+}
+
+/** ip(8) ends at a neighbour that is not there, `-force` or not: nothing else may stand behind one in a batch. */
+function* withNeighboursLast(commands: readonly (readonly string[])[]): Generator<readonly (readonly string[])[]> {
+  let from = 0;
+  for (const [k, [object]] of commands.entries()) {
+    if (object !== 'neigh') continue;
+    yield commands.slice(from, k + 1);
+    from = k + 1;
+  }
+  yield commands.slice(from);
+}
+
+function runBatch(commands: readonly (readonly string[])[], options: { force: boolean }): void {
   if (commands.length === 0) return;
   const input = `${commands.map((c) => c.join(' ')).join('\n')}\n`;
   try {

@@ -40,6 +40,7 @@ const [IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS] = [1, 2, 6, 8];
 const [DADFAILED, DEPRECATED, TENTATIVE, OPTIMISTIC] = [0x08, 0x20, 0x40, 0x04];
 const [RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_MULTIPATH, RTA_PREF, RTA_TABLE] = [1, 4, 5, 6, 9, 20, 15];
 const [FRA_IIFNAME, FRA_PRIORITY] = [3, 6];
+const [NDA_DST, NTF_PROXY] = [1, 8];
 const TABLE_MAIN = 254;
 const UNICAST = 1;
 const SCOPE_UNIVERSE = 0;
@@ -88,6 +89,17 @@ export function rulesIn(socket: RouteSocket): Set<string> {
     if (name === undefined) continue;
     const octets = new Uint8Array(name.buffer, name.byteOffset, name.byteLength - 1);
     found.add(`${of.get(FRA_PRIORITY)?.getUint32(0, LITTLE) ?? 0} ${new TextDecoder().decode(octets)}`);
+  }
+  return found;
+}
+
+/** The addresses that the kernel answers for on behalf of others, each with its interface: `2001:db8::1 eth0`. */
+export function proxiesIn(socket: RouteSocket): Set<string> {
+  const header = Uint8Array.from([netlink.AF_INET6, 0, 0, 0, 0, 0, 0, 0, 0, 0, NTF_PROXY, 0]);
+  const found = new Set<string>();
+  for (const { body } of socket.dump(netlink.RTM_GETNEIGH, header)) {
+    const address = attributes(body, 12).get(NDA_DST);
+    if (address?.byteLength === 16) found.add(`${textOf(address)} ${ifIndexToName(body.getInt32(4, LITTLE))}`);
   }
   return found;
 }

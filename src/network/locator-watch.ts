@@ -84,11 +84,16 @@ export class LocatorWatch {
     await this.#ears?.stop();
   }
 
+  /** Asks the routers of all links to advertise now. */
+  solicit(): void {
+    for (const { interface: name } of this.#interfaces) solicit(name);
+  }
+
   #takeIn(heard: Heard): void {
     if (heard.kind === 'changed') this.#events.onEvent();
     else if (heard.kind === 'listening') {
       // what routers have said before is not in the kernel: they say it again when asked (RFC 4861 section 6.3.7)
-      for (const { interface: name } of this.#interfaces) solicit(name);
+      this.solicit();
       this.#events.onListening();
       this.#events.onEvent();
     } else if (heard.kind === 'advertised') {

@@ -11,6 +11,7 @@ import { Capture } from './support/capture.ts';
 import { command } from './support/command.ts';
 import { openSession } from './support/probe.ts';
 import { at, shimLabForThisFile } from './support/shim-lab.ts';
+import { expectAsBefore, snapshot } from './support/snapshot.ts';
 import { until } from './support/wait.ts';
 
 const HARD = Number(process.env.HANDOFFS_HARD ?? 3);
@@ -175,6 +176,60 @@ test('a Locator that comes back at another interface within seconds is used ther
   const answered = await lab.exec('a', 'ip', '-6', 'neigh', 'show', 'proxy');
   expect(answered).toContain(`${at('a', 1)} dev eth1`);
   expect(answered).not.toContain('dev eth0');
+  expect(await lab.stop('a')).toBe(0); // while the other interface still has what is on its way
+  expect(await lab.exec('a', 'ip', '-6', 'rule')).not.toContain('67');
+});
+
+describe('an interface that comes back', () => {
+  /** The session has lived through it, and routers that have forgotten the host find it again. */
+  const expectGoesOn = async (session: Awaited<ReturnType<typeof openSession>>): Promise<void> => {
+    await lab.exec('r1', 'ip', '-6', 'neigh', 'flush', 'dev', 'lan0');
+    await session.connector.receives(50);
+    await session.listener.receives(50);
+    await session.end();
+  };
+
+  test('between two looks, with the addresses it had: what the kernel forgot with it is put back', async () => {
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await lab.exec('a', 'sysctl', '-qw', 'net.ipv6.conf.eth0.keep_addr_on_down=1');
+    process.kill(lab.pid('a'), 'SIGSTOP'); // so that it sees nothing of what is between
+    await lab.batch('a', 'addr replace 2001:db8:1::a00/64 dev eth0 nodad', 'link set eth0 down', 'link set eth0 up');
+    await lab.ip('a', 'route replace default via fe80::1 dev eth0 metric 1024');
+    expect(await lab.exec('a', 'ip', '-6', 'neigh', 'show', 'proxy')).not.toContain(at('a', 1));
+    process.kill(lab.pid('a'), 'SIGCONT');
+    await expectGoesOn(session);
+    await lab.exec('a', 'sysctl', '-qw', 'net.ipv6.conf.eth0.keep_addr_on_down=0');
+  });
+
+  test('as another one of the same name: it hears routers, and its neighbours are answered', async () => {
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.start('b');
+    const session = await openSession(lab, 'udp', { listener: 'b', connector: 'a', to: at('b', 2) });
+    await session.connector.receives(50);
+    await lab.ip('a', 'link del dev eth0');
+    await lab.plug('a', 1, 'eth0');
+    const setting = async (path: string) => (await lab.exec('a', 'cat', `/proc/sys/net/ipv6/${path}`)).trim();
+    await until('its settings', async () => (await setting('conf/eth0/proxy_ndp')) === '1');
+    expect(await setting('conf/eth0/accept_ra')).toBe('2');
+    await lab.configure('a', 1);
+    await expectGoesOn(session);
+  });
+
+  test('after the shim has ended while it was down: nothing of the shim is left', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.start('a', { hosts: KNOWS_B });
+    process.kill(lab.pid('a'), 'SIGSTOP');
+    await lab.batch('a', 'link set eth0 down');
+    process.kill(lab.pid('a'), 'SIGTERM');
+    process.kill(lab.pid('a'), 'SIGCONT');
+    expect(await lab.ended('a')).toBe(0);
+    await lab.ip('a', 'link set eth0 up');
+    await lab.configure('a', 1);
+    await expectAsBefore(lab, 'a', before);
+  });
 });
 
 /**

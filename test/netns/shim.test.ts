@@ -364,6 +364,19 @@ describe('the node', () => {
     await expectAsBefore(lab, 'a', before);
   });
 
+  test('is as it was even when the folder with the journal of a killed shim is gone', async () => {
+    const before = await snapshot(lab, 'a');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.kill('a');
+    await lab.exec('a', 'sh', '-c', `rm ${lab.directory}/end-system-*.undo; sysctl -qw net.ipv6.conf.all.forwarding=0`);
+    await lab.exec('a', 'sysctl', '-qw', 'net.ipv6.conf.eth0.proxy_ndp=0', 'net.ipv6.conf.eth0.accept_ra=1');
+    await lab.exec('a', 'sysctl', '-qw', 'net.ipv6.neigh.eth0.proxy_delay=80');
+    await lab.start('a', { hosts: KNOWS_B });
+    await lab.stop('a');
+
+    await expectAsBefore(lab, 'a', before);
+  });
+
   test('gets its rules and routes back when somebody removes them or puts the TUN down', async () => {
     const before = await snapshot(lab, 'a');
     await lab.start('a', { hosts: KNOWS_B });
