@@ -8,9 +8,11 @@ import { type Binding, Bindings } from '../../src/ilnp/bindings.ts';
 import type { KeepCounts, KeepOrder } from '../../src/ilnp/keeping.ts';
 import { Sessions } from '../../src/ilnp/sessions.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
+import type { Recorder } from '../../src/sites/binding-writer.ts';
 import type { Change } from '../../src/sites/messages.ts';
+import type { RecordEntry } from '../../src/sites/move-record.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
-import { type MoveResult, Moves } from '../../src/sites/moves.ts';
+import { Moves } from '../../src/sites/moves.ts';
 import type { MovesClock, SendRequest } from '../../src/sites/moves-world.ts';
 import { PeerError } from '../../src/sites/peer-error.ts';
 import { RegistryFollow } from '../../src/sites/registry-follow.ts';
@@ -21,6 +23,7 @@ import { ControlChannel, type ControlEnd, type ControlLines } from './control.ts
 import { SimDisk } from './disk.ts';
 import type { Engine } from './engine.ts';
 import { Gateway } from './gateway.ts';
+import type { SimPair } from './pair.ts';
 import { SimPath } from './path.ts';
 import { REGISTRY, registryThrough, type SimRegistry } from './registry.ts';
 
@@ -52,7 +55,10 @@ interface Running {
 
 export class SimBorder {
   readonly config: SiteConfig;
-  readonly disk: SimDisk;
+  /** Of the machine that is active, in a pair. */
+  disk: SimDisk;
+  /** There are two borders of this site. */
+  pair: SimPair | undefined;
   readonly gateway: Gateway;
   readonly end: ControlEnd;
   /** Verdicts of earlier lives. */
@@ -67,10 +73,10 @@ export class SimBorder {
   readonly #random: SeededRandom;
   readonly #lines: ControlLines;
   readonly #hooks: BorderHooks;
-  readonly #sessions: Sessions;
+  readonly #sessionsSeed: number;
   readonly #addresses: { readonly outside: Uint8Array; readonly inside: Uint8Array };
   readonly #uplinkUp: boolean[];
-  #peers: readonly SimBorder[] = [];
+  peers: readonly SimBorder[] = [];
   readonly #registry: SimRegistry | undefined;
   #isPowered = true;
 
@@ -91,10 +97,9 @@ export class SimBorder {
     this.#addresses = addresses;
     this.#random = engine.random(`border ${config.site}`);
     this.#uplinkUp = config.uplinks.map(() => true);
-    this.disk = new SimDisk(engine, config.site);
+    this.disk = new SimDisk(engine, config.site, Sessions.words(config.limits.sessions));
     this.disk.onSettled = (change) => hooks.onSettled(this, change);
-    const words = new Int32Array(Sessions.words(config.limits.sessions));
-    this.#sessions = new Sessions(words, this.#random.next());
+    this.#sessionsSeed = this.#random.next();
     this.gateway = new Gateway({
       name: config.site,
       siteL64: config.inside[0]!.l64,
@@ -106,6 +111,7 @@ export class SimBorder {
     });
     this.end = {
       name: config.site,
+      life: () => this.crashes,
       isUp: () => this.running !== undefined,
       isPowered: () => this.#isPowered,
       handle: (from, request) => this.#running.moves.handle(from, request),
@@ -126,17 +132,15 @@ export class SimBorder {
     return octets;
   }
 
-  get sessions(): Sessions {
-    return this.#sessions;
-  }
-
   /** Starts from the configuration, the record and the sessions of before. */
   start(peers: readonly SimBorder[]): void {
     if (this.running !== undefined) return;
-    this.#peers = peers.filter((peer) => peer !== this);
+    this.peers = peers.filter((peer) => peer !== this);
     this.#isPowered = true;
     const seed = (): [number, number] => [this.#random.next(), this.#random.next()];
     const { config, disk } = this;
+    disk.begin();
+    this.pair?.begin();
     const bindings = new Bindings(config.limits.bindings, seed());
     for (const binding of config.bindings) bindings.put({ ...binding, epoch: 0 });
     for (const { nid, at, epoch } of disk.moved.values()) {
@@ -148,7 +152,8 @@ export class SimBorder {
       outsideAddress: this.#addresses.outside,
       insideAddress: this.#addresses.inside,
     };
-    const path = new SimPath(config, bindings, { around, sessions: this.#sessions, seed: seed() });
+    const sessions = new Sessions(disk.words, this.#sessionsSeed);
+    const path = new SimPath(config, bindings, { around, sessions, seed: seed() });
     path.put(bindings.all());
     const decisions = this.#decisions(bindings, () => running);
     const moves = this.#machine(bindings, () => running, decisions);
@@ -162,7 +167,7 @@ export class SimBorder {
       isAlive: true,
     };
     this.running = running;
-    for (const peer of this.#peers) {
+    for (const peer of this.peers) {
       const { end: self } = this;
       const channel = new ControlChannel({
         engine: this.#engine,
@@ -213,16 +218,10 @@ export class SimBorder {
     this.running?.path.setUplink(index, isUp);
   }
 
-  /** As `ilnp move` on this border. */
-  move(nid: Nid, to: string, options: { readonly force: boolean; readonly hold: boolean }): Promise<MoveResult> {
+  /** Has this border do what its control socket is asked: a move, a step of one, what a hypervisor tells. */
+  async ask<T>(what: (moves: Moves) => Promise<T>): Promise<T> {
     this.#engine.touch();
-    return this.#running.moves.move(nid, to, options);
-  }
-
-  /** As `ilnp move --prepare --hold` on this border, or `--abort`. */
-  async step(nid: Nid, step: 'prepare' | 'hold' | 'abort', to: string): Promise<void> {
-    this.#engine.touch();
-    await this.#running.moves.step(nid, step, step === 'prepare' ? { to } : {});
+    return what(this.#running.moves);
   }
 
   /** True if this border gives packets for the identifier to a guest of its own, or would once it runs again. */
@@ -264,11 +263,17 @@ export class SimBorder {
     };
   }
 
+  #record(self: () => Running): Recorder {
+    const { disk, pair } = this;
+    const record = { append: (entries: readonly RecordEntry[]) => disk.append(entries, () => self().isAlive) };
+    return pair?.recorder(record) ?? record;
+  }
+
   #decisions(bindings: Bindings, self: () => Running): RegistryRecord | undefined {
     if (this.#registry === undefined) return undefined;
     return new RegistryRecord({
       site: this.name,
-      record: { append: (entries) => this.disk.append(entries, () => self().isAlive) },
+      record: this.#record(self),
       registries: registryThrough(this.#send(self)),
       bindings,
       isSynced: () => self().follow!.isSynced,
@@ -304,7 +309,7 @@ export class SimBorder {
       holdMs: () => this.config.limits.holdMs,
       reports: { add: (report) => this.reports.push(report) },
       wall: () => this.#engine.now,
-      record: decisions ?? { append: (entries) => this.disk.append(entries, () => self().isAlive) },
+      record: decisions ?? this.#record(self),
       ...(decisions && {
         registry: {
           has: () => true,
@@ -342,6 +347,8 @@ export class SimBorder {
     return new Promise((resolve, reject) => {
       engine.after(this.#random.below(SWITCH_US), () => {
         if (!running.isAlive) return;
+        engine.step(this.name, 'keeps', order.what);
+        if (!running.isAlive) return;
         const isKept = running.path.keep(nid, order, engine.now, (counts) => {
           const then = { ...counts };
           engine.after(this.#random.below(SWITCH_US), () => {
@@ -367,6 +374,7 @@ export class SimBorder {
         }
         running.path.put(moved);
         this.#hooks.onSwitched(this, moved);
+        engine.step(this.name, 'switches', '');
         engine.after(this.#random.below(SWITCH_US), () => {
           engine.touch();
           if (running.isAlive) resolve();

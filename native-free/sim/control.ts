@@ -15,6 +15,8 @@ import type { Engine } from './engine.ts';
 const TLS_RECORD = 5 + 1 + 16;
 const FIRST_RTO_MS = 200;
 const MAX_RTO_MS = 2000;
+/** When a message comes again: after its answer, before much else. */
+const TWICE_US = 20_000;
 
 export interface ControlConfig {
   readonly delayMs: number;
@@ -22,9 +24,17 @@ export interface ControlConfig {
   readonly loss: number;
 }
 
+/** What becomes of one message besides what the weather does: it is lost, late, later than all that follows it, or comes twice. */
+export type Fate =
+  | { readonly lost: true }
+  | { readonly lateMs: number; readonly holdsUp: boolean }
+  | { readonly twice: true };
+
 /** One end as the channel sees it. */
 export interface ControlEnd {
   readonly name: string;
+  /** Which of its processes it is: another number after a crash. */
+  readonly life: () => number;
   /** Its process runs. */
   readonly isUp: () => boolean;
   /** Its machine is on: a process that dies on it closes its connections, a machine that is off says nothing. */
@@ -36,6 +46,8 @@ export interface ControlEnd {
 /** The lines between sites; a pair that is cut carries nothing. */
 export class ControlLines {
   readonly config: ControlConfig;
+  /** Asked about every message, in the order in which they are said; null: as the weather is. */
+  fate: ((from: string, to: string, kind: string) => Fate | null) | undefined;
   readonly #cut = new Set<string>();
 
   constructor(config: ControlConfig) {
@@ -76,6 +88,8 @@ export class ControlChannel {
   readonly #peer: ControlEnd;
   readonly #pending = new Map<number, Pending>();
   #lives = 0;
+  /** The process of the other end that this connection is with. */
+  #peerLife = -1;
   #isConnected = false;
   #isClosed = false;
   #waitMs = PEER_TIMING.reconnectFirstMs;
@@ -118,17 +132,19 @@ export class ControlChannel {
         reject(new PeerError(`${this.#peer.name} does not answer`, true));
       });
       this.#pending.set(id, { resolve, reject, cancel });
-      this.#say(frame([id, request]), life, this.#there, (octets) => this.#arrived(octets, life));
+      const peerLife = this.#peerLife;
+      this.#say(this.#self, request.kind, frame([id, request]), life, (octets) =>
+        this.#arrived(octets, life, peerLife),
+      );
     });
   }
 
-  /** This process ends. */
+  /** This process ends; what it has said still arrives. */
   close(): void {
     this.#isClosed = true;
     this.#cancelRetry?.();
     for (const { cancel } of this.#pending.values()) cancel();
     this.#pending.clear();
-    this.#lives++;
     this.#isConnected = false;
   }
 
@@ -141,13 +157,14 @@ export class ControlChannel {
   readonly #back: Line = { last: 0 };
 
   /** A request has come to the other end. */
-  #arrived(octets: Uint8Array, life: number): void {
-    if (!this.#peer.isUp()) return;
+  #arrived(octets: Uint8Array, life: number, peerLife: number): void {
+    const isThere = (): boolean => this.#peer.isUp() && this.#peer.life() === peerLife;
+    if (!isThere()) return;
     const [[id, value]] = [...new FrameReader().push(octets)] as [[number, unknown]];
     this.#engine.touch();
     void this.#peer.handle(this.#self.name, parseRequest(value)).then((reply) => {
-      if (!this.#peer.isUp()) return;
-      this.#say(frame([id, reply]), life, this.#back, (answer) => this.#answered(answer));
+      if (isThere())
+        this.#say(this.#peer, reply.kind, frame([id, reply]), life, (answer) => this.#answered(answer), isThere);
     });
   }
 
@@ -164,29 +181,49 @@ export class ControlChannel {
   }
 
   /** Brings octets to the other end of a line, in order, as long as this connection lives. */
-  #say(octets: Uint8Array, life: number, line: Line, deliver: (octets: Uint8Array) => void): void {
+  #say(
+    from: ControlEnd,
+    kind: string,
+    octets: Uint8Array,
+    life: number,
+    deliver: (octets: Uint8Array) => void,
+    isAlive: () => boolean = () => !this.#isClosed,
+  ): void {
     const engine = this.#engine;
+    const to = from === this.#self ? this.#peer : this.#self;
+    engine.step(from.name, 'says', kind);
+    if (!isAlive()) return;
+    const fate = this.#lines.fate?.(from.name, to.name, kind) ?? null;
     const name = `control ${this.#self.name}>${this.#peer.name}`;
     this.octets += octets.length + TLS_RECORD;
     this.messages++;
     engine.trace.add(engine.now, name, 'message', octets);
+    const arrive = (): void => {
+      if (life !== this.#lives) return;
+      engine.step(to.name, 'hears', kind);
+      engine.trace.add(engine.now, name, 'arrived', octets);
+      deliver(octets);
+    };
+    const line = from === this.#self ? this.#there : this.#back;
     let rto = FIRST_RTO_MS;
     const attempt = (): void => {
       if (life !== this.#lives) return;
       const lost = this.#random.chance(this.#lines.config.loss);
       if (lost || !this.#lines.isUp(this.#self.name, this.#peer.name)) {
+        if (this.#isClosed) return; // nobody says it again
         engine.after(rto * 1000, attempt);
         rto = Math.min(2 * rto, MAX_RTO_MS);
         return;
       }
-      line.last = Math.max(line.last, engine.now + this.#delayUs());
-      engine.at(line.last, () => {
-        if (life !== this.#lives) return;
-        engine.trace.add(engine.now, name, 'arrived', octets);
-        deliver(octets);
-      });
+      const due = Math.max(line.last, engine.now + this.#delayUs());
+      if (fate !== null && 'lost' in fate) return;
+      const lateUs = fate !== null && 'lateMs' in fate ? fate.lateMs * 1000 : 0;
+      if (lateUs === 0 || (fate as { holdsUp?: boolean }).holdsUp) line.last = due + lateUs;
+      engine.at(due + lateUs, arrive);
+      if (fate !== null && 'twice' in fate) engine.at(due + TWICE_US, arrive);
     };
     attempt();
+    engine.step(from.name, 'has said', kind);
   }
 
   #delayUs(): number {
@@ -201,7 +238,8 @@ export class ControlChannel {
       if (this.#isClosed) return;
       const reachable = this.#lines.isUp(this.#self.name, this.#peer.name) && this.#peer.isPowered();
       silentMs = reachable ? 0 : silentMs + stepMs;
-      if (this.#isConnected && (silentMs >= PEER_TIMING.deadMs || (reachable && !this.#peer.isUp()))) this.#died();
+      const isGone = reachable && !(this.#peer.isUp() && this.#peer.life() === this.#peerLife);
+      if (this.#isConnected && (silentMs >= PEER_TIMING.deadMs || isGone)) this.#died();
       this.#engine.after(stepMs * 1000, look);
     };
     this.#engine.after(this.#random.fraction() * stepMs * 1000, look);
@@ -238,6 +276,7 @@ export class ControlChannel {
         return this.#retryIn(this.#waitMs * (0.5 + this.#random.fraction() / 2));
       }
       this.#isConnected = true;
+      this.#peerLife = this.#peer.life();
       this.#waitMs = PEER_TIMING.reconnectFirstMs;
       this.#engine.touch();
       this.#engine.trace.add(this.#engine.now, `control ${this.#self.name}>${this.#peer.name}`, 'connected');

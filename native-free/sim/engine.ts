@@ -14,6 +14,8 @@ export class Engine {
   events = 0;
   /** The first promise that was broken; the run ends with it. */
   violation: string | undefined;
+  /** Told of every step of control: who does what about what. It may kill who does it. */
+  onStep: ((who: string, does: string, what: string) => void) | undefined;
   /** Most events planned at a time. */
   plannedMax = 0;
   readonly #clock = new VirtualClock();
@@ -46,6 +48,10 @@ export class Engine {
   /** Says that promises may have been settled: they run out before the next event. */
   touch(): void {
     this.#touched = true;
+  }
+
+  step(who: string, does: string, what: string): void {
+    this.onStep?.(who, does, what);
   }
 
   /** Ends the run because a promise was broken. */

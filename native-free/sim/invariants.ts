@@ -18,8 +18,11 @@ import { REGISTRY, type SimRegistry } from './registry.ts';
 
 /** A site that took part in a move knows it when it is settled. */
 const GRACE_INVOLVED_US = 1000;
-/** Others are told best effort; once they can be: retries, reconnection and a request's time-out are over. */
-const GRACE_OTHERS_US = 15e6;
+/**
+ * Others are told best effort; once they can be: retries, reconnection and the longest time-out are over, which is that of a
+ * question to the registry (registry/client.ts).
+ */
+const GRACE_OTHERS_US = 16e6;
 const BEAT_US = 100_000;
 /** Events planned at a time: more than any scenario's packets in flight and timers. */
 const PLANNED_MAX = 100_000;
@@ -44,6 +47,9 @@ export class Invariants {
   readonly #committed = new Map<string, Committed>();
   /** "site nid" that an operator declared dead by force: may be wrong until it has heard. */
   readonly #outlaws = new Set<string>();
+  /** Where every identifier is since every epoch that some table had, and the epoch of every table of borders that run. */
+  readonly #placeOf = new Map<string, string>();
+  readonly #epochs = new Map<string, number>();
   readonly #siteOf = new Map<string, string>();
   readonly #inside: ReadonlySet<string>;
   /** Per site: since when everybody could reach it and it was up. */
@@ -98,7 +104,9 @@ export class Invariants {
 
   /** A border's tables have switched, or it has started. */
   switched(border: SimBorder, bindings: readonly Binding[]): void {
-    for (const { nid } of bindings) {
+    for (const binding of bindings) {
+      const { nid } = binding;
+      this.#fenced(border, binding);
       this.#outlaws.delete(`${border.name} ${formatNid(nid)}`);
       const active = this.#borders.filter(
         (one) => one.isActive(nid) && !this.#outlaws.has(`${one.name} ${formatNid(nid)}`),
@@ -106,6 +114,18 @@ export class Invariants {
       if (active.length > 1)
         this.#engine.violate(`${formatNid(nid)} is active at ${active.map((one) => one.name).join(' and ')}`);
     }
+  }
+
+  /** An epoch stands for one place, and a table never goes back. */
+  #fenced({ name, crashes }: SimBorder, { nid, at, epoch }: Binding): void {
+    const decision = `${formatNid(nid)} ${epoch}`;
+    const place = this.#placeOf.get(decision) ?? at;
+    this.#placeOf.set(decision, place);
+    if (place !== at) this.#engine.violate(`epoch ${epoch} of ${formatNid(nid)} is ${place} and, at ${name}, ${at}`);
+    const table = `${formatNid(nid)} ${name} ${crashes}`;
+    const before = this.#epochs.get(table) ?? 0;
+    this.#epochs.set(table, epoch);
+    if (before > epoch) this.#engine.violate(`${name} goes back to epoch ${epoch} of ${formatNid(nid)} from ${before}`);
   }
 
   /** A home has carried out a decision: the sites of before and after have switched, unless force left one out. */

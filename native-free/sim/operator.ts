@@ -2,6 +2,7 @@
  * Whoever moves the guests: carries a guest over, then says so with `ilnp move`, one move of a guest at a time. If that
  * fails, the guest goes back to where its home says it is.
  */
+import type { Moves } from '../../src/sites/moves.ts';
 import type { SimBorder } from './border.ts';
 import type { Station, World } from './world.ts';
 
@@ -9,6 +10,9 @@ import type { Station, World } from './world.ts';
 const LOOK_US = 100_000;
 /** Reason: longer than the way from home over the old site to the guest in any scenario that promises no loss. */
 const BEFORE_PAUSE_US = 50_000;
+/** How much later than a guest has stopped its border hears of it, and how far back it keeps copies. */
+const NEWS_US = 2000;
+const COPIES_MS = 200;
 /** How long a move whose outcome nobody told may still be carried out: longer than home's own time-outs. */
 const FOLLOW_US = 20e6;
 
@@ -18,8 +22,13 @@ export interface MoveOrder {
   readonly by: string | undefined;
   readonly force: boolean;
   readonly downtimeMs: number;
-  /** Whether packets wait: not at all, while the borders switch, or from before the guest is taken away. */
-  readonly hold: 'no' | 'switch' | 'pause';
+  /**
+   * Whether packets wait: not at all, while the borders switch, from before the guest is taken away, or from when its
+   * hypervisor has said that it stopped.
+   */
+  readonly hold: 'no' | 'switch' | 'pause' | 'stop';
+  /** After which step it is called off; the guest stays, or goes back. */
+  readonly callOff?: 'prepared' | 'held' | undefined;
 }
 
 /** What became of a move. */
@@ -30,7 +39,9 @@ export interface MoveReport {
   /** Microseconds: when the guest was taken away, and when the borders were done. */
   readonly at: number;
   doneAt: number;
-  state: 'done' | 'failed' | 'under way';
+  state: 'done' | 'failed' | 'called off' | 'under way';
+  /** Epoch of what was done. */
+  epoch: number;
   /** Why it failed. */
   why: string;
   /** Signalling octets. */
@@ -78,6 +89,7 @@ export class Operator {
       at: engine.now,
       doneAt: engine.now,
       state: 'under way',
+      epoch: 0,
       why: '',
       octets: 0,
       agreementMs: 0,
@@ -86,12 +98,15 @@ export class Operator {
     engine.trace.add(engine.now, guest, `moves from ${report.from} to ${order.to}`);
     void this.#hold(order, station).then(() => {
       engine.touch();
+      if (order.callOff === 'prepared') return void this.#callOff(order, station, report);
       // what has passed the borders before packets waited reaches it
       engine.after(order.hold === 'pause' ? BEFORE_PAUSE_US : 0, () => {
         world.detach(station);
+        if (order.hold === 'stop') this.#stop(order, station, report.from);
         engine.after(order.downtimeMs * 1000, () => {
-          world.attach(station, order.to);
-          this.#tell(order, station, report);
+          world.attach(station, order.callOff === undefined ? order.to : report.from);
+          if (order.callOff === undefined) this.#tell(order, station, report);
+          else void this.#callOff(order, station, report);
         });
       });
     });
@@ -99,20 +114,55 @@ export class Operator {
 
   /** Lets packets wait before the guest is taken away, as `ilnp move --run` does; when that fails, it goes without. */
   async #hold(order: MoveOrder, station: Station): Promise<void> {
+    const { nid } = station.guest!;
+    if (order.hold === 'stop')
+      await this.#ask({ ...order, by: station.at }, station, (moves) => moves.retain(nid, COPIES_MS));
+    if (order.hold !== 'pause') return;
+    await this.#ask(order, station, async (moves) => {
+      await moves.step(nid, 'prepare', { to: order.to });
+      if (order.callOff !== 'prepared') await moves.step(nid, 'hold');
+    });
+  }
+
+  /** The hypervisor of the site tells that the guest has stopped, a little after it has. */
+  #stop(order: MoveOrder, station: Station, by: string): void {
+    const { engine } = this.#world;
+    const at = engine.now;
+    engine.after(NEWS_US, () => {
+      void this.#ask({ ...order, by }, station, (moves) => moves.stopped(station.guest!.nid, at, 'hypervisor'));
+    });
+  }
+
+  /** Calls a move off; whether anybody hears it or not, it is not carried out. */
+  async #callOff(order: MoveOrder, station: Station, report: MoveReport): Promise<void> {
+    const { engine } = this.#world;
+    await this.#ask(order, station, (moves) => moves.step(station.guest!.nid, 'abort'));
+    report.state = 'called off';
+    report.doneAt = engine.now;
+    engine.after(0, () => this.#next(order.guest));
+  }
+
+  /** Resolves when a border has done it, refused it, or died. */
+  async #ask(order: MoveOrder, station: Station, what: (moves: Moves) => Promise<void>): Promise<void> {
     const asked = this.#asked(order, station);
-    if (order.hold !== 'pause' || asked === undefined) return;
+    if (asked === undefined) return;
     const { engine } = this.#world;
     const lives = asked.crashes;
-    const held = asked
-      .step(station.guest!.nid, 'prepare', order.to)
-      .then(() => asked.step(station.guest!.nid, 'hold', order.to))
-      .catch(() => {});
-    const died = new Promise<void>((done) => {
-      const look = (): void => void (asked.crashes === lives ? engine.after(LOOK_US, look) : done());
-      void held.then(done);
+    await new Promise<void>((over) => {
+      let isOver = false;
+      const end = (): void => {
+        isOver = true;
+        over();
+      };
+      const look = (): void => {
+        if (asked.crashes !== lives) {
+          engine.touch();
+          end();
+        } else if (!isOver) engine.after(LOOK_US, look);
+      };
+      asked.ask(what).then(end, end);
       look();
     });
-    await Promise.race([held, died]);
   }
 
   #tell(order: MoveOrder, station: Station, report: MoveReport): void {
@@ -131,10 +181,16 @@ export class Operator {
       isOver = true;
       return first;
     };
-    asked.move(station.guest!.nid, order.to, { force: order.force, hold: order.hold !== 'no' }).then(
+    const { nid } = station.guest!;
+    const moved = asked.ask(async (moves) => {
+      if (order.hold === 'stop') await moves.expect(nid);
+      return moves.move(nid, order.to, { force: order.force, hold: order.hold !== 'no' });
+    });
+    moved.then(
       (result) => {
         if (!over()) return;
         report.state = 'done';
+        report.epoch = result.epoch;
         report.octets = result.octets;
         report.doneAt = engine.now;
         report.agreementMs = (engine.now - started) / 1000;
@@ -180,11 +236,16 @@ export class Operator {
     let isFirst = true;
     const look = (): void => {
       const { running } = home;
+      let isOver = false;
       const isMovedAgain = this.moves.slice(orders).some((move) => move.guest === order.guest);
       if (isMovedAgain) return;
       if (running !== undefined && running.moves.unsettled === 0) {
         world.attach(station, running.bindings.get(station.guest!.nid)!.at);
-        if (isFirst) engine.after(0, () => this.#next(order.guest));
+        isOver = true;
+      }
+      // whoever says that a site is dead waits for nobody
+      if (isFirst && (isOver || this.#waiting.get(order.guest)?.[0]?.force)) {
+        engine.after(0, () => this.#next(order.guest));
         isFirst = false;
       }
       if (isFirst || engine.now < until) engine.after(LOOK_US, look);

@@ -7,7 +7,7 @@ import type { Sessions } from '../../src/ilnp/sessions.ts';
 import { HEADROOM, PacketBatch } from '../../src/packet/batch.ts';
 import { ANSWERED, HELD, isSent, VERDICTS } from '../../src/packet/verdict.ts';
 import { compile, type Surroundings } from '../../src/sbr/compile.ts';
-import { C_FLAGS, CLASS_WORDS, COUNTERS, Fib, HERE } from '../../src/sbr/fib.ts';
+import { C_FLAGS, CLASS_WORDS, COUNT_RETAINED, COUNTERS, Fib, HERE } from '../../src/sbr/fib.ts';
 import { forward } from '../../src/sbr/forward.ts';
 import { Keeper } from '../../src/sbr/keep.ts';
 import { native32 } from '../../src/wire/bytes.ts';
@@ -33,6 +33,8 @@ export class SimPath {
   readonly #batch = new PacketBatch(new ArrayBuffer(SLOT), 1, false);
   /** Packets that wait, with the time since when. */
   readonly #held = new Map<number, { readonly packet: Packet; readonly since: number }>();
+  /** Packets of which copies are kept. */
+  readonly #copied = new Map<number, Packet>();
   #which = 0;
   #compiledClasses = 0;
 
@@ -97,7 +99,10 @@ export class SimPath {
     batch.word[WHICH] = ++this.#which;
     batch.count = 1;
     this.keeper.tick(now);
+    const { counters } = this.fib;
+    const retained = counters[COUNT_RETAINED]!;
     forward(batch, this.fib, now);
+    if (counters[COUNT_RETAINED]! > retained) this.#copied.set(this.#which, packet);
     if (batch.verdict[0] === HELD) this.#held.set(this.#which, { packet, since: now });
     return this.#passed(packet);
   }
@@ -117,17 +122,25 @@ export class SimPath {
       const count = this.keeper.fill(batch, 1);
       forward(batch, this.fib, now);
       const which = batch.word[WHICH]!;
-      const passed = count === 0 ? null : this.#passed(this.#held.get(which)!.packet);
+      const passed = count === 0 ? null : this.#passed(this.#held.get(which)?.packet ?? this.#again(which));
       if (count > 0 && batch.verdict[0] !== HELD) this.#held.delete(which); // it may be for another one that moves
       this.keeper.filled();
       if (passed !== null) yield passed;
     }
+    if (!this.keeper.active) this.#copied.clear();
   }
 
   /** Since when the oldest packet has waited; null: none does. */
   get heldSince(): number | null {
     for (const { since } of this.#held.values()) return since;
     return null;
+  }
+
+  /** A packet that is sent once more. */
+  #again(which: number): Packet {
+    const packet = this.#copied.get(which)!;
+    packet.origin.copies++;
+    return packet;
   }
 
   #passed(packet: Packet): Passed | null {

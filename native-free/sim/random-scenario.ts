@@ -92,12 +92,19 @@ export function randomScenario(seed: number): Scenario {
     if (random.chance(0.5)) events.push({ do: 'crash', at, site: REGISTRY, forMs: upTo(2500) });
     else events.push({ do: 'cut', at, between: [REGISTRY, site], what: 'control', forMs: upTo(4000) });
   }
+  // So are a pair of borders, which a crash makes take turns, and moves that are called off.
+  const paired = random.chance(0.3) ? pick(names) : undefined;
+  const called = events.map((event) =>
+    event.do === 'move' && event.hold === 'pause' && random.chance(0.2)
+      ? { ...event, callOff: pick(['prepared', 'held'] as const) }
+      : event,
+  );
   return scenarioSchema.parse({
     title: `Made from seed ${seed}`,
     seed,
     seconds: SECONDS,
     drainSeconds: 300,
-    sites,
+    sites: sites.map((site) => ({ ...site, pair: site.name === paired })),
     guests,
     links: {
       uplink: weather(30),
@@ -108,7 +115,7 @@ export function randomScenario(seed: number): Scenario {
     },
     registry,
     sessions,
-    events,
+    events: called,
     expect: { sessions: 'live' },
   } satisfies ScenarioInput);
 }

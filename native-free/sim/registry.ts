@@ -5,10 +5,12 @@
 import { RegistryClient } from '../../src/registry/client.ts';
 import { MemoryRegistry } from '../../src/registry/memory.ts';
 import type { RegistryOfRange } from '../../src/registry/ranges.ts';
+import type { Entry } from '../../src/registry/registry.ts';
 import { RegistryService } from '../../src/registry/service.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
 import { errorReply, type Reply, type Request } from '../../src/sites/messages.ts';
 import type { SendRequest } from '../../src/sites/moves-world.ts';
+import type { Nid } from '../../src/wire/text.ts';
 import type { ControlEnd } from './control.ts';
 import type { Engine } from './engine.ts';
 
@@ -20,6 +22,7 @@ export class SimRegistry {
   readonly #engine: Engine;
   readonly #kept: MemoryRegistry;
   #service: RegistryService | undefined;
+  #crashes = 0;
 
   constructor(engine: Engine, limit: number) {
     this.#engine = engine;
@@ -28,6 +31,7 @@ export class SimRegistry {
     this.#kept = new MemoryRegistry({ now: () => engine.now / 1000, seed, limit, remembered: 64 });
     this.end = {
       name: REGISTRY,
+      life: () => this.#crashes,
       isUp: () => this.#service !== undefined,
       isPowered: () => true,
       handle: (from, request) => this.#answer(from, request),
@@ -38,6 +42,11 @@ export class SimRegistry {
 
   get isUp(): boolean {
     return this.#service !== undefined;
+  }
+
+  /** What it has of an identifier. */
+  entry(nid: Nid): Entry | null {
+    return this.#kept.state.get(nid);
   }
 
   start(): void {
@@ -51,8 +60,10 @@ export class SimRegistry {
   }
 
   crash(): void {
-    this.#service?.close();
+    if (this.#service === undefined) return;
+    this.#service.close();
     this.#service = undefined;
+    this.#crashes++;
     this.#engine.trace.add(this.#engine.now, REGISTRY, 'crashed');
   }
 

@@ -5,7 +5,6 @@ import type { EndsScenario } from './ends/scenario-schema.ts';
 import type { EndsWorld } from './ends/world.ts';
 import type { Tap } from './link.ts';
 import { type MoveReport, Operator } from './operator.ts';
-import { REGISTRY } from './registry.ts';
 import type { Scenario, ScenarioEvent } from './scenario-schema.ts';
 import { openSession, type Session, type SessionResult } from './sessions.ts';
 import { World } from './world.ts';
@@ -97,13 +96,10 @@ function schedule(world: World, operator: Operator, event: ScenarioEvent): void 
       if (event.forMs !== undefined) engine.at(at + event.forMs * 1000, () => world.connect(a, b, event.what, true));
       return;
     }
-    case 'crash': {
-      const { registry } = world;
-      const kept = event.site === REGISTRY ? registry : undefined;
-      engine.at(at, () => (kept ?? world.border(event.site)).crash());
-      engine.at(at + event.forMs * 1000, () => (kept ? kept.start() : world.border(event.site).start(world.borders)));
+    case 'crash':
+      engine.at(at, () => world.kill(event.site));
+      engine.at(at + event.forMs * 1000, () => world.revive(event.site));
       return;
-    }
     case 'vanish':
       engine.at(at, () => {
         world.border(event.site).crash(true);
@@ -175,6 +171,12 @@ function failuresOf(world: World, operator: Operator, results: readonly SessionR
     for (const result of results)
       if (expect[what] !== undefined && result[what] > expect[what])
         failures.push(`${result.name}: expected at most ${expect[what]} ${what}, got ${result[what]}`);
+  for (const { guest, to, epoch, state } of operator.moves) {
+    const { nid, home } = world.station(guest).guest!;
+    const known = world.border(home).running?.bindings.get(nid);
+    if (state === 'done' && known !== undefined && (known.epoch < epoch || (known.epoch === epoch && known.at !== to)))
+      failures.push(`${guest} was moved to ${to} (${epoch}), its home says ${known.at} (${known.epoch})`);
+  }
   const disagreement = expect.agreement ? disagreementOf(world) : undefined;
   if (disagreement !== undefined) failures.push(disagreement);
   return failures;

@@ -28,6 +28,8 @@ const move = {
   downtimeMs: number(0, 60_000, 'milliseconds').default(20),
   /** Whether packets wait: not at all, while the borders switch, or from before the guest is taken away. */
   hold: oneOf('no', 'switch', 'pause').default('switch'),
+  /** After which step of `hold: pause` it is called off. */
+  callOff: oneOf('prepared', 'held').optional(),
 };
 
 const event = z.discriminatedUnion(
@@ -119,7 +121,12 @@ export const scenarioSchema = z.strictObject(
     sites: z
       .array(
         z.strictObject(
-          { name, uplinks: z.array(name, LIST).min(1, { error: 'at least one uplink' }).prefault(['isp1']) },
+          {
+            name,
+            uplinks: z.array(name, LIST).min(1, { error: 'at least one uplink' }).prefault(['isp1']),
+            /** Two borders: when `crash` kills one, the other takes over, and it comes back as the standby. */
+            pair: yesOrNo.default(false),
+          },
           MAPPING,
         ),
         LIST,

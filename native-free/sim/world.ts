@@ -16,10 +16,12 @@ import { HostNode } from './host-node.ts';
 import { Invariants } from './invariants.ts';
 import { Link, type LinkConfig, type Tap } from './link.ts';
 import type { Packet } from './packet.ts';
+import { SimPair } from './pair.ts';
 import * as places from './place.ts';
-import { SimRegistry } from './registry.ts';
+import { REGISTRY, SimRegistry } from './registry.ts';
 import { Router } from './router.ts';
 import type { Scenario, ScenarioSession } from './scenario-schema.ts';
+import { standbyOf } from './standby.ts';
 
 /** A host with what it has of links. */
 export interface Station {
@@ -75,6 +77,7 @@ export class World {
           onLeave: (one, side, octets) => this.invariants.leaves(one, side, octets),
         },
       });
+      if (scenario.sites[k]!.pair) border.pair = new SimPair(border, this.engine, this.lines);
       this.borders.push(border);
       this.#joinUplinks(border);
     }
@@ -102,6 +105,24 @@ export class World {
     const { guest, host } = this.station(to);
     if (guest === undefined) return host.addresses[0]!;
     return places.addressOf(address === 'guest' ? guest.l64 : guest.global, guest.nid);
+  }
+
+  /** The border of a site dies, its standby, or the registry: with its machine, if another one can take over. */
+  kill(party: string): void {
+    const border = this.borders.find(({ name }) => party === name || party === standbyOf(name));
+    if (party === REGISTRY) this.registry!.crash();
+    else if (party !== border?.name) border!.pair!.killStandby();
+    else if (border.pair !== undefined) border.pair.kill();
+    else border.crash();
+  }
+
+  /** What was killed starts again, with what it has on disk. */
+  revive(party: string): void {
+    const border = this.borders.find(({ name }) => party === name || party === standbyOf(name));
+    if (party === REGISTRY) this.registry!.start();
+    else if (party !== border?.name) border!.pair!.reviveStandby();
+    else if (border.pair !== undefined) border.pair.revive();
+    else border.start(this.borders);
   }
 
   /** Takes a guest off its link; what is on its way to it there is lost. */

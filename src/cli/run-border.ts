@@ -38,6 +38,7 @@ import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken } from '../sites/spoken.ts';
 import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
+import { MONOTONIC } from './monotonic.ts';
 import { MOVE_METHODS, moveMethods } from './move-methods.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
 import type { ActiveOfPair } from './run-pair.ts';
@@ -127,15 +128,8 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     const send = (site: string, request: Request, timeoutMs?: number): Promise<Reply> =>
       channel?.send(site, request, timeoutMs) ??
       Promise.reject(new PeerError('control.keyFile is not in the configuration', false));
-    const clock = {
-      now: () => performance.now() * 1000,
-      after: (ms: number, run: () => void) => {
-        const timer = setTimeout(run, ms);
-        return () => clearTimeout(timer);
-      },
-    };
     const registries = await BorderRegistries.open({
-      ...{ config, border, send, clock, log },
+      ...{ config, border, send, clock: MONOTONIC, log },
       record: pair?.recorder(record) ?? record,
     });
     undo.push(() => registries.close());
@@ -156,7 +150,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       send,
       policy: () => border.config.policy,
       peers: () => border.config.peers.map((p) => p.site),
-      clock,
+      clock: MONOTONIC,
       octets: () => channel?.asked ?? 0,
       log,
     });

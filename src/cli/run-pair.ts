@@ -2,6 +2,7 @@
  * A border router of a pair as a process: stands by with a copy of what the active one remembers, and is the border itself as
  * long as the address of the pair is here. Who has the address is not ours to decide (keepalived, for example).
  */
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Border } from '../border/border.ts';
@@ -9,7 +10,8 @@ import { loadSiteConfig } from '../config/load.ts';
 import type { PairConfig, SiteConfig } from '../config/site-config.ts';
 import { AddressWatch } from '../pair/address-watch.ts';
 import { answerStandby, followActive } from '../pair/channel.ts';
-import { Copy } from '../pair/copy.ts';
+import type { Copy } from '../pair/copy.ts';
+import { copyIn, original } from '../pair/files.ts';
 import { Mirror } from '../pair/mirror.ts';
 import type { PairReply } from '../runtime/control-methods.ts';
 import { type ControlMethods, ControlSocket } from '../runtime/control-socket.ts';
@@ -19,6 +21,7 @@ import type { Recorder } from '../sites/binding-writer.ts';
 import type { MirrorAnswer } from '../sites/mirrored.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken, MAX_SPOKEN, toSpoken } from '../sites/spoken.ts';
+import { MONOTONIC } from './monotonic.ts';
 import { METHODS, type RunOptions, runBorder } from './run-border.ts';
 import { untilSignal } from './until-signal.ts';
 
@@ -73,14 +76,14 @@ async function standBy(
   const undo: (() => unknown)[] = [() => stopped.close()];
   try {
     if (watch.isHere) return [];
-    const copy = new Copy(config.state, config.site);
+    const copy = copyIn(config.state, config.site);
     const control = await ControlSocket.open(config.control.socket, refusing(copy));
     undo.push(() => control.close());
     const lock = lockState(config.state, config.site);
     undo.push(() => lock.release());
     undo.push(() => copy.close());
     const key = await readSiteKey(config.control.keyFile!);
-    undo.push(await followActive(copy, { config, pair, key, log }));
+    undo.push(await followActive(copy, { config, pair, key, log, clock: MONOTONIC }));
     log.info({ pid: process.pid }, 'standing by');
     const came = await Promise.race([watch.until(true), stopped.signal]);
     return came === undefined ? copy.spoken : null;
@@ -108,9 +111,12 @@ function active(
     begin: async (border, key) => {
       border.takeSpeakers((spoken ?? []).map(fromSpoken));
       const moves = openSync(join(config.state, `${config.site}.moves.jsonl`), 'r');
+      const { sessionFile } = border;
       const made = new Mirror({
-        moves,
-        sessions: border.sessionFile,
+        run: randomUUID(),
+        moves: original(moves),
+        sessions: sessionFile === null ? null : original(sessionFile),
+        clock: MONOTONIC,
         spoken: () => border.spoken().slice(0, MAX_SPOKEN).map(toSpoken),
         onStandby: (isThere) => {
           hasStandby = isThere;

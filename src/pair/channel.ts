@@ -2,15 +2,15 @@
 import type { PairConfig, SiteConfig } from '../config/site-config.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { errorReply, type Reply } from '../sites/messages.ts';
-import type { SitesLog } from '../sites/moves-world.ts';
+import type { MovesClock, SitesLog } from '../sites/moves-world.ts';
 import { PeerChannel } from '../sites/peer-channel.ts';
 import type { Copy } from './copy.ts';
+import { keepCopy } from './keep-copy.ts';
 import type { Mirror } from './mirror.ts';
 
 /** Two borders of one site are no sites; no site has such a name. */
 const names = (site: string) => ({ active: `${site}~active`, standby: `${site}~standby` });
 const ASK_MS = 5000;
-const AGAIN_MS = 250;
 
 interface ChannelOptions {
   readonly config: SiteConfig;
@@ -48,7 +48,7 @@ export async function answerStandby(
 /** Keeps `copy` up to date from now on. The result ends it. */
 export async function followActive(
   copy: Copy,
-  { config, pair, key, log }: ChannelOptions,
+  { config, pair, key, log, clock }: ChannelOptions & { readonly clock: Pick<MovesClock, 'after'> },
 ): Promise<() => Promise<void>> {
   const { active, standby } = names(config.site);
   let isOver = false;
@@ -62,22 +62,17 @@ export async function followActive(
     log,
   });
   await channel.start();
-  const done = (async () => {
-    while (!isOver) {
-      try {
-        const reply = await channel.send(active, { kind: 'mirror', ...copy.ask }, ASK_MS);
-        if (isOver || reply.kind !== 'mirrored') continue;
-        const was = copy.isWhole;
-        copy.take(reply);
-        if (copy.isWhole && !was) log.info({}, 'the copy of the active border is whole');
-      } catch (error) {
-        if (isOver) return;
-        if ((error as { syscall?: string }).syscall !== undefined)
-          log.warn({ reason: String(error) }, 'the copy cannot be written');
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-      }
-    }
-  })();
+  const done = keepCopy({
+    copy,
+    ask: async (ask) => {
+      const reply = await channel.send(active, { kind: 'mirror', ...ask }, ASK_MS);
+      if (reply.kind !== 'mirrored') throw new IlnpError('E_PROTOCOL', `${active} answered ${reply.kind} to mirror`);
+      return reply;
+    },
+    isOver: () => isOver,
+    clock,
+    log,
+  });
   return async () => {
     isOver = true;
     await channel.close();

@@ -12,9 +12,10 @@ const octets = z.instanceof(Uint8Array);
 
 /**
  * `run`: of which run of the active border the standby has a copy; empty: none. `moves`: so many octets of its record are on
- * the standby's disk. Every ask says that all of the answer before is on disk.
+ * the standby's disk. `answers`: so many it has taken of this copy; when the active border has given more, one was lost, and the
+ * copy begins anew. Every ask says that all of the answer before is on disk.
  */
-export const mirrorAsk = { run: z.string().max(64), moves: count };
+export const mirrorAsk = { run: z.string().max(64), moves: count, answers: count };
 
 /**
  * `isAnew`: the copy begins anew. `moves`: the octets of the record from `from` on. `blocks`: those of the session file that

@@ -220,7 +220,9 @@ function* linesOf(...sources: Iterable<RecordEntry>[]): Generator<string> {
   yield text.join('');
 }
 
-const lineOf = ({ nid, ...rest }: RecordEntry): string => `${JSON.stringify({ nid: formatNid(nid), ...rest })}\n`;
+/** Gives the line of an entry. */
+export const lineOf = ({ nid, ...rest }: RecordEntry): string =>
+  `${JSON.stringify({ nid: formatNid(nid), ...rest })}\n`;
 
 /** Gives the entry of a line, or what is wrong with it. */
 export function parseLine(text: string): RecordEntry | string {

@@ -3,7 +3,9 @@ import { appendFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Copy } from '../../src/pair/copy.ts';
+import { MONOTONIC } from '../../src/cli/monotonic.ts';
+import type { Copy } from '../../src/pair/copy.ts';
+import { copyIn, original } from '../../src/pair/files.ts';
 import { Mirror } from '../../src/pair/mirror.ts';
 import { BLOCK, type MirrorAnswer } from '../../src/sites/mirrored.ts';
 
@@ -13,6 +15,7 @@ let mirror: Mirror;
 let copy: Copy;
 let spoken: NonNullable<MirrorAnswer['spoken']>;
 const seen: boolean[] = [];
+let runs = 0;
 
 const moves = (folder: string): string => join(folder, 'site1.moves.jsonl');
 const sessions = (folder: string): string => join(folder, 'site1.sessions');
@@ -21,8 +24,10 @@ const text = (folder: string): string => readFileSync(moves(folder), 'utf8');
 function begin(): void {
   (mirror as Mirror | undefined)?.close();
   mirror = new Mirror({
-    moves: openSync(moves(active), 'r'),
-    sessions: openSync(sessions(active), 'r'),
+    run: `run ${++runs}`,
+    moves: original(openSync(moves(active), 'r')),
+    sessions: original(openSync(sessions(active), 'r')),
+    clock: MONOTONIC,
     spoken: () => spoken,
     onStandby: (isThere) => seen.push(isThere),
   });
@@ -45,7 +50,7 @@ beforeEach(() => {
   writeFileSync(moves(active), 'one\n');
   writeFileSync(sessions(active), new Uint8Array(200 * BLOCK));
   begin();
-  copy = new Copy(standby, 'site1');
+  copy = copyIn(standby, 'site1');
 });
 afterEach(() => {
   mirror.close();
@@ -57,7 +62,7 @@ test('everything that is there is copied, then what comes', async () => {
   await pull();
   expect(copy.isWhole).toBe(true);
   expect(text(standby)).toBe('one\n');
-  expect(seen).toEqual([true]);
+  expect(seen).toEqual([]); // nobody has said that it is there
 
   appendFileSync(moves(active), 'two\n');
   const octets = new Uint8Array(200 * BLOCK);
@@ -66,6 +71,7 @@ test('everything that is there is copied, then what comes', async () => {
   writeFileSync(sessions(active), octets);
   await pull();
 
+  expect(seen).toEqual([true]);
   expect(text(standby)).toBe('one\ntwo\n');
   expect(readFileSync(sessions(standby)).equals(octets)).toBe(true);
 });
@@ -121,6 +127,30 @@ test('sessions are kept while nobody has moved', async () => {
   ).toBe(true);
 });
 
+test('an answer that never arrives is not taken for given: the copy begins anew', async () => {
+  await pull();
+  const octets = new Uint8Array(200 * BLOCK);
+  octets[3 * BLOCK] = 1;
+  writeFileSync(sessions(active), octets);
+  spoken = [[0, 0xa1, 0, 0xc0, 1, 2, Uint8Array.of(1, 2, 3, 4), Uint8Array.of(5, 6, 7, 8)]];
+  await mirror.answer(copy.ask);
+  await pull();
+
+  expect(readFileSync(sessions(standby))[3 * BLOCK]).toBe(1);
+  expect(copy.spoken).toEqual(spoken);
+});
+
+test('an ask ends the one before, whose connection is gone', async () => {
+  await pull();
+  const before = mirror.answer(copy.ask).catch((error: Error) => error.message);
+  const answered = mirror.answer(copy.ask);
+  appendFileSync(moves(active), 'two\n');
+
+  expect(await before).toBe('the standby has asked again');
+  copy.take(await answered);
+  expect(text(standby)).toBe('one\ntwo\n');
+});
+
 test('without a standby nothing is waited for', async () => {
   await mirror.recorder({ append: async () => appendFileSync(moves(active), 'two\n') }).append([]);
 
@@ -129,6 +159,8 @@ test('without a standby nothing is waited for', async () => {
 
 test('a standby that goes away is waited for no longer', async () => {
   await pull();
+  appendFileSync(moves(active), '1.5\n');
+  copy.take(await mirror.answer(copy.ask));
   const recorded = mirror
     .recorder({ append: async () => appendFileSync(moves(active), 'two\n') })
     .append([])
@@ -153,5 +185,5 @@ test('a file that cannot be written is an error, and nothing counts as copied', 
   const answer = await mirror.answer(copy.ask);
 
   expect(() => copy.take(answer)).toThrow('ENOENT');
-  expect(copy.ask).toEqual({ run: '', moves: 0 });
+  expect(copy.ask).toEqual({ run: '', moves: 0, answers: 0 });
 });

@@ -94,6 +94,7 @@ function resultOf(world: EndsWorld, sessions: readonly Session[]): RunResult {
       ...move,
       state: move.doneAt > 0 ? 'done' : 'under way',
       why: '',
+      epoch: 0,
       octets: 0,
       agreementMs: (move.doneAt - move.at) / 1000,
     })),

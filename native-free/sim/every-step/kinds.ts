@@ -1,0 +1,90 @@
+/** The kinds of move that are played with every fault at every step: four sites, a guest that moves while it talks. */
+import type { MoveOrder } from '../operator.ts';
+import { REGISTRY } from '../registry.ts';
+import { type Scenario, type ScenarioInput, scenarioSchema } from '../scenario-schema.ts';
+import { standbyOf } from '../standby.ts';
+
+/** When the move begins, microseconds: all connections are there. */
+export const MOVE_AT_US = 300_000;
+
+export interface Kind {
+  readonly name: string;
+  readonly scenario: Scenario;
+  /** Where the guest is. */
+  readonly from: string;
+  readonly order: MoveOrder;
+  /** Who takes part, and is killed. */
+  readonly parties: readonly string[];
+  /** Without faults nothing is lost and nothing overtaken. */
+  readonly isLossless: boolean;
+}
+
+interface Choice {
+  readonly from?: string;
+  readonly to?: string;
+  readonly by?: string;
+  readonly hold?: MoveOrder['hold'];
+  readonly callOff?: MoveOrder['callOff'];
+  readonly registry?: boolean;
+  /** The site with two borders. */
+  readonly pair?: string;
+}
+
+/** Of the guest that moves. */
+export const HOME = 'site1';
+
+function kind(name: string, choice: Choice): Kind {
+  const { from = 'site2', to = 'site3', by, hold = 'pause', callOff, registry = false, pair } = choice;
+  const probe = { kind: 'udp' as const };
+  const scenario = scenarioSchema.parse({
+    title: name,
+    seconds: 3600,
+    sites: ['site1', 'site2', 'site3', 'site4'].map((site) => ({ name: site, pair: site === pair })),
+    // the other one is at a site that only hears of the move
+    guests: [
+      { name: 'a1', home: HOME, at: from },
+      { name: 'b1', home: 'site4' },
+    ],
+    links: { control: { delayMs: 2 } },
+    registry,
+    sessions: [
+      { ...probe, from: 'cn', to: 'a1' },
+      { ...probe, from: 'a1', to: 'cn' },
+      { ...probe, from: 'b1', to: 'a1', address: 'guest' },
+    ],
+  } satisfies ScenarioInput);
+  return {
+    name,
+    scenario,
+    from,
+    order: { guest: 'a1', to, by, force: false, downtimeMs: 20, hold, callOff },
+    parties: [
+      ...new Set([HOME, from, to]),
+      ...(registry ? [REGISTRY] : []),
+      ...(pair === undefined ? [] : [standbyOf(pair)]),
+    ],
+    isLossless: hold === 'pause' || hold === 'stop',
+  };
+}
+
+/** What is played, in this order. */
+export const KINDS: readonly Kind[] = [
+  kind('switch', { hold: 'switch' }),
+  kind('switch-asked-elsewhere', { hold: 'switch', by: 'site3' }),
+  kind('without-hold', { hold: 'no', by: 'site2' }),
+  kind('pause', {}),
+  kind('pause-leaves-home', { from: HOME, to: 'site2' }),
+  kind('pause-comes-home', { to: HOME }),
+  kind('stop', { hold: 'stop', by: 'site3' }),
+  kind('abort-prepared', { callOff: 'prepared' }),
+  kind('abort-held', { callOff: 'held', by: 'site3' }),
+  kind('registry-switch', { hold: 'switch', by: 'site3', registry: true }),
+  kind('registry-pause', { registry: true }),
+  kind('registry-leaves-home', { from: HOME, to: 'site2', registry: true }),
+  kind('registry-abort-held', { callOff: 'held', registry: true }),
+  kind('pair-at-home', { pair: HOME }),
+  kind('pair-at-the-old-site', { pair: 'site2', hold: 'switch' }),
+  kind('pair-at-the-new-site', { pair: 'site3', by: 'site3' }),
+  kind('pair-at-home-abort-held', { pair: HOME, callOff: 'held' }),
+  kind('pair-at-home-registry', { pair: HOME, registry: true }),
+];
