@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-// Every fault at every step of every kind of move, on all processors: scripts/sim-every-step.mjs [KIND [FAULT]]; KIND may be the
-// beginning of several. Needs a build
-// (npm run build). Each kind is first played without faults and its messages and steps are counted; then every message is lost,
-// late, stalled with all behind it, and doubled, and every party is killed at every step, for a while or for good.
+// Every fault at every step of every kind of move, on all processors: scripts/sim-every-step.mjs [--all] [KIND [FAULT]]. Needs
+// a build (npm run build). Each kind is first played without faults, and its messages and steps are counted; then every message is lost,
+// late, stalled with all behind it, and doubled, and every party is killed at every step, for 150 ms, for 4 s or for
+// good, in turns; --all: in all three ways. KIND: its name,
+// or how several begin. FAULT: one alone, as it is printed when it fails, or `none`; then the last events are printed.
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 
@@ -14,29 +15,29 @@ const { playKind } = await import('../dist/native-free/sim/every-step/play.js');
 const FAILURES_SHOWN = 20;
 
 if (!isMainThread) play();
-else await main(...process.argv.slice(2));
+else await main(process.argv[2] === '--all', ...process.argv.slice(process.argv[2] === '--all' ? 3 : 2));
 
-async function main(named, fault) {
+async function main(everyWay, named, fault) {
   const kinds = KINDS.filter(({ name }) => named === undefined || name.startsWith(named));
   if (kinds.length === 0) {
-    process.stderr.write(`usage: scripts/sim-every-step.mjs [KIND [FAULT]]; kinds: ${KINDS.map(({ name }) => name).join(', ')}\n`);
+    process.stderr.write(`usage: scripts/sim-every-step.mjs [--all] [KIND [FAULT]]; kinds: ${KINDS.map(({ name }) => name).join(', ')}\n`);
     process.exit(2);
   }
-  if (fault === undefined) return sweep(kinds);
+  if (fault === undefined) return sweep(kinds, everyWay);
   const { failures, last } = await playKind(KINDS.find(({ name }) => name === named) ?? kinds[0], fault === 'none' ? null : fault);
   for (const line of last) say(`  ${line}`);
   for (const failure of failures) say(`FAILED: ${failure}`);
   process.exit(failures.length === 0 ? 0 : 1);
 }
 
-async function sweep(kinds) {
+async function sweep(kinds, everyWay) {
   const started = performance.now();
   const sums = { runs: 0, failed: 0, events: 0, virtualSeconds: 0 };
   const tasks = [];
   for (const kind of kinds) {
     const played = await playKind(kind, null);
     count(sums, kind.name, 'none', played);
-    const faults = [...faultsOf(played.messages, played.steps, kind.parties)];
+    const faults = [...faultsOf(played, kind.parties, everyWay)];
     say(`${kind.name}: ${played.messages} messages, ${played.steps} steps, ${kind.parties.length} parties, ${faults.length} faults`);
     for (const fault of faults) tasks.push({ kind: kind.name, fault });
   }

@@ -61,7 +61,7 @@ export class ControlLines {
   }
 
   isUp(a: string, b: string): boolean {
-    return !this.#cut.has([a, b].sort().join(' '));
+    return this.#cut.size === 0 || !this.#cut.has([a, b].sort().join(' '));
   }
 }
 

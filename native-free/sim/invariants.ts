@@ -106,13 +106,13 @@ export class Invariants {
   switched(border: SimBorder, bindings: readonly Binding[]): void {
     for (const binding of bindings) {
       const { nid } = binding;
-      this.#fenced(border, binding);
       this.#outlaws.delete(`${border.name} ${formatNid(nid)}`);
       const active = this.#borders.filter(
         (one) => one.isActive(nid) && !this.#outlaws.has(`${one.name} ${formatNid(nid)}`),
       );
       if (active.length > 1)
         this.#engine.violate(`${formatNid(nid)} is active at ${active.map((one) => one.name).join(' and ')}`);
+      this.#fenced(border, binding);
     }
   }
 

@@ -7,8 +7,8 @@ import type { World } from '../../native-free/sim/world.ts';
 
 vi.setConfig({ testTimeout: 30_000 }); // seconds of virtual time cost real ones on a busy machine
 
-/** Of all faults so many are left out before the next that is played: no divisor of how many there are in a step. */
-const EVERY = 61;
+/** One of so many faults is played here. */
+const EVERY = 97;
 
 const kindOf = (name: string): Kind => KINDS.find((kind) => kind.name === name)!;
 
@@ -25,7 +25,7 @@ describe.each(KINDS)('$name', (kind) => {
     expect(messages).toBeGreaterThan(5);
     expect(steps).toBeGreaterThan(3 * messages);
 
-    const faults = [...faultsOf(messages, steps, kind.parties)].filter((_, i) => i % EVERY === 0);
+    const faults = [...faultsOf({ messages, steps }, kind.parties, true)].filter((_, i) => i % EVERY === 0);
     for (const fault of faults) expect([fault, ...(await playKind(kind, fault)).failures]).toEqual([fault]);
     expect(faults.length).toBeGreaterThan(2);
   });
@@ -74,7 +74,6 @@ test('a datagram that is lost in a move without faults is noticed', async () => 
 });
 
 test('a move that fails without a fault is noticed', async () => {
-  expect(await broken('switch', 0.29, (world) => world.border('site3').disk.append([], () => false))).toEqual([]);
   expect(await broken('switch', 0.29, (world) => world.lines.set('site1', 'site3', false))).toEqual(
     expect.arrayContaining([expect.stringMatching(/^move: expected done, got failed/)]),
   );
@@ -91,9 +90,9 @@ test('a move that was called off and leaves something behind is noticed', async 
 
 test('a guest that talks no more is noticed, and one that is elsewhere', async () => {
   const cut = (world: World) => world.connect('site1', 'site3', 'data', false);
-  expect(await broken('switch', 1.5, cut)).toEqual(expect.arrayContaining(['udp cn to a1: 0 datagrams in 0.6 s']));
+  expect(await broken('switch', 1.2, cut)).toEqual(expect.arrayContaining(['udp cn to a1: 0 datagrams in 0.6 s']));
   const carried = (world: World) => world.attach(world.station('a1'), 'site2');
-  expect(await broken('switch', 1.5, carried)).toEqual(
+  expect(await broken('switch', 1.2, carried)).toEqual(
     expect.arrayContaining(['the guest is at site2, its home says site3']),
   );
 });

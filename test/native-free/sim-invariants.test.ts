@@ -100,3 +100,15 @@ test('memory that grows beyond its bound is noticed', async () => {
 
   expect(violation).toMatch(/^a list: 11, at most 10 at 0\.[56]/);
 });
+
+test('an epoch that stands for two places is noticed, and a table that goes back', async () => {
+  const other = await broken(2, (world) => {
+    world.invariants.switched(world.border('site2'), [{ ...bindingAt(world, 'site2'), at: 'site1' }]);
+  });
+  const older = await broken(2, (world) => {
+    world.invariants.switched(world.border('site2'), [{ ...bindingAt(world, 'site2'), at: 'site1', epoch: 0 }]);
+  });
+
+  expect(other.violation).toBe('epoch 1 of 0:0:0:a1 is site2 and, at site2, site1 at 2.000000 s');
+  expect(older.violation).toBe('site2 goes back to epoch 0 of 0:0:0:a1 from 1 at 2.000000 s');
+});

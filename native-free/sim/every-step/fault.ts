@@ -21,16 +21,23 @@ const FATES: Readonly<Record<string, Fate>> = {
   stalled: { lateMs: LATE_MS, holdsUp: true },
 };
 
-/** Back before anybody's time-out, and after most, in turns. */
-const SOON_MS = 150;
-const LATER_MS = 4000;
+/** How long a party that was killed is away: back before anybody's time-out, after most, never. */
+const AWAY_MS = ['+150', '+4000', ''] as const;
 
-/** Everything that can go wrong, one thing at a time. */
-export function* faultsOf(messages: number, steps: number, parties: readonly string[]): Generator<string> {
+/**
+ * Everything that can go wrong, one thing at a time. A party that is killed at a step is away for one of three times, in turns
+ * from step to step; `everyWay`: for all of them.
+ */
+export function* faultsOf(
+  { messages, steps }: { readonly messages: number; readonly steps: number },
+  parties: readonly string[],
+  everyWay: boolean,
+): Generator<string> {
   for (let n = 1; n <= messages; n++) for (const fate of Object.keys(FATES)) yield `${fate}@${n}`;
   for (let n = 1; n <= steps; n++)
     for (const [i, party] of parties.entries())
-      yield* [`${party}@${n}`, `${party}@${n}+${(n + i) % 2 ? SOON_MS : LATER_MS}`];
+      for (const [k, away] of AWAY_MS.entries())
+        if (everyWay || (n + i) % AWAY_MS.length === k) yield `${party}@${n}${away}`;
 }
 
 /** Reads the word for a fault. Throws E_USAGE. */

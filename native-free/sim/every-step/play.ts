@@ -13,7 +13,8 @@ import { World } from '../world.ts';
 import { type Fault, parseFault } from './fault.ts';
 import { HOME, type Kind, MOVE_AT_US } from './kinds.ts';
 
-const STEP_US = 20_000;
+/** How often it is looked whether there is rest. */
+const LOOK_US = 100_000;
 /** Nothing has to be done for so long: longer than stragglers are waited for. */
 const QUIET_US = 1.1e6;
 const DEADLINE_US = 90e6;
@@ -143,7 +144,7 @@ class Play {
   async #untilQuiet(): Promise<boolean> {
     const { engine } = this.world;
     let quietSince = MOVE_AT_US;
-    for (let now = MOVE_AT_US; engine.violation === undefined && now < DEADLINE_US; now += STEP_US) {
+    for (let now = MOVE_AT_US; engine.violation === undefined && now < DEADLINE_US; now += LOOK_US) {
       await engine.run(now);
       if (this.#unrest(now) !== undefined) quietSince = now;
       else if (now - quietSince > QUIET_US) return true;
