@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// Every fault at every step of every kind of move, on all processors: scripts/sim-every-step.mjs [--all] [KIND [FAULT]]. Needs
-// a build (npm run build). Each kind is first played without faults, and its messages and steps are counted; then every message is lost,
-// late, stalled with all behind it, and doubled, and every party is killed at every step, for 150 ms, for 4 s or for
-// good, in turns; --all: in all three ways. KIND: its name,
-// or how several begin. FAULT: one alone, as it is printed when it fails, or `none`; then the last events are printed.
+// Every fault at every step of every kind of move, on all processors: scripts/sim-every-step.mjs [--all] [KIND [FAULT]]. Needs a
+// build (npm run build). Each kind is first played without faults, and its messages and steps are counted; then every message is
+// lost, late, stalled with all behind it, and doubled, and every party is killed at every step, for 150 ms, for 4 s or for
+// good, in turns; --all: in all three ways. KIND: its name, or how several begin. FAULT: one alone, as it is printed when it
+// fails, or `none`; then the last events are printed.
 import { availableParallelism } from 'node:os';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 
