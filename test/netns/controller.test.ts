@@ -184,7 +184,7 @@ describe('alone', () => {
     await Promise.all(flood);
 
     const { all } = await listed(registry);
-    expect([...all.keys()].sort()).toEqual(['0:0:0:0', '0:0:0:1', '0:0:0:2', '0:0:0:3', '0:0:0:64']);
+    expect([...all.keys()].sort()).toEqual(['0:0:0:1', '0:0:0:2', '0:0:0:3', '0:0:0:4', '0:0:0:64']);
     expect(all.get('0:0:0:64')).toEqual(entryOf(100, 0));
     expect(controller.said).not.toContain(key);
     await controller.end('SIGTERM');
