@@ -102,8 +102,8 @@ export class Correspondent {
   own: LocalLocator | null = null;
   /** Acknowledgement numbers that only who heard our last SYNs knows. */
   readonly challenges: number[] = [];
-  /** The last connections that it has begun with a nonce, while nothing shows that it hears us (shim/inbound.ts). */
-  readonly begun: number[] = [];
+  /** The last connections that it has begun with a nonce, while nothing shows that it hears us: ports, first number, and so on. */
+  readonly #begun: number[] = [];
   /** Octets that it was asked to send back as proof that it hears us, when it may be asked again, and the pause then. */
   question: Uint8Array | null = null;
   askAt = 0;
@@ -162,10 +162,15 @@ export class Correspondent {
     return false;
   }
 
+  /** True for a Locator under which programs here know it. */
+  isView(l0: number, l1: number): boolean {
+    for (const view of this.views) if (view.l0 === l0 && view.l1 === l1) return true;
+    return false;
+  }
+
   /** True for any Locator that means this correspondent: the one programs know, valid ones, those it had before. */
   isAt(l0: number, l1: number): boolean {
-    for (const view of this.views) if (view.l0 === l0 && view.l1 === l1) return true;
-    if (this.holds(l0, l1)) return true;
+    if (this.isView(l0, l1) || this.holds(l0, l1)) return true;
     for (const locator of this.aged) if (locator.l0 === l0 && locator.l1 === l1) return true;
     for (const locator of this.named) if (locator.l0 === l0 && locator.l1 === l1) return true;
     return this.current.l0 === l0 && this.current.l1 === l1;
@@ -224,12 +229,23 @@ export class Correspondent {
 
   /** We have sent it a SYN: who acknowledges this number hears us. */
   challenge(acknowledgement: number): void {
-    keep(this.challenges, acknowledgement);
+    if (this.challenges.includes(acknowledgement)) return;
+    this.challenges.push(acknowledgement);
+    if (this.challenges.length > BEGINNINGS) this.challenges.shift();
   }
 
-  /** It has sent us a SYN; `connection`: a number that the same SYN has when it comes again. */
-  begin(connection: number): void {
-    keep(this.begun, connection);
+  /** It has begun a connection here with a nonce: a SYN with the number `sequence`, and the ports in one word. */
+  begin(ports: number, sequence: number): void {
+    if (this.hasBegun(ports, sequence)) return;
+    this.#begun.push(ports, sequence);
+    if (this.#begun.length > 2 * BEGINNINGS) this.#begun.splice(0, 2);
+  }
+
+  /** True for a segment of such a connection; `sequence`: of a SYN, -1 for all others. */
+  hasBegun(ports: number, sequence: number): boolean {
+    for (let k = 0; k < this.#begun.length; k += 2)
+      if (this.#begun[k] === ports && (sequence < 0 || this.#begun[k + 1] === sequence)) return true;
+    return false;
   }
 
   /** A stranger with the same NID, somewhere else, takes the place of one that has not shown that it hears us. */
@@ -237,7 +253,7 @@ export class Correspondent {
     this.locators = [locator];
     this.aged = [];
     this.views.length = 0;
-    this.begun.length = 0;
+    this.#begun.length = 0;
     this.remoteNonce = null;
     this.isSpokenTo = false;
     this.#select(locator.expires);
@@ -392,13 +408,6 @@ export class Ilcc {
       this.#strangers.add(oldest!);
     }
   }
-}
-
-/** The last few, each once. */
-function keep(numbers: number[], one: number): void {
-  if (numbers.includes(one)) return;
-  numbers.push(one);
-  if (numbers.length > BEGINNINGS) numbers.shift();
 }
 
 const lastUse = (c: Correspondent): number => Math.max(c.heardAt, c.sentAt, c.namedAt);

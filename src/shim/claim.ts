@@ -3,7 +3,7 @@
  * in session with another one; when that one speaks again they know it as before, so that a stranger's packet with any
  * nonce ends no session.
  */
-import { type Correspondent, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
 import { sameOctets } from './same-octets.ts';
 
 /** `nonce` comes from one of its Locators. */
@@ -21,6 +21,11 @@ export function takeOver(c: Correspondent, locator: RemoteLocator, nonce: Uint8A
   restore(c);
 }
 
+/** Names place the identifier elsewhere than who has it: programs know who is there as the one they have answered. */
+export function placed(c: Correspondent, named: readonly Locator[]): void {
+  if (!c.proved && c.answered !== null && !named.some(({ l0, l1 }) => c.holds(l0, l1))) know(c, c.answered.views);
+}
+
 /** Who was answered first keeps its claim until somebody is proved; a program's word counts for more than its kernel's. */
 function remember(c: Correspondent): void {
   const { remoteNonce, answered, isSpokenTo } = c;
@@ -34,6 +39,11 @@ function restore(c: Correspondent): void {
   const { views, isSpokenTo } = c.answered;
   c.answered = null;
   if (isSpokenTo) c.isSpokenTo = true;
+  know(c, views);
+}
+
+/** Programs know it by these, and by what they have called others with its identifier since. */
+function know(c: Correspondent, views: readonly Locator[]): void {
   if (views.every((view, k) => k < c.views.length && sameLocator(view, c.views[k]!))) return; // nobody else has had other ones
   const between = c.views.splice(0, c.views.length, ...views);
   for (const { l0, l1 } of between) c.viewIndex(l0, l1);

@@ -16,8 +16,12 @@ const PLAIN_AFTER_SILENCE_US = 60e6;
 /** How often names are asked about one who is not where they have said. */
 const DOUBT_EVERY_US = 10e6;
 
-/** No nonce of it is known, or one that anybody may have sent: it may be a node without ILNP all the same. */
-export const isDoubtful = (c: Correspondent, isSyn: boolean): boolean => c.remoteNonce === null || (!c.proved && isSyn);
+/**
+ * No nonce of it is known, or one that anybody may have sent: it may be a node without ILNP all the same. `isFirst`: the
+ * packet is a SYN, and answers none that came with a nonce.
+ */
+export const isDoubtful = (c: Correspondent, isFirst: boolean): boolean =>
+  c.remoteNonce === null || (!c.proved && isFirst);
 
 /** Nothing has come back so far: the next pair of Locators; false when all had their turn, and it is tried without. */
 export function isWorthTrying(node: Node, c: Correspondent, now: number): boolean {
@@ -39,16 +43,17 @@ export function isWorthTrying(node: Node, c: Correspondent, now: number): boolea
 }
 
 /**
- * No way leads to its Locator of these words from ours: that says nothing of ILNP (RFC 6740 section 8). Who has not
- * answered yet is tried by the next pair, and names may know better by now.
+ * No way leads to its Locator of these words from ours: that says nothing of ILNP (RFC 6740 section 8). Names may know
+ * better by now, and who has not answered yet, or not the SYN, is tried by the next pair.
  */
 export function unreachable(node: Node, c: Correspondent, { own, remote }: Way, now: number): void {
+  const isSought = c.remoteNonce === null || c.askedAt !== 0;
   c.askedAt = 0;
-  if (c.remoteNonce !== null) return; // it tells us where it goes
+  if (c.proved) return; // it tells us where it goes, and is asked (liveness.ts)
   const inUse = c.own ?? node.locators[0];
   const isInUse = c.current.l0 === remote.l0 && c.current.l1 === remote.l1;
   if (inUse === undefined || !isInUse || inUse.l0 !== own.l0 || inUse.l1 !== own.l1) return; // of an earlier try
-  const pairs = pairsOf(node, c);
+  const pairs = isSought ? pairsOf(node, c) : 1;
   if (pairs > 1) tryPair(node, c, (c.tried + 1) % pairs);
   doubt(node, c, now);
 }

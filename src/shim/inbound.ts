@@ -31,7 +31,6 @@ const SYN = 0x02;
 const ACK = 0x10;
 const TCP_SEQUENCE = 4;
 const TCP_FLAGS = 13;
-const PORTS_SPREAD = 0x9e3779b1;
 /** How long a Locator is kept that a packet named and no Locator Update or record; seconds. */
 const SEEN_LIFETIME = 3600;
 /** A stranger is asked for proof when it has been heard more often than that; before, a hand-shake may bring it. */
@@ -80,8 +79,8 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
     found = judge.ACCEPT_LEARN;
   }
   if (answers) found = judge.ACCEPT_LEARN;
-  else if (found === judge.AS_PLAIN && nonce !== null && c !== null && c.remoteNonce === null) {
-    if (c.askedAt !== 0) found = judge.ACCEPT_LEARN;
+  else if (found === judge.AS_PLAIN && nonce !== null && c !== null) {
+    if (c.remoteNonce === null && c.askedAt !== 0) found = judge.ACCEPT_LEARN;
     else {
       // answered as plain IPv6 it would not know the answer; unanswered it tries without a nonce, or names know it by then
       doubt(node, c, now);
@@ -89,10 +88,13 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
     }
   }
   if (isError) return takeError(batch, i, node, { c: isKnown ? c : null, found, nonce, at, now });
-  const connection = c === null || c.proved ? 0 : connectionOf(b, protocol, at, end);
-  // a SYN that came with the nonce comes again without, from elsewhere: as another connection it would spoil the first
-  if (found === judge.AS_PLAIN && connection !== 0 && c!.remoteNonce !== null && c!.begun.includes(connection))
-    return verdicts.DROP_UNKNOWN_LOCATOR;
+  const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, false);
+  const syn = c !== null && !c.proved && protocol === ipv6.TCP ? synAt(b, at, end) : -1;
+  // of a connection whose other end programs know by another address: it would be begun again, or our kernel would reset it
+  if (found === judge.AS_PLAIN && nonce === null && c !== null && !c.isView(s0, s1)) {
+    const isBegun = syn >= 0 && c.remoteNonce !== null && c.hasBegun(flow, syn);
+    if (isBegun || hasHeardSyn(b, c, protocol, at, end)) return verdicts.DROP_UNKNOWN_LOCATOR;
+  }
   // it may have started anew: who is at its Locator says so
   if (found === judge.REJECT_NONCE && isKnown) ask(node, c!, now);
   if (found === judge.REJECT_NONCE) return type >= 0 ? verdicts.DROP_FORGED_ICMP : verdicts.DROP_WRONG_NONCE;
@@ -108,14 +110,13 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
     if (c!.views.length === 0) c!.viewIndex(s0, s1);
     node.heard(c!, word, w, now);
     c!.askedAt = 0;
-    if (connection !== 0) c!.begin(connection);
     if (!c!.proved) {
+      if (syn >= 0 && nonce !== null) c!.begin(flow, syn);
       if (hasHeardSyn(b, c!, protocol, at, end)) prove(node, c!);
       else if (c!.credit > ENOUGH_HEARD || (c!.isConfigured && protocol !== ipv6.TCP)) ask(node, c!, now);
     }
   }
 
-  const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, false);
   const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);
   let view = c?.views[0];
@@ -134,10 +135,10 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   return isSession ? verdicts.ILNP : verdicts.PLAIN;
 }
 
-/** Tells a SYN that begins a connection from others, also when it is sent again; 0: none. */
-function connectionOf(b: Uint8Array, protocol: number, at: number, end: number): number {
-  if (protocol !== ipv6.TCP || at + 20 > end || (b[at + TCP_FLAGS]! & (SYN | ACK)) !== SYN) return 0;
-  return Math.imul(u32(b, at), PORTS_SPREAD) ^ u32(b, at + TCP_SEQUENCE);
+/** The number of a SYN that begins a connection, -1 for other segments. */
+function synAt(b: Uint8Array, at: number, end: number): number {
+  if (at + 20 > end || (b[at + TCP_FLAGS]! & (SYN | ACK)) !== SYN) return -1;
+  return u32(b, at + TCP_SEQUENCE);
 }
 
 /** As `findNonce`, without its cost for what nearly all packets are. */

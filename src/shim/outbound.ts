@@ -40,8 +40,10 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const at = o + chain.offsetOf(upper);
   const isSyn = protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0;
   const named = correspondent(node, word, w);
-  const c = named !== null && speaks(node, named, isSyn, now) ? named : null;
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
+  // whose SYN had a nonce is not answered without
+  const isFirst = isSyn && !named?.hasBegun(flow, -1);
+  const c = named !== null && speaks(node, named, isFirst, now) ? named : null;
   if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);
   const source = c === null ? node.flows.ownFor(word, w, flow, node, now) : (c.own ?? node.locators[0]!);
   const destination = c === null ? null : c.target(now);
@@ -68,7 +70,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
 
   if (!c.isSpokenTo && protocol !== ipv6.NO_NEXT_HEADER) c.isSpokenTo = !isAutomatic(b, protocol, at, end);
   node.spoke(c, now);
-  if (isDoubtful(c, isSyn) && c.askedAt === 0) c.askedAt = now;
+  if (isDoubtful(c, isFirst) && c.askedAt === 0) c.askedAt = now;
   const isSent = putNonce(batch, i, c, upper, at, Math.min(node.mtu - c.optionOctets, c.nonceOctetsMax));
   node.counters[isSent ? COUNT_NONCES_OUT : COUNT_WITHOUT_NONCE]!++;
   return verdicts.ILNP;
@@ -82,9 +84,9 @@ function correspondent(node: Node, word: Int32Array, w: number): Correspondent |
 }
 
 /** True for an ILNP session; else the packet shall go as plain IPv6. */
-function speaks(node: Node, c: Correspondent, isSyn: boolean, now: number): boolean {
+function speaks(node: Node, c: Correspondent, isFirst: boolean, now: number): boolean {
   if (now < c.plainUntil) return false;
-  return !isDoubtful(c, isSyn) || c.askedAt === 0 || isWorthTrying(node, c, now);
+  return !isDoubtful(c, isFirst) || c.askedAt === 0 || isWorthTrying(node, c, now);
 }
 
 /** Fragments go without: their offsets count what is behind the Fragment header. So does what is signed or too long. */

@@ -7,6 +7,7 @@
  */
 import { Correspondent, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
 import { sum64 } from '../wire/checksum.ts';
+import { placed } from './claim.ts';
 import type { Node } from './node.ts';
 import type { Control } from './take-update.ts';
 import { ACTIVE_US } from './updates.ts';
@@ -56,6 +57,7 @@ export function teach(node: Node, { updates, liveness }: Control, host: NamedHos
       return true;
     }
   }
+  placed(c, locators);
   c.named = locators; // programs get these, whatever is used
   c.namedAt = Math.max(c.namedAt, namedAt);
   node.ilcc.name(c);

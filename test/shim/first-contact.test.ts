@@ -1,6 +1,7 @@
 /** The first words to a node that has not answered yet, and what a session that begins so must live through. */
 import { describe, expect, test } from 'vitest';
 import { locatorOf } from '../../src/ilnp/ilcc.ts';
+import { teach } from '../../src/shim/teach.ts';
 import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
 import { addressesOf, echo6, error6, full, ipv6, sealed, tcp6, udp6 } from '../support/packets.ts';
 import { answer, type End, endSystem, know, l64, STABLE_A } from './support.ts';
@@ -77,14 +78,39 @@ describe('no way leads there, says a router', () => {
     expect(a.lost).toEqual([c]);
   });
 
-  test('who has answered before tells us itself', () => {
-    const { a } = twoPlaces();
+  test('who has answered stays where it was, but names are asked until it is proved: then it tells us itself', () => {
+    const { a, c } = twoPlaces();
     const packet = sent(a, B, SECOND);
     a.pass(insertNonce(udp6({ src: B, dst: A }), N)!, SECOND);
-    refused(a, packet, SECOND);
+    refused(a, packet.slice(), SECOND);
     expect(whereAndHow(sent(a, B, 2 * SECOND))).toBe(`${full(B)} nonce`);
-    expect(a.lost).toEqual([]);
+    expect(a.lost).toEqual([c]);
+    expect(answer(a, N, 2 * SECOND)).toBe('taken');
+    refused(a, packet, 20 * SECOND);
+    expect(a.lost).toEqual([c]);
   });
+
+  test('a SYN to who has answered, and is not proved, goes to the other Locator, and back', () => {
+    const { a } = twoPlaces();
+    sent(a, B, SECOND);
+    a.pass(insertNonce(udp6({ src: B, dst: A }), N)!, SECOND);
+    const tried = [10, 20, 30].map((second) => {
+      const packet = a.pass(syn(STABLE_A, B), second * SECOND) as Uint8Array;
+      refused(a, packet, second * SECOND);
+      return addressesOf(packet).dst;
+    });
+    expect(tried).toEqual([full(B), full(B2), full(B)]);
+  });
+});
+
+// shows: H15
+test('a SYN is answered from elsewhere without a nonce: our kernel, which knows no such address, would reset the connection', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  know(a, B);
+  const first = syn(STABLE_A, B);
+  a.pass(first.slice());
+  expect(a.pass(syn(ELSEWHERE, A, first))).toBe('drop_unknown_locator');
+  expect(addressesOf(a.pass(syn(B, A, first)) as Uint8Array).src).toBe(full(B));
 });
 
 // shows: H23
@@ -105,13 +131,28 @@ test('a SYN that goes without a nonce, after a silence, may be answered with one
 describe('somebody begins a connection with a nonce, moves, and tries without', () => {
   function begun() {
     const a = endSystem(STABLE_A, ['2001:db8:1::']);
-    expect(a.pass(insertNonce(syn(B, A), N)!)).toBeInstanceOf(Uint8Array);
+    const first = syn(B, A);
+    expect(a.pass(insertNonce(first, N)!)).toBeInstanceOf(Uint8Array);
+    expect(whereAndHow(a.pass(syn(STABLE_A, B, first)) as Uint8Array)).toBe(`${full(B)} nonce`);
     return a;
   }
 
   // shows: H15
   test('the same SYN from elsewhere begins no second connection', () => {
     expect(begun().pass(syn(ELSEWHERE, A))).toBe('drop_unknown_locator');
+  });
+
+  // shows: H15
+  test('its data from elsewhere without a nonce are not for a program: the kernel would reset the connection', () => {
+    const a = begun();
+    expect(a.pass(tcp6({ src: ELSEWHERE, dst: A }))).toBe('drop_unknown_locator');
+    expect(addressesOf(a.pass(insertNonce(tcp6({ src: ELSEWHERE, dst: A }), N)!) as Uint8Array).src).toBe(full(B));
+  });
+
+  test('who does not acknowledge our SYN is another node with the same identifier, as in IPv6, on the same ports too', () => {
+    const another = tcp6({ src: ELSEWHERE, dst: A });
+    another[51]! ^= 1;
+    expect(addressesOf(begun().pass(another) as Uint8Array).src).toBe(full(ELSEWHERE));
   });
 
   test('with the nonce it is taken, and from where it was, as the one connection', () => {
@@ -197,5 +238,26 @@ describe('strangers with one identifier, nobody proved', () => {
     expect(from(a, B, N)).toBe(full(B));
     expect(whereAndHow(sent(a, B, 5))).toBe(`${full(B)} nonce`);
     expect(a.pass(insertNonce(udp6({ src: ELSEWHERE, dst: A }), OTHER)!)).toBe('drop_wrong_nonce');
+  });
+
+  /** Names say now that it is at these Locators. */
+  function named(a: End, ...texts: string[]): void {
+    const { nid0, nid1 } = a.shim.node.ilcc.all().next().value!;
+    const locators = texts.map((text) => ({ ...locatorOf(l64(text)), preference: 10, lifetime: 3600 }));
+    teach(a.shim.node, a.shim, { nid0, nid1, isKnownName: true, locators }, 1);
+  }
+
+  test('names place it elsewhere than the last one: programs know it as the one they have answered', () => {
+    const a = displaced(ELSEWHERE);
+    named(a, '2001:db8:c::');
+    expect(addressesOf(a.pass(syn(B2, A)) as Uint8Array).src).toBe(full(B));
+    expect(from(a, B2, N)).toBe(full(B));
+    expect(whereAndHow(sent(a, B, 1))).toBe(`${full(B2)} nonce`);
+  });
+
+  test('names place it where the last one is: the last one keeps the place', () => {
+    const a = displaced(ELSEWHERE);
+    named(a, '2001:db8:c::', '2001:db8:ee::');
+    expect(addressesOf(a.pass(syn(ELSEWHERE, A)) as Uint8Array).src).toBe(full(ELSEWHERE));
   });
 });

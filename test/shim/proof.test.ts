@@ -29,6 +29,17 @@ describe('a node that names know', () => {
     expect(sentTo(a, B)).toBe(`${full(B)} nonce`);
   });
 
+  test('and that calls from elsewhere is not answered either when anybody has sent a nonce from where names have it', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+    a.pass(udp6({ src: STABLE_A, dst: B }));
+    expect(heard(a, B, OTHER)).toBeInstanceOf(Uint8Array);
+
+    expect(heard(a, ELSEWHERE, N)).toBe('drop_unknown_locator');
+    expect(a.lost).toEqual([c]);
+    expect(addressesOf(a.pass(tcp6({ src: ELSEWHERE, dst: A })) as Uint8Array).src).toBe(full(ELSEWHERE));
+  });
+
   test('is proved by sending back what it is asked, not by a nonce: another one may still follow', () => {
     const a = endSystem(STABLE_A, ['2001:db8:1::']);
     const c = know(a, B);
