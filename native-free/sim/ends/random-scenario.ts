@@ -99,6 +99,26 @@ export function randomEnds(seed: number): EndsScenario {
     const what = pick(FORGERIES);
     events.push({ do: 'forge', at: upTo(TROUBLE), what, to, as, times: 1 + random.below(30), everyMs: 1 + upTo(30) });
   }
+  // Drawn last, so that the rest of a seed is what it was before: both ends of a session go over at once, and no one waits
+  // for anybody; before all other moves, which do. Who restarts stays where it is.
+  const restarting = events.flatMap((event) => (event.do === 'restart' ? [event.end] : []));
+  const moving = sessions.filter((session) =>
+    [session.from, session.to].every((name) => speakers.includes(name) && !restarting.includes(name)),
+  );
+  if (moving.length > 0 && random.chance(0.3)) {
+    const { from, to } = pick(moving);
+    for (const end of [from, to]) {
+      const isSoft = !isReplayed && random.chance(0.3);
+      events.push({
+        do: 'move',
+        at: 0.1 + upTo(0.2),
+        end,
+        to: some(),
+        afterOthers: false,
+        ...(isSoft ? { overlapMs: 20 + upTo(80) } : { downtimeMs: upTo(100) }),
+      });
+    }
+  }
   return endsSchema.parse({
     title: `End systems made from seed ${seed}`,
     seed,
