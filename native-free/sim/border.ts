@@ -320,6 +320,7 @@ export class SimBorder {
       apply: (moved) => this.#apply(moved, self()),
       foresee: async () => {},
       send: this.#send(self),
+      isConnected: (site) => self().channels.get(site)?.isConnected ?? false,
       policy: () => this.config.policy,
       peers: () => this.config.peers.map((peer) => peer.site),
       clock: this.#clock(self),

@@ -99,6 +99,7 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
     },
     record: { append: () => disk.write() },
     send,
+    isConnected: () => true,
     keep: () => Promise.resolve(noCounts()),
     holdMs: () => 0,
     reports: { add: () => {} },

@@ -148,6 +148,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       reports,
       registry: registries.view,
       send,
+      isConnected: (site) => channel?.isConnected(site) ?? false,
       policy: () => border.config.policy,
       peers: () => border.config.peers.map((p) => p.site),
       clock: MONOTONIC,

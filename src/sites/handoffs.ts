@@ -11,13 +11,13 @@
  * `abort`, at any step before the commit, lets everybody go by the tables as they are. Nobody has to be alive for that:
  * every site ends its own hold when its time is over.
  */
-import { addCounts, COMMIT_MS, type KeepCounts, noCounts } from '../ilnp/keeping.ts';
+import { COMMIT_MS, type KeepCounts } from '../ilnp/keeping.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
+import { type Handoff, reportOf } from './handoff.ts';
 import type { HomeMove, HomeMoves } from './home-moves.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import type { MoveReport, Step } from './move-report.ts';
-import { STEPS } from './move-report.ts';
+import type { Step } from './move-report.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
@@ -26,7 +26,7 @@ import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
 const KEEP_REQUEST_MS = 1500;
 /** A site that has no part in a move is waited for so long. */
 const BYSTANDER_MS = 250;
-/** When a commit takes longer, home lets go by its tables as they are then, unless they still lead to the place that the guest has left. */
+/** When a commit takes longer, home lets go by its tables as they are then, unless they lead where nobody is. */
 const COMMIT_PATIENCE_MS = 500;
 
 /** How a move is asked for. */
@@ -39,25 +39,6 @@ export interface HandoffOptions {
   readonly by: string;
 }
 
-/** A move under way. */
-interface Handoff {
-  readonly nid: Nid;
-  readonly by: string;
-  readonly started: number;
-  readonly askedAt: number;
-  readonly octetsBefore: number;
-  readonly times: Map<Step, number>;
-  /** Sites that were asked to keep packets, and those that hold them. */
-  readonly sites: Set<string>;
-  readonly held: Set<string>;
-  /** What sites have said they did; their last word counts. */
-  readonly counts: Map<string, KeepCounts>;
-  to: string | null;
-  /** Packets wait everywhere. */
-  isHeld: boolean;
-  cancel: () => void;
-}
-
 export class Handoffs {
   readonly #world: MovesWorld;
   readonly #home: HomeMoves;
@@ -65,6 +46,8 @@ export class Handoffs {
   readonly #open = new Map<string, Handoff>();
   /** Moves that are done and whose stragglers are waited for; called when another one begins. */
   readonly #draining = new Map<string, () => void>();
+  /** Moves that failed and whose decision stands; called when that has been carried out, or taken back. */
+  readonly #stuck = new Map<string, () => void>();
   readonly #lock = new KeyedLock();
   #closed = false;
 
@@ -128,15 +111,23 @@ export class Handoffs {
           this.#done(handoff, 'prepared');
         }
         if (hold || handoff.isHeld) await this.#holdAll(handoff, force);
+        this.#checkThere(handoff, to);
         handoff.cancel();
         const moved = await this.#commit(handoff, to, force);
         void this.#drain(handoff, moved);
         return moved;
       } catch (error) {
-        await this.#callOff(handoff, 'failed', error instanceof Error ? error.message : String(error));
+        const why = error instanceof Error ? error.message : String(error);
+        if (this.#home.isOpen(nid)) void this.#callOffLater(handoff, why);
+        else await this.#callOff(handoff, 'failed', why);
         throw error;
       }
     });
+  }
+
+  /** What was decided of this identifier has been carried out. */
+  settled(nid: Nid): void {
+    this.#stuck.get(nidKey(nid))?.();
   }
 
   close(): void {
@@ -235,6 +226,17 @@ export class Handoffs {
     });
   }
 
+  /** A site that has died since it said that it is ready must not be waited for when the old one has let go already. */
+  #checkThere({ nid }: Handoff, to: string): void {
+    if (this.#isThere(to)) return;
+    const { at } = this.#binding(nid);
+    throw new IlnpError('E_PEER_UNREACHABLE', `move of ${formatNid(nid)}: ${to} is gone; it stays at ${at}`);
+  }
+
+  #isThere(to: string): boolean {
+    return to === this.#world.site || this.#world.isConnected(to);
+  }
+
   /**
    * Has the place changed, then lets go here: what waits at home is the newest. What goes from here to a new site that holds
    * may go at once, behind the news: if it comes first, it waits there.
@@ -255,15 +257,15 @@ export class Handoffs {
     let cancel = (): void => {};
     const bePatient = (): void => {
       cancel = clock.after(COMMIT_PATIENCE_MS, () => {
-        // By our tables the guest is still here, and it is not: what would be let go now would be lost.
-        if (from === site && this.#binding(nid).at === site) bePatient();
+        // By our tables the guest is still here, and it is not, or it is to be taken back: what would be let go now would be lost.
+        if (!this.#isThere(to) || (from === site && this.#binding(nid).at === site)) bePatient();
         else void release();
       });
     };
     if (isHeld) bePatient();
     try {
       const moved = await this.#home.commit(nid, to, force, () => {
-        if (isHeld && from === site && handoff.held.has(to)) void release();
+        if (isHeld && from === site && handoff.held.has(to) && this.#isThere(to)) void release();
       });
       this.#done(handoff, 'committed');
       if (isHeld) await release();
@@ -294,18 +296,45 @@ export class Handoffs {
         this.#done(handoff, 'drained');
       }
     }
-    this.#report(handoff, { from: moved.from, epoch: moved.epoch, outcome: 'moved', why: null, octets });
+    this.#world.reports.add(
+      reportOf(handoff, { from: moved.from, epoch: moved.epoch, outcome: 'moved', why: null, octets }),
+    );
+  }
+
+  /**
+   * As #callOff, but the decision stands or is to be taken back: until that is done the tables lead to where the guest is not.
+   * Packets wait for it as long as they may.
+   */
+  async #callOffLater(handoff: Handoff, why: string): Promise<void> {
+    const { clock, holdMs } = this.#world;
+    const key = nidKey(handoff.nid);
+    handoff.cancel();
+    this.#open.delete(key);
+    const isOver = await new Promise<boolean>((done) => {
+      const cancel = clock.after(holdMs() + COMMIT_MS, () => done(true));
+      const end = (isOver: boolean) => (): void => {
+        cancel();
+        done(isOver);
+      };
+      this.#stuck.set(key, end(true));
+      this.#draining.set(key, end(false));
+    });
+    this.#stuck.delete(key);
+    this.#draining.delete(key);
+    if (this.#closed) return;
+    if (!isOver) handoff.sites.clear(); // the next move has begun: what is kept is its own
+    await this.#callOff(handoff, 'failed', why);
   }
 
   /** Resolves when packets do not wait here any more; the other sites are told, and end by themselves when they do not hear. */
   async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string): Promise<void> {
     handoff.cancel();
-    this.#open.delete(nidKey(handoff.nid));
+    if (this.#open.get(nidKey(handoff.nid)) === handoff) this.#open.delete(nidKey(handoff.nid));
     const octets = this.#world.octets() - handoff.octetsBefore;
     const ends = this.#ends(handoff);
     // a configuration that was re-read meanwhile may have it no more
     const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? { at: 'nowhere', epoch: 0 };
-    const report = (): void => this.#report(handoff, { from: at, epoch, outcome, why, octets });
+    const report = (): void => this.#world.reports.add(reportOf(handoff, { from: at, epoch, outcome, why, octets }));
     void Promise.all(ends.values()).then(report);
     await ends.get(this.#world.site);
   }
@@ -346,33 +375,6 @@ export class Handoffs {
   #wallAt(time: number): number {
     const { clock, wall } = this.#world;
     return wall() - (clock.now() - time);
-  }
-
-  #report(handoff: Handoff, result: Pick<MoveReport, 'from' | 'epoch' | 'outcome' | 'why' | 'octets'>): void {
-    const { nid, to, by, askedAt, started, times, counts } = handoff;
-    const sum = noCounts();
-    for (const one of counts.values()) addCounts(sum, one);
-    const there = to === null ? undefined : counts.get(to);
-    const timeline = Object.fromEntries(
-      STEPS.map((step) => {
-        const time = times.get(step);
-        return [step, time === undefined ? null : Math.round(time - started)];
-      }),
-    ) as Record<Step, number | null>;
-    if (there !== undefined && there.firstAt > 0) timeline.firstPacket = Math.round(there.firstAt - askedAt);
-    if (there !== undefined && there.acknowledgedAt > 0)
-      timeline.acknowledged = Math.round(there.acknowledgedAt - askedAt);
-    const { held, full, expired, replayed, sentOn, updateOctets } = sum;
-    this.#world.reports.add({
-      nid: formatNid(nid),
-      to,
-      by,
-      askedAt: Math.round(askedAt),
-      timeline,
-      packets: { held, lost: full, expired, replayed, sentOn },
-      updateOctets,
-      ...result,
-    });
   }
 
   #binding(nid: Nid) {

@@ -54,6 +54,8 @@ export interface MovesWorld {
   /** Where moves of our identifiers are reported. */
   readonly reports: { add(report: Omit<MoveReport, 'id'>): void };
   readonly send: SendRequest;
+  /** A site can be asked, as far as is known here. */
+  readonly isConnected: (site: string) => boolean;
   /** Where guests may be and who may move them, as configured now. */
   readonly policy: () => readonly PolicyRule[];
   /** Names of the other sites as configured now. */

@@ -363,6 +363,7 @@ export class Moves {
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {
+    this.#handoffs.settled(change.nid);
     if (this.#world.registry?.has(change.nid)) return;
     this.#remember(this.#world.site, change.nid);
     for (const site of this.#world.peers()) if (!heard.has(site)) this.#feedsOf(site).set.add([change.nid]);

@@ -109,6 +109,11 @@ export class PeerChannel {
     return Promise.reject(new PeerError(`${site} has no control address in the configuration`, false));
   }
 
+  /** A connection to it is open. */
+  isConnected(site: string): boolean {
+    return this.#links.get(site)?.isConnected ?? false;
+  }
+
   /** Changes only what differs: other connections stay. A new key closes them all. */
   setPeers(peers: readonly ChannelPeer[], key: Uint8Array = this.#key): void {
     const keyChanged = Buffer.compare(key, this.#key) !== 0;

@@ -145,6 +145,65 @@ describe('holds end without', () => {
   });
 });
 
+describe('the new site dies', () => {
+  const home = () => sites.moves('site1');
+  beforeEach(async () => {
+    await outcomeIn(100, home().step(NID, 'prepare', { to: 'site3' }));
+    await outcomeIn(100, home().step(NID, 'hold'));
+  });
+
+  test('while packets wait: the old one does not let go, and they go where the guest is', async () => {
+    sites.crash('site3');
+    sites.requests = [];
+    expect(await outcomeIn(100, home().move(NID, 'site3'))).toMatch(/^E_PEER_UNREACHABLE: .*it stays at site2/);
+    await pass(100);
+
+    expect(sites.requests.filter((one) => one.endsWith(' set'))).toEqual([]);
+    expect(sites.binding('site2', NID)).toMatchObject({ at: 'site2', epoch: 0 });
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.expired).toBe(0);
+    await pass(1500);
+    expect(sites.reports).toMatchObject([{ outcome: 'failed', from: 'site2', to: 'site3' }]);
+  });
+
+  test('when the old one has let go: home lets nothing go before the guest was taken back', async () => {
+    const move = home().move(NID, 'site3');
+    move.catch(() => {});
+    while (!sites.requests.includes('site1 site3 set')) await pass(0.1);
+    sites.crash('site3');
+    expect(await outcomeIn(2100, move)).toMatch(/^E_PEER_UNREACHABLE/);
+    expect(sites.active(NID)).toEqual([]);
+    expect(sites.holding(NID)).toEqual(['site1']);
+
+    sites.start('site3');
+    while (sites.active(NID).length === 0) {
+      expect(sites.holding(NID)).toEqual(['site1']);
+      await pass(1);
+    }
+    await pass(100);
+    expect(sites.active(NID)).toEqual(['site2']);
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.expired).toBe(0);
+    expect(sites.reports).toMatchObject([{ outcome: 'failed', from: 'site2', to: 'site3' }]);
+    expect(await outcomeIn(200, home().move(NID, 'site3'))).toBe('done');
+  });
+
+  test('and never comes back: what waits goes when its time is over, and a move by force elsewhere takes it over', async () => {
+    const move = home().move(NID, 'site3');
+    move.catch(() => {});
+    while (!sites.requests.includes('site1 site3 set')) await pass(0.1);
+    sites.crash('site3');
+    await pass(2500);
+    expect(sites.holding(NID)).toEqual(['site1']);
+    expect(await outcomeIn(3000, home().move(NID, 'site2', { force: true }))).toBe('done');
+
+    expect(sites.holding(NID)).toEqual([]);
+    expect(sites.active(NID)).toEqual(['site2']);
+    await pass(10_000);
+    expect(sites.reports).toMatchObject([{ outcome: 'failed' }, { outcome: 'moved' }]);
+  });
+});
+
 test('a hypervisor that says a guest has stopped holds at its own site at once, then everywhere', async () => {
   const stopped = outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'));
   await pass(2);

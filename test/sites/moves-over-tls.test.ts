@@ -57,6 +57,7 @@ async function start(site: string, count = 100): Promise<void> {
       for (const binding of changed) bindings.put(binding);
     },
     send: (to, request, timeoutMs) => channel.send(to, request, timeoutMs),
+    isConnected: (to) => channel.isConnected(to),
     keep: () => Promise.resolve(noCounts()),
     holdMs: () => 5000,
     reports: { add: () => {} },

@@ -332,6 +332,7 @@ export class MemorySites {
       apply: (bindings) => this.#apply(site, bindings, self()),
       foresee: async () => {},
       send: (to, request, timeoutMs = 2000) => this.#send(site.name, to, request, { timeoutMs, sender: self() }),
+      isConnected: (to) => this.isUp(to),
       policy: () => site.policy,
       peers: () => [...this.sites.keys()].filter((name) => name !== site.name),
       clock: this.#clock(self),

@@ -1,0 +1,53 @@
+/** A move without loss as its home sees it: which step was done when, who keeps what; and the report of it. */
+import { addCounts, type KeepCounts, noCounts } from '../ilnp/keeping.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
+import { type MoveReport, STEPS, type Step } from './move-report.ts';
+
+/** A move under way. */
+export interface Handoff {
+  readonly nid: Nid;
+  readonly by: string;
+  readonly started: number;
+  readonly askedAt: number;
+  readonly octetsBefore: number;
+  readonly times: Map<Step, number>;
+  /** Sites that were asked to keep packets, and those that hold them. */
+  readonly sites: Set<string>;
+  readonly held: Set<string>;
+  /** What sites have said they did; their last word counts. */
+  readonly counts: Map<string, KeepCounts>;
+  to: string | null;
+  /** Packets wait everywhere. */
+  isHeld: boolean;
+  cancel: () => void;
+}
+
+/** What became of it, and the sum of what the sites have said. */
+export function reportOf(
+  { nid, to, by, askedAt, started, times, counts }: Handoff,
+  result: Pick<MoveReport, 'from' | 'epoch' | 'outcome' | 'why' | 'octets'>,
+): Omit<MoveReport, 'id'> {
+  const sum = noCounts();
+  for (const one of counts.values()) addCounts(sum, one);
+  const there = to === null ? undefined : counts.get(to);
+  const timeline = Object.fromEntries(
+    STEPS.map((step) => {
+      const time = times.get(step);
+      return [step, time === undefined ? null : Math.round(time - started)];
+    }),
+  ) as Record<Step, number | null>;
+  if (there !== undefined && there.firstAt > 0) timeline.firstPacket = Math.round(there.firstAt - askedAt);
+  if (there !== undefined && there.acknowledgedAt > 0)
+    timeline.acknowledged = Math.round(there.acknowledgedAt - askedAt);
+  const { held, full, expired, replayed, sentOn, updateOctets } = sum;
+  return {
+    nid: formatNid(nid),
+    to,
+    by,
+    askedAt: Math.round(askedAt),
+    timeline,
+    packets: { held, lost: full, expired, replayed, sentOn },
+    updateOctets,
+    ...result,
+  };
+}
