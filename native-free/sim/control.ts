@@ -1,7 +1,7 @@
 /**
  * The channel between simulated borders: what src/sites/peer-*.ts does over TLS, over a line that loses and is cut. Like
- * there, each border opens a connection of its own to each other; like TCP, a lost piece comes later and holds up what
- * follows, and only a dead connection loses what was said. Frames and messages are the production ones.
+ * there, each border opens a connection of its own to each other; like TCP, a lost piece comes later, and only a
+ * dead connection loses what was said; unlike TCP, what follows may then arrive before it, which is worse. Frames and messages are the production ones.
  */
 import { IlnpError } from '../../src/runtime/errors.ts';
 import { FrameReader, frame } from '../../src/sites/frame.ts';

@@ -133,13 +133,13 @@ export class Operator {
     });
   }
 
-  /** Calls a move off; whether anybody hears it or not, it is not carried out. */
+  /** Calls a move off; whether anybody hears it or not, it is not carried out. One before it still may be. */
   async #callOff(order: MoveOrder, station: Station, report: MoveReport): Promise<void> {
     const { engine } = this.#world;
     await this.#ask(order, station, (moves) => moves.step(station.guest!.nid, 'abort'));
     report.state = 'called off';
     report.doneAt = engine.now;
-    engine.after(0, () => this.#next(order.guest));
+    this.#follow(order, station);
   }
 
   /** Resolves when a border has done it, refused it, or died. */

@@ -123,7 +123,10 @@ export class SimPath {
       forward(batch, this.fib, now);
       const which = batch.word[WHICH]!;
       const passed = count === 0 ? null : this.#passed(this.#held.get(which)?.packet ?? this.#again(which));
-      if (count > 0 && batch.verdict[0] !== HELD) this.#held.delete(which); // it may be for another one that moves
+      const again = batch.verdict[0] === HELD ? this.#held.get(which) : undefined;
+      if (count > 0) this.#held.delete(which);
+      // it is for, or from, another one that moves, whose time counts from now on
+      if (again !== undefined) this.#held.set(which, { packet: again.packet, since: now });
       this.keeper.filled();
       if (passed !== null) yield passed;
     }
