@@ -227,9 +227,10 @@ export class Border {
 
   /**
    * Takes a re-read configuration over; changes only what differs. Throws E_CONFIG, with nothing changed, when something
-   * differs that only a restart can change. A binding that has ever moved keeps its place. Returns what differed.
+   * differs that only a restart can change. A binding that has ever moved keeps its place; one that the file has no more is
+   * forgotten unless `isKept`. Returns what differed.
    */
-  reload(next: SiteConfig): Promise<string[]> {
+  reload(next: SiteConfig, isKept: (nid: Nid) => boolean = () => false): Promise<string[]> {
     return this.#serial(async () => {
       const diff = diffConfig(this.config, next);
       if (diff.restart.length > 0)
@@ -247,7 +248,8 @@ export class Border {
         }
       }
       this.config = next;
-      for (const { nid } of diff.bindings.removed) this.#places.forget(nid);
+      const forgotten = nidsOf(diff.bindings.removed).filter((nid) => !isKept(nid));
+      for (const nid of forgotten) this.#places.forget(nid);
       const put = [...diff.bindings.added, ...diff.bindings.changed.map((c) => c.after)].map((b) =>
         this.#places.configured(b),
       );
@@ -257,7 +259,7 @@ export class Border {
       const choose = diff.bindings.changed.length > 0 || diff.settings.some(({ path }) => path.startsWith('uplinks'));
       await this.#tell(this.#links.up(next.uplinks), { choose });
       await this.#path.setImage(image);
-      await this.#path.remove(diff.bindings.removed.map((b) => b.nid));
+      await this.#path.remove(forgotten);
       await this.#path.put(put, (b) => this.bindings.classOf(b));
       await this.#neighbours.sync(next, this.bindings.all());
       this.#showManual();
@@ -411,7 +413,7 @@ export class Border {
   }
 }
 
-const nidsOf = (bindings: readonly Binding[]): Nid[] => bindings.map(({ nid }) => nid);
+const nidsOf = (bindings: readonly { readonly nid: Nid }[]): Nid[] => bindings.map(({ nid }) => nid);
 
 const interfacesOf = (config: SiteConfig): string[] => [
   ...new Set([...config.uplinks, ...config.inside, ...config.peers].map((link) => link.interface)),

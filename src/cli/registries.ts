@@ -156,7 +156,9 @@ export class BorderRegistries {
       withdraw: (nids) => border.withdraw(nids),
       wrong: (entry, known) => wrongEntry(this.#rules, entry, known),
       configured: () =>
-        border.config.bindings.filter(({ home }) => home === config.site).map((b) => border.bindings.get(b.nid)!),
+        border.config.bindings
+          .filter(({ home }) => home === config.site)
+          .flatMap(({ nid }) => border.bindings.get(nid) ?? []), // the registry may have it withdrawn
       clock,
       log,
     });
@@ -175,9 +177,9 @@ export class BorderRegistries {
     });
   }
 
-  /** The configuration was re-read. */
-  reread(): void {
-    this.#follow?.reread();
+  /** The configuration was re-read and has other bindings of these identifiers, or none any more. */
+  reread(changed: readonly Nid[], removed: readonly Nid[]): void {
+    this.#follow?.reread(changed, removed);
   }
 
   async close(): Promise<void> {

@@ -102,8 +102,13 @@ export class RegistryFollow {
     );
   }
 
-  /** The configuration has changed: registers what it has, and looks again at what could not be. */
-  reread(): void {
+  /**
+   * The configuration has changed: registers what it has, and looks again at what could not be. Of `changed` it says something
+   * else now, of `removed` nothing any more: what the registry has of them holds, and who has no entry is forgotten.
+   */
+  reread(changed: readonly Nid[], removed: readonly Nid[]): void {
+    void this.#lookAgain(changed, false);
+    void this.#lookAgain(removed, true);
     for (const one of this.#options.registries) if (this.#synced.has(one.registry)) void this.#registerAt(one);
     if (!this.#hasGaps) return;
     this.#hasGaps = false;
@@ -121,6 +126,33 @@ export class RegistryFollow {
     this.#stop.abort();
     await this.#following;
     await this.#tail;
+  }
+
+  /** Takes what the registry has of these, as often as it takes; `isGone`: who has no entry there has no binding either. */
+  async #lookAgain(nids: readonly Nid[], isGone: boolean): Promise<void> {
+    const { registries, withdraw, clock, log } = this.#options;
+    const left: Nid[] = [];
+    const all = nids.values();
+    const worker = async (): Promise<void> => {
+      for (const nid of all) {
+        const registry = registryOf(registries, nid);
+        if (registry === undefined) continue;
+        const held = await registry.get(nid).catch(() => undefined);
+        if (held === undefined) left.push(nid);
+        else if (held !== null) await this.take([held]);
+        else if (isGone) await withdraw([nid]);
+        if (held?.binding && isGone)
+          log.info(
+            { nid: formatNid(nid) },
+            'not in the file any more; the registry has it: ilnp withdraw takes it out',
+          );
+      }
+    };
+    await Promise.all(Array.from({ length: REGISTER_WIDTH }, worker));
+    if (left.length === 0) return;
+    clock.after(RETRY_MS, () => {
+      if (!this.#stop.signal.aborted) void this.#lookAgain(left, isGone);
+    });
   }
 
   async #takeAll(): Promise<void> {

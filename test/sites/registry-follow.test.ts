@@ -201,9 +201,41 @@ describe('what cannot be', () => {
     const border = await started(registry, world);
     await expect.poll(() => border.follow.passedOver).toBe(1);
     world.peers.push('site9');
-    border.follow.reread();
+    border.follow.reread([], []);
 
     await expect.poll(border.places).toEqual({ 1: 'site9 0' });
     await border.end();
   });
+});
+
+test('what the file has no more stays as long as the registry has it, and what the file says otherwise is as the registry has it', async () => {
+  const registry = new MemoryRegistry({ now: () => 0, seed: [1, 2], limit: 20 });
+  for (const lo of [1, 2]) await registry.swap(null, entryOf(lo, 0));
+  let isAway = false;
+  const get: Registry['get'] = async (nid) => {
+    if (isAway) throw new IlnpError('E_REGISTRY', 'nobody is there');
+    return await registry.get(nid);
+  };
+  const asked = Object.assign(Object.create(registry), { get }) as Registry;
+  const border = await started(asked);
+  await expect.poll(border.places).toEqual({ 1: 'site1 0', 2: 'site1 0' });
+  // as SIGHUP leaves them: 2 as the file has it now, 3 never registered by its home
+  const put = (lo: number, home: string): void => {
+    const { nid, binding, epoch } = entryOf(lo, 0);
+    border.table.set(nidKey(nid), { nid, epoch, ...binding!, home });
+  };
+  put(2, 'site3');
+  put(3, 'site3');
+  isAway = true;
+  border.follow.reread(
+    [{ hi: 0, lo: 2 }],
+    [1, 3].map((lo) => ({ hi: 0, lo })),
+  );
+  await new Promise(setImmediate);
+  expect(border.table.size).toBe(3);
+  isAway = false;
+
+  await expect.poll(border.places, { timeout: 5000 }).toEqual({ 1: 'site1 0', 2: 'site1 0' });
+  await expect.poll(() => border.table.get(nidKey({ hi: 0, lo: 2 }))?.home).toBe('site1');
+  await border.end();
 });
