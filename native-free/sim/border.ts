@@ -314,6 +314,7 @@ export class SimBorder {
         registry: {
           has: () => true,
           isSynced: () => self().follow!.isSynced,
+          problem: () => self().follow!.problem,
           isDoubtful: (nid) => decisions.isDoubtful(nid),
         },
       }),

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, parseNid } from '../wire/text.ts';
-import { standardOutput as out } from './output.ts';
+import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
 interface FollowOptions extends SocketOptions {
@@ -10,7 +10,7 @@ interface FollowOptions extends SocketOptions {
   readonly json?: boolean;
 }
 
-export function registerFollow(program: Command): void {
+export function registerFollow(program: Command, out: Output = standardOutput): void {
   withSocket(
     program
       .command('follow')
@@ -22,7 +22,7 @@ export function registerFollow(program: Command): void {
     const nid = parseNid(text);
     if (nid === null) throw new IlnpError('E_USAGE', `expected a Node Identifier such as 0:0:0:a1, got "${text}"`);
     const { follow } = await import('../hypervisor/follow.ts');
-    const { Reporter } = await import('../hypervisor/reporter.ts');
+    const { checkFollowed, Reporter } = await import('../hypervisor/reporter.ts');
     const name = formatNid(nid);
     const say = (fields: Record<string, unknown>): void => {
       const line = options.json
@@ -32,19 +32,30 @@ export function registerFollow(program: Command): void {
           );
       void out.write(`${line}\n`);
     };
+    const socket = await socketOf(options);
+    let untold: Error | undefined;
     const reporter = new Reporter({
-      socket: await socketOf(options),
+      socket,
       nid: name,
       onTold: (news) =>
         say({ news: news.kind, ...('at' in news ? { at: new Date(news.at / 1000).toISOString() } : {}) }),
-      onProblem: (news, error, isLast) =>
+      onProblem: (news, error, isLast) => {
+        if (isLast) untold ??= error;
         say({
           news: news.kind,
           [isLast ? 'failed' : 'trying']: error instanceof IlnpError ? error.code : 'E_STATE',
           message: error.message,
-        }),
+        });
+      },
     });
     const machine = await follow(options.qmp, (news) => void reporter.tell(news));
+    try {
+      await checkFollowed(socket, { nid: name, runs: machine.runs });
+    } catch (error) {
+      machine.close();
+      reporter.close();
+      throw error;
+    }
     say({ news: 'following', qmp: options.qmp });
     let signalled = false;
     const stop = (): void => {
@@ -64,5 +75,6 @@ export function registerFollow(program: Command): void {
     if (signalled) reporter.close();
     await reporter.settled();
     say({ news: 'ended', because: ended });
+    if (untold !== undefined) throw untold;
   });
 }

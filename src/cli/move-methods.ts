@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
 import {
+  followsParams,
   guestParams,
   type MoveReply,
   moveParams,
@@ -15,8 +16,11 @@ import {
   stoppedParams,
 } from '../runtime/control-methods.ts';
 import type { ControlMethods } from '../runtime/control-socket.ts';
+import { IlnpError } from '../runtime/errors.ts';
 import type { MoveReports } from '../sites/move-reports.ts';
 import type { MoveResult, Moves } from '../sites/moves.ts';
+import type { BindingsView } from '../sites/moves-world.ts';
+import { refusal } from '../sites/policy.ts';
 import { formatNid } from '../wire/text.ts';
 
 export const MOVE_METHODS = [
@@ -30,6 +34,7 @@ export const MOVE_METHODS = [
   'retain',
   'stopped',
   'guest',
+  'follows',
   'moves',
 ] as const;
 
@@ -42,7 +47,11 @@ const RETAIN_MS = 1000;
 export function moveMethods(
   moves: Moves,
   reports: MoveReports,
-  { config, log }: { readonly config: () => SiteConfig; readonly log: Logger },
+  {
+    bindings,
+    config,
+    log,
+  }: { readonly bindings: BindingsView; readonly config: () => SiteConfig; readonly log: Logger },
 ): ControlMethods {
   const reply = (result: MoveResult): MoveReply => ({ ...result, nid: formatNid(result.nid) });
   const asked = (by: string): string => `${by} at ${config().site}`;
@@ -106,6 +115,21 @@ export function moveMethods(
         case 'lost':
           return null; // whoever has it now says so; else the hold ends by itself
       }
+    },
+    follows: (params) => {
+      const { nid, runs } = readParams(followsParams, params);
+      const { site, policy } = config();
+      const name = formatNid(nid);
+      const at = bindings.get(nid)?.at;
+      if (at === undefined) throw new IlnpError('E_UNKNOWN_NID', `${site} has no binding for ${name}`);
+      const why = refusal(policy, { nid, to: site, mover: site, site });
+      if (why !== null) throw new IlnpError('E_POLICY', why);
+      if (runs && at !== site)
+        throw new IlnpError(
+          'E_HYPERVISOR',
+          `${name} runs here, but is at ${at} for the border of ${site}: ask its own border, or ilnp move ${name} --to ${site}`,
+        );
+      return null;
     },
     moves: async (params) => {
       const { after, limit, waitMs } = readParams(movesParams, params);

@@ -13,10 +13,13 @@ import { formatNid, parseNid } from '../wire/text.ts';
 import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
+/** As the border takes it. */
+const MAX_BY = 64;
+
 const STEPS = ['prepare', 'hold', 'commit', 'abort', 'dryRun'] as const;
 
 interface MoveOptions extends SocketOptions, Partial<Record<(typeof STEPS)[number], boolean>> {
-  readonly to: string;
+  readonly to?: string;
   readonly run?: string;
   readonly by?: string;
   readonly hold: boolean;
@@ -32,7 +35,7 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
       .command('move')
       .description('move a Node Identifier to another site: from then on its packets are delivered there')
       .argument('<nid>', 'Node Identifier: 0:0:0:a1, ::a1 or 0+0+0+a1')
-      .requiredOption('--to <site>', 'the site where it is from now on')
+      .option('--to <site>', 'the site where it is from now on; not for --hold and --abort')
       .option(
         '--run <command>',
         'shell command that pauses the guest, carries it over and lets it go on; packets wait meanwhile',
@@ -52,20 +55,29 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
     const steps = STEPS.filter((step) => options[step]);
     if (steps.length + (options.run === undefined ? 0 : 1) > 1)
       throw new IlnpError('E_USAGE', 'expected at most one of --run, --dry-run, --prepare, --hold, --commit, --abort');
-    const asked = { nid: formatNid(nid), by: options.by ?? `${userInfo().username}, ilnp move` };
+    const by = options.by ?? `${userInfo().username}, ilnp move`;
+    if (by.length > MAX_BY || /\p{Cc}/u.test(by))
+      throw new IlnpError('E_USAGE', `--by: expected at most ${MAX_BY} characters that can be printed, got "${by}"`);
+    const asked = { nid: formatNid(nid), by };
     const socket = await socketOf(options);
     const [step] = steps;
+    if (step === 'hold' || step === 'abort') {
+      await controlCall(socket, step, asked);
+      return;
+    }
+    const { to } = options;
+    if (to === undefined) throw new IlnpError('E_USAGE', 'expected --to SITE, where it is from now on');
     if (step === 'dryRun') {
-      const plan = (await controlCall(socket, 'plan', { ...asked, to: options.to })) as MovePlan;
+      const plan = (await controlCall(socket, 'plan', { ...asked, to })) as MovePlan;
       await out.write(options.json ? `${JSON.stringify(plan)}\n` : planText(plan));
       if (plan.refusals.length > 0) process.exitCode = 1;
       return;
     }
-    if (step !== undefined && step !== 'commit') {
-      await controlCall(socket, step, step === 'prepare' ? { ...asked, to: options.to } : asked);
+    if (step === 'prepare') {
+      await controlCall(socket, step, { ...asked, to });
       return;
     }
-    const params = { ...asked, to: options.to, force: options.force ?? false, hold: options.wait };
+    const params = { ...asked, to, force: options.force ?? false, hold: options.wait };
     const moved = await (options.run === undefined ? move(socket, params) : moveAround(socket, params, options.run));
     await out.write(`${options.json ? JSON.stringify(moved) : sentence(moved)}\n`);
   });

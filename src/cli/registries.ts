@@ -1,6 +1,5 @@
 /** The registries of a border's configuration, put together with its moves: whoever keeps them, here or elsewhere. */
 import { randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Border } from '../border/border.ts';
@@ -14,7 +13,6 @@ import { RegistryService } from '../registry/service.ts';
 import { RegistryStore } from '../registry/store.ts';
 import type { RegistryReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { readSecretFile } from '../runtime/secret-file.ts';
 import type { Recorder } from '../sites/binding-writer.ts';
 import { objection, wrongEntry } from '../sites/entry-rules.ts';
 import { errorReply, type Reply } from '../sites/messages.ts';
@@ -25,6 +23,7 @@ import { Registrations } from '../sites/registrations.ts';
 import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
+import { etcdAccess } from './etcd-access.ts';
 
 export interface BorderRegistriesOptions {
   readonly config: SiteConfig;
@@ -89,6 +88,7 @@ export class BorderRegistries {
     return {
       has: (nid) => registryOf(this.#ranges, nid) !== undefined,
       isSynced: () => this.#follow?.isSynced ?? false,
+      problem: () => this.#follow?.problem ?? null,
       isDoubtful: (nid) => this.#record.isDoubtful(nid),
     };
   }
@@ -231,24 +231,10 @@ async function registryFor(
 }
 
 async function etcdRegistry(one: EtcdRegistryConfig, warn: (text: string) => void): Promise<EtcdRegistry> {
-  const { endpoints, caFile, user, passwordFile, prefix } = one;
-  const words = { expected: 'the password of a user of etcd', hint: '' };
-  const password = passwordFile === undefined ? '' : await readSecretFile(passwordFile, words);
+  const { endpoints, user, prefix } = one;
+  const [ca, password] = await Promise.all(etcdAccess(one));
   return new EtcdRegistry({
-    endpoints,
-    ca: caFile === undefined ? undefined : await readAuthority(caFile),
-    user: user === undefined ? undefined : { name: user, password },
-    prefix,
-    warn,
+    ...{ endpoints, ca, prefix, warn },
+    user: user === undefined ? undefined : { name: user, password: password ?? '' },
   });
-}
-
-async function readAuthority(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new IlnpError('E_KEY', `${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`, {
-      cause: error,
-    });
-  }
 }

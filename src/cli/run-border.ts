@@ -166,7 +166,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     });
 
     methods = {
-      ...moveMethods(moves, reports, { config: () => border.config, log }),
+      ...moveMethods(moves, reports, { bindings: border.bindings, config: () => border.config, log }),
       bindings: (params): BindingsPage => {
         const { after, limit } = readParams(bindingsParams, params);
         const { page, next } = border.bindings.page(after ?? 0, limit);

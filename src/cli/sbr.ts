@@ -22,6 +22,7 @@ export function registerSbr(program: Command): void {
       if (options.check) {
         const { readSiteKey } = await import('../sites/site-key.ts');
         const { readTsigKey } = await import('../names/tsig-key.ts');
+        const { etcdAccess } = await import('./etcd-access.ts');
         await checkConfig(options, loadSiteConfig, {
           summary: ({ site, uplinks, inside, peers, bindings, subnets }) => ({
             site,
@@ -31,9 +32,10 @@ export function registerSbr(program: Command): void {
             bindings: bindings.length,
             subnets: subnets.length,
           }),
-          secrets: ({ control, dns }) => [
+          secrets: ({ control, dns, registries }) => [
             ...(control.keyFile === undefined ? [] : [readSiteKey(control.keyFile)]),
             ...(dns === undefined ? [] : [readTsigKey(dns.keyFile)]),
+            ...registries.flatMap((one) => (one.kind === 'etcd' ? etcdAccess(one) : [])),
           ],
         });
         return;

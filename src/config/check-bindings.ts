@@ -1,5 +1,6 @@
 /** Checks bindings against the site they belong to. Up to a million come here, so nothing is quadratic. */
 import { formatNid, type L64, type Nid } from '../wire/text.ts';
+import { compareNids } from './fields.ts';
 import type { BindingDraft, SiteDraft } from './schema.ts';
 
 /** Takes one mistake in binding number `index`. */
@@ -13,7 +14,7 @@ export function checkBindings(
   bindings: readonly (BindingDraft | undefined)[],
   report: ReportBinding,
 ): void {
-  const { uplinks = [], peers = [], limits } = site;
+  const { uplinks = [], peers = [], policy = [], limits } = site;
   const sites = [...new Set([site.site, ...peers.map((peer) => peer?.site)])];
   const names = uplinks.map((uplink) => uplink?.name);
   const shown = sites.length > SITES_SHOWN ? `${sites.slice(0, SITES_SHOWN).join(', ')}, ...` : sites.join(', ');
@@ -23,7 +24,7 @@ export function checkBindings(
   let homeless = false;
 
   bindings.forEach((binding, i) => {
-    const { guest, home, uplink, at } = binding ?? {};
+    const { nid, guest, home, uplink, at } = binding ?? {};
     if (sitesKnown.size > 0) {
       if (home !== undefined && !sitesKnown.has(home)) report(i, 'home', `this site or a peer (${shown})`);
       if (at !== undefined && !sitesKnown.has(at)) report(i, 'at', `this site or a peer (${shown})`);
@@ -31,6 +32,9 @@ export function checkBindings(
     if (guest !== undefined && uplinks.some((other) => other?.l64 !== undefined && isSame(other.l64, guest))) {
       report(i, 'guest', 'a guest Locator that is not the Locator of an uplink');
     }
+    const allowed = nid && policy.find((rule) => isIn(rule?.nids, nid))?.sites;
+    if (at !== undefined && allowed !== undefined && !allowed.includes(at))
+      report(i, 'at', `a site that policy allows (${allowed.join(', ') || 'none'})`);
     if (home === undefined || home !== site.site) return; // the uplinks of other sites are not known here
     if (uplinks.length === 0 && !homeless) {
       homeless = true;
@@ -49,6 +53,15 @@ export function checkBindings(
     report(limits.bindings, 'nid', `at most ${limits.bindings} bindings (limits.bindings)`, got);
   }
 }
+
+const isIn = (
+  range: { readonly from?: Nid | undefined; readonly to?: Nid | undefined } | undefined,
+  nid: Nid,
+): boolean =>
+  range?.from !== undefined &&
+  range.to !== undefined &&
+  compareNids(range.from, nid) <= 0 &&
+  compareNids(nid, range.to) <= 0;
 
 const isSame = (a: L64, b: L64): boolean => a.hi === b.hi && a.lo === b.lo;
 

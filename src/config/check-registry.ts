@@ -22,6 +22,9 @@ export function checkRegistries(site: SiteDraft, report: Report): void {
     if (one === undefined) return;
     checkOne(site, one, ['registries', i], report);
     const overlaps = registries.slice(0, i).some((other) => other?.range && one.range && meet(other.range, one.range));
+    const isTwice = one.kind === 'embedded' && registries.slice(0, i).some((other) => other?.name === one.name);
+    if (isTwice && one.name !== undefined)
+      report(['registries', i, 'name'], 'another one than in the ranges before: it keeps one registry');
     if (overlaps) report(['registries', i, 'range'], 'a range that meets no other one');
   });
 }
@@ -41,7 +44,17 @@ function checkEtcd({ endpoints, user, passwordFile }: Draft, at: (string | numbe
   if (endpoints === undefined || endpoints.length === 0) report([...at, 'endpoints'], 'at least one member of etcd');
   if (user !== undefined && passwordFile === undefined)
     report([...at, 'passwordFile'], 'the password of the user', 'none');
+  (endpoints ?? []).forEach((endpoint, i) => {
+    if (user !== undefined && endpoint !== undefined && isOpenTo(endpoint))
+      report([...at, 'endpoints', i], 'https, because a password goes there, or this machine');
+  });
   if (passwordFile !== undefined && user === undefined) report([...at, 'user'], 'the user of the password', 'none');
+}
+
+/** What goes there can be read on the way. */
+function isOpenTo(endpoint: string): boolean {
+  const { protocol, hostname } = new URL(endpoint);
+  return protocol === 'http:' && !/^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 function checkEmbedded(site: SiteDraft, { name, control }: Draft, at: (string | number)[], report: Report): void {

@@ -25,6 +25,10 @@ export function checkSite(site: SiteDraft, report: Report): void {
   if (site.pair?.address !== undefined && mute) {
     report(['pair'], 'control.keyFile beside it, because borders authenticate each other', 'none');
   }
+  const { listen, peer } = site.pair ?? {};
+  if (listen !== undefined && peer !== undefined && listen.host === peer.host && listen.port === peer.port) {
+    report(['pair', 'peer'], 'the address of the other border, not that of this one');
+  }
   if (control.listen !== undefined && mute) {
     report(['control', 'listen'], 'control.keyFile beside it, because borders authenticate each other', 'none');
   }

@@ -42,9 +42,9 @@ export function formatPath(path: Path): string {
   return text === '' ? '(document)' : text;
 }
 
-/** Cuts what came to one short printable line. */
+/** Cuts what came to one short printable line; whose password stands in front of a host is nobody's business. */
 export function excerpt(source: string): string {
-  const line = source.trim();
+  const line = source.trim().replace(/(?<=:\/\/)[^\s"']*@/g, '***@');
   const short = line.length > 60 ? `${line.slice(0, 57)}...` : line;
   return /\p{Cc}/u.test(short) ? JSON.stringify(short) : short; // control characters must not reach a terminal
 }

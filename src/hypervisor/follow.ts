@@ -3,6 +3,8 @@ import { type GuestNews, Migration } from './migration.ts';
 import { Qmp, type QmpEvent } from './qmp.ts';
 
 export interface Followed {
+  /** The machine ran here when it was asked. */
+  readonly runs: boolean;
   /** Resolves with why, when the machine has ended or its monitor is gone. */
   readonly ended: Promise<string>;
   /** Lets go of the machine. */
@@ -27,6 +29,7 @@ export async function follow(path: string, tell: (news: GuestNews) => void): Pro
       ended(reason);
     },
   });
+  let runs: boolean;
   try {
     const capabilities = [{ capability: 'events', state: true }];
     await qmp.execute('migrate-set-capabilities', { capabilities }).catch((error: Error) => {
@@ -35,11 +38,12 @@ export async function follow(path: string, tell: (news: GuestNews) => void): Pro
     });
     const { status: runState } = (await qmp.execute('query-status')) as { status: string };
     const { status: migrating } = (await qmp.execute('query-migrate')) as { status?: string };
+    runs = runState === 'running';
     migration = new Migration(runState, migrating ?? 'none', tell);
     for (const event of early) migration.event(event);
   } catch (error) {
     qmp.close();
     throw error;
   }
-  return { ended: end, close: () => qmp.close() };
+  return { runs, ended: end, close: () => qmp.close() };
 }

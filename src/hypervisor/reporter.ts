@@ -2,7 +2,7 @@
  * Brings the news of a guest to the border of its site, in order. A border that is being restarted, or cannot reach
  * whom it needs, is told again for a while: the guest has moved whether anybody listens or not.
  */
-import { ControlClient } from '../runtime/control-client.ts';
+import { ControlClient, controlCall } from '../runtime/control-client.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import type { GuestNews } from './migration.ts';
 
@@ -10,6 +10,30 @@ const AGAIN_MS = 250;
 /** Longer than a restart takes. After that whoever runs the hypervisor has to look. */
 const GIVE_UP_MS = 60_000;
 const WORTH_REPEATING: ReadonlySet<string> = new Set(['E_SOCKET', 'E_PEER_UNREACHABLE']);
+
+/** Longer than a border takes that is started at the same time. */
+const START_MS = 10_000;
+
+/**
+ * Asks the border whether it would take news of a guest, before a migration depends on it; waits for one that is being started.
+ * `runs`: the guest runs here. Rejects with E_SOCKET, E_UNKNOWN_NID, E_POLICY, E_HYPERVISOR (it is somewhere else).
+ */
+export async function checkFollowed(
+  socket: string,
+  guest: { readonly nid: string; readonly runs: boolean },
+  startMs: number = START_MS,
+): Promise<void> {
+  const deadline = performance.now() + startMs;
+  for (;;) {
+    try {
+      await controlCall(socket, 'follows', guest);
+      return;
+    } catch (error) {
+      if (!(error instanceof IlnpError && error.code === 'E_SOCKET') || performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
 
 export interface ReporterOptions {
   /** Control socket of the border. */

@@ -74,6 +74,9 @@ export const guestParams = z.strictObject({
   now: z.number().positive(),
 });
 
+/** `follows`: whether news of this guest would be taken here; `runs`: it runs at this site now. */
+export const followsParams = z.strictObject({ nid, runs: z.boolean() });
+
 /** `bindings`: answered by BindingsPage; `after` is the `next` of the page before. */
 export const bindingsParams = z.strictObject({
   after: z.int().min(0).optional(),

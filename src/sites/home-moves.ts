@@ -123,8 +123,7 @@ export class HomeMoves {
    */
   isSurelyAt(nid: Nid, to: string): boolean {
     const { registry } = this.#world;
-    if (registry?.has(nid) && !registry.isSynced())
-      throw new IlnpError('E_REGISTRY', 'the registry has not been heard since the start; nothing has changed');
+    if (registry?.has(nid) && !registry.isSynced()) throw notHeard(registry.problem());
     return !this.isOpen(nid) && this.#binding(nid).at === to && !registry?.isDoubtful(nid);
   }
 
@@ -391,5 +390,10 @@ const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
   heard: new Set(),
   isReleased: false,
 });
+
+const notHeard = (problem: string | null): IlnpError => {
+  const why = problem === null ? '' : ` (${problem})`;
+  return new IlnpError('E_REGISTRY', `the registry has not been heard since the start${why}; nothing has changed`);
+};
 
 const isUnsent = (error: unknown): boolean => error instanceof Error && 'sent' in error && error.sent === false;

@@ -33,6 +33,8 @@ export interface RegistryView {
   readonly has: (nid: Nid) => boolean;
   /** What they had at the start is known here. */
   readonly isSynced: () => boolean;
+  /** Why one that was not heard yet is not to be had; null: not known. */
+  readonly problem: () => string | null;
   /** A decision about it was not answered: it may have been made. */
   readonly isDoubtful: (nid: Nid) => boolean;
 }

@@ -64,6 +64,12 @@ export class RegistryFollow {
     return this.#synced.size === this.#options.registries.length;
   }
 
+  /** Why a registry that was not heard since the start is not to be had. */
+  get problem(): string | null {
+    const unheard = this.#options.registries.find(({ registry }) => !this.#synced.has(registry));
+    return (unheard && this.#problems.get(unheard.registry)?.reason) ?? null;
+  }
+
   /** Whether a registry has said all it has since the start, and when it was not to be had for the last time. */
   heardOf(registry: Registry): {
     readonly isHeard: boolean;

@@ -18,6 +18,14 @@ describe('a binding', () => {
     ]);
   });
 
+  test('is where the policy allows it', () => {
+    const policy = '[{ nids: "0:0:0:a0 - 0:0:0:a9", sites: [site2] }, { nids: "0:0:0:a1", sites: [site1] }]';
+    const at = (change: Readonly<Record<string, string>>) => mistakesIn({ policy, bindings: `[${binding(change)}]` });
+    expect(at({ at: 'site2' })).toEqual([]);
+    expect(at({ nid: '"0:0:0:b1"' })).toEqual([]);
+    expect(at({})).toEqual(['bindings[0].at: expected a site that policy allows (site2), got site1']);
+  });
+
   test('names an uplink of its home, as far as that is known here', () => {
     expect(mistakesOfBindings(binding({ uplink: 'isp1' }))).toEqual([]);
     expect(mistakesOfBindings(binding({ home: 'site2', uplink: 'theirs' }))).toEqual([]);

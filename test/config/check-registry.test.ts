@@ -70,6 +70,39 @@ describe('what does not fit together is said', () => {
     },
   );
 
+  test('a password goes to nobody in the clear but this machine', () => {
+    const to = (endpoint: string) =>
+      mistakesIn({ registry: `{ kind: etcd, endpoints: ["${endpoint}"], user: u, passwordFile: p }` });
+    for (const own of [
+      'https://[fd00:e::1]:2379',
+      'http://[::1]:2379',
+      'http://127.0.0.1:2379',
+      'http://localhost:2379',
+    ])
+      expect(to(own)).toEqual([]);
+    for (const open of ['http://[fd00:e::1]:2379', 'http://etcd.example:2379', 'http://127.0.0.1.example:2379'])
+      expect(to(open)).toEqual([
+        `registry.endpoints[0]: expected https, because a password goes there, or this machine, got "${open}"`,
+      ]);
+    expect(mistakesIn({ registry: '{ kind: etcd, endpoints: ["http://[fd00:e::1]:2379"] }' })).toEqual([]);
+  });
+
+  test('whoever keeps one has one range', () => {
+    const low = '{ range: "0:0:0:1 - 0:0:0:9", kind: embedded, name: r1, control: "[fd00:12::9]:6740" }';
+    const high = '{ range: "0:0:1:1 - 0:0:1:9", kind: embedded, name: NAME, control: "[fd00:12::8]:6740" }';
+    expect(mistakesIn({ ...KEY, registries: `[${low}, ${high.replace('NAME', 'r2')}]` })).toEqual([]);
+    expect(mistakesIn({ ...KEY, registries: `[${low}, ${high.replace('NAME', 'r1')}]` })).toEqual([
+      expect.stringContaining('registries[1].name: expected another one than in the ranges before'),
+    ]);
+  });
+
+  test('no password of an endpoint is repeated', () => {
+    for (const secret of ['s3cret', 's3cret@s3cret', `s3cret${'x'.repeat(80)}`])
+      expect(
+        mistakesIn({ registry: `{ kind: etcd, endpoints: ["https://u:${secret}@h:2379"] }` }).join(),
+      ).not.toContain('s3cret');
+  });
+
   test('ranges do not meet, and come without a registry of everything', () => {
     const low = `{ range: "0:0:0:0 - 0:0:ffff:ffff", ${ETCD} }`;
     const high = `{ range: "0:1:0:0 - ffff:ffff:ffff:ffff", ${ETCD} }`;

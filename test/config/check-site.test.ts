@@ -21,6 +21,15 @@ test('names of uplinks and of peers come once', () => {
   ]);
 });
 
+test('the other border of a pair listens somewhere else', () => {
+  const pair = (peer: string) => `{ address: "fd00:12::1", listen: "[fd00:12::a]:6742", peer: "${peer}" }`;
+  const control = '{ keyFile: k }';
+  expect(mistakesIn({ control, pair: pair('[fd00:12::b]:6742') })).toEqual([]);
+  expect(mistakesIn({ control, pair: pair('[fd00:12::A]:6742') })).toEqual([
+    expect.stringContaining('pair.peer: expected the address of the other border'),
+  ]);
+});
+
 describe('the control channel', () => {
   test('needs a key, to listen and to call', () => {
     const peers = `[{ site: site2, ${PEER}, control: "[fd00:12::2]:6740" }]`;

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Reporter } from '../../src/hypervisor/reporter.ts';
+import { checkFollowed, Reporter } from '../../src/hypervisor/reporter.ts';
 import { guestParams, readParams } from '../../src/runtime/control-methods.ts';
 import { ControlSocket } from '../../src/runtime/control-socket.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
@@ -95,4 +95,22 @@ test('one that is closed tells nothing any more', async () => {
   await open();
 
   expect(heard).toEqual([]);
+});
+
+test('a border is asked at the start whether it would take news; one that is being started is waited for', async () => {
+  const asked: unknown[] = [];
+  const follows = (params: unknown): null => {
+    asked.push(params);
+    if (asked.length > 1) throw new IlnpError('E_UNKNOWN_NID', 'site1 has no binding for 0:0:0:a1');
+    return null;
+  };
+  const waiting = checkFollowed(socket, { nid: '0:0:0:a1', runs: true });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  border = await ControlSocket.open(socket, { follows });
+  await waiting;
+
+  expect(asked).toEqual([{ nid: '0:0:0:a1', runs: true }]);
+  await expect(checkFollowed(socket, { nid: '0:0:0:a1', runs: true })).rejects.toMatchObject({ code: 'E_UNKNOWN_NID' });
+  await border.close();
+  await expect(checkFollowed(socket, { nid: '0:0:0:a1', runs: true }, 0)).rejects.toMatchObject({ code: 'E_SOCKET' });
 });

@@ -1,5 +1,5 @@
 /** The registry in a real etcd, three members with TLS and users, in namespaces: what holds when members die or are cut off. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { follow } from '../../src/registry/follow.ts';
 import type { Entry, Registry } from '../../src/registry/registry.ts';
@@ -235,6 +235,22 @@ describe('two borders', () => {
 
     await registry.swap(0, { nid, epoch: 1, binding: null });
     await until('both have forgotten it', async () => !(await known(1)) && !(await known(2)));
+  });
+
+  test('what is taken out of a file stays as long as the registry has it', async () => {
+    const configured = readFileSync(lab.configFile(2), 'utf8');
+    lab.editConfig(2, (before) => before.replace(/^ .*nid: "0:0:0:a1".*\n/m, ''));
+    const session = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
+    await lab.reload(2);
+    await until('site 2 has asked the registry', async () => (await lab.log(2)).includes('not in the file any more'));
+    expect(await at(2)).toEqual(await at(1));
+    await lab.move('a1', 'site2');
+    await session.connector.receives(100);
+    expectIntact(await session.end());
+    await lab.move('a1', 'site1');
+    writeFileSync(lab.configFile(2), configured);
+    await lab.reload(2);
+    expect(await at(2)).toEqual(await at(1));
   });
 
   test('what cannot be is passed over by both and counted, for etcd takes whatever it is given', async () => {

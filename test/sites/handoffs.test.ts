@@ -300,3 +300,15 @@ describe('reports', () => {
     await reports.close();
   });
 });
+
+test('a move that the registry stands in the way of says why it is not to be had', async () => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [BINDING], randomOf(1), true);
+  await pass(1000);
+  sites.killRegistry();
+  sites.crash('site1');
+  sites.start('site1');
+  await pass(8000);
+  expect(await outcomeIn(3000, sites.moves('site1').move(NID, 'site3'))).toMatch(
+    /^E_REGISTRY: .*not been heard since the start \(.*does not answer\)/,
+  );
+});

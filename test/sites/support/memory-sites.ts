@@ -319,6 +319,7 @@ export class MemorySites {
         registry: {
           has: () => true,
           isSynced: () => self().follow!.isSynced,
+          problem: () => self().follow!.problem,
           isDoubtful: (nid) => decisions.isDoubtful(nid),
         },
       }),
