@@ -116,7 +116,7 @@ describe('ilnp move', () => {
   });
 
   test('without --to it is a usage error', async () => {
-    await expect(run('move', '::a1')).rejects.toMatchObject({ code: 'commander.missingMandatoryOptionValue' });
+    await expect(run('move', '::a1')).rejects.toMatchObject({ code: 'E_USAGE' });
   });
 });
 
