@@ -99,7 +99,8 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   if (found === judge.REJECT_NONCE && isKnown) ask(node, c!, now);
   if (found === judge.REJECT_NONCE) return type >= 0 ? verdicts.DROP_FORGED_ICMP : verdicts.DROP_WRONG_NONCE;
   if (found === judge.REJECT_LOCATOR) return verdicts.DROP_UNKNOWN_LOCATOR;
-  if (type >= 0 && isKnown && c!.proved && nonce === null) return verdicts.DROP_FORGED_ICMP;
+  // an echo cut into fragments has no room for one
+  if (type >= 0 && isKnown && c!.proved && nonce === null && !chain.isFragment(upper)) return verdicts.DROP_FORGED_ICMP;
 
   const isSession = c !== null && found !== judge.AS_PLAIN;
   if (isSession) {

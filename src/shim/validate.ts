@@ -3,7 +3,7 @@
  * sections 4 and 7, RFC 6743 section 6:
  *
  *   nonce    Locator known   data                        Locator Update   other ICMPv6 of a correspondent
- *   absent   yes             accepted                    forgery          forgery
+ *   absent   yes             accepted                    forgery          forgery, but for an echo in fragments
  *   right    yes             accepted                    accepted         accepted
  *   wrong    yes             dropped                     forgery          forgery
  *   absent   no              dropped                     forgery          not of the correspondent: as in IPv6

@@ -43,6 +43,19 @@ afterEach(async () => {
 });
 
 describe('two end systems', () => {
+  // shows: H32
+  test.each([56, 4000, 60_000])(
+    'answer each other an echo of %d octets, in as many fragments as it takes',
+    async (octets) => {
+      await startBoth();
+      const ping = async (from: HostName, to: string): Promise<string> =>
+        (await lab.run(from, 'ping', '-c', '3', '-i', '0.2', '-W', '2', '-s', String(octets), to)).stdout;
+      expect(await ping('a', at('b', 2))).toContain(' 3 received');
+      expect(await ping('b', at('a', 1))).toContain(' 3 received');
+      expect([...(await drops('a')), ...(await drops('b'))]).toEqual([]);
+    },
+  );
+
   // shows: H7, H8, H20, H21
   test('every packet of a session has one nonce, one per direction, and a right checksum', async () => {
     await startBoth();

@@ -7,6 +7,7 @@ import {
   destinationOptions,
   echo6,
   error6,
+  fragmentHeader,
   ipv6,
   joined,
   octetsOf,
@@ -71,6 +72,20 @@ describe('from a correspondent', () => {
   ] as const)('%s from %s with nonce %j: %s', (what, src, nonce, expected) => {
     const packet = what === 'data' ? udp6({ src, dst: A }) : echo6({ src, dst: A });
     expect(verdict(talking(), withNonce(packet, nonce))).toBe(expected);
+  });
+
+  test('an echo cut into fragments has no nonce: what is believed of data is believed of it, errors are not', () => {
+    const [data, echo] = [echo6({ src: B, dst: A }), echo6({ src: ELSEWHERE, dst: A })];
+    const cut = (src: string, packet: Uint8Array, type: number): Uint8Array => {
+      const payload = packet.slice(40);
+      payload[0] = type;
+      return ipv6({ src, dst: A }, 44, joined(fragmentHeader(58, 0, true), payload));
+    };
+    expect(verdict(talking(), cut(B, data, 128))).toBe('accepted');
+    expect(verdict(talking(), cut(B, data, 129))).toBe('accepted');
+    expect(verdict(talking(), cut(ELSEWHERE, echo, 128))).toBe('drop_unknown_locator');
+    expect(verdict(talking(), cut(B, data, 1))).toBe('drop_forged_icmp');
+    expect(verdict(talking(), cut(B, data, 156))).toBe('drop_forged_update');
   });
 
   // shows: H12
