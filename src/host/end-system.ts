@@ -159,10 +159,13 @@ export class EndSystem {
     await this.#names?.stop(); // while there is a path to the server
     await this.#keeper?.stop();
     this.#keeper = null;
-    this.#network.down();
-    if (await this.#path.close()) this.#network.removeTun();
-    this.#socket.close();
-    this.#unclaim();
+    try {
+      this.#network.down();
+    } finally {
+      if (await this.#path.close()) this.#network.removeTun(); // else its worker would keep this process for ever
+      this.#socket.close();
+      this.#unclaim();
+    }
   }
 
   /** Takes over what the kernel has now: first the kernel's side, so that an update told to others is true already. */

@@ -112,6 +112,8 @@ export class Correspondent {
   askedAt = 0;
   /** When it was first spoken to since it was last heard on the pair in use; 0: not since. */
   waitingSince = 0;
+  /** It does not know our newest Locators, and nobody tells it just now; it is told when programs speak to it again. */
+  isUntold = false;
   /** It is among those whose answers are looked at. */
   isWatched = false;
   /** While it has not answered at all: how many pairs were tried in vain. */

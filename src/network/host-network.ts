@@ -250,7 +250,10 @@ export class HostNetwork {
 
 function undo(journal: Journal): void {
   ipBatch(journal.undo, { force: true });
-  for (const { path, before } of [...journal.settings].reverse()) if (read(path) !== null) write(path, before);
+  for (const { path, before } of [...journal.settings].reverse()) {
+    const now = read(path);
+    if (now !== null && now !== before) write(path, before);
+  }
 }
 
 const keyOf = ({ l64, interface: name }: Pick<HostLocator, 'l64' | 'interface'>): string => `${formatL64(l64)} ${name}`;

@@ -30,6 +30,9 @@ const request = z.strictObject({
   params: z.unknown().optional(),
 });
 
+/** sun_path of unix(7) without its last 0; Node cuts what is longer, and listens somewhere else. */
+const LONGEST_PATH = 107;
+
 export class ControlSocket {
   readonly path: string;
   readonly #server: Server;
@@ -44,6 +47,9 @@ export class ControlSocket {
 
   /** Begins to listen; E_RUNNING if somebody answers there already, E_SOCKET if it cannot be made. */
   static async open(path: string, methods: ControlMethods): Promise<ControlSocket> {
+    const octets = Buffer.byteLength(path);
+    if (octets > LONGEST_PATH)
+      throw new IlnpError('E_SOCKET', `${path}: expected at most ${LONGEST_PATH} octets, got ${octets}`);
     const control = new ControlSocket(path, methods);
     try {
       makeFolder(dirname(path), 0o755);

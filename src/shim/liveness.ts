@@ -90,11 +90,15 @@ export class Liveness {
   run(now: number): void {
     if (now < this.#lookAt) return;
     this.#lookAt = now + PERIOD_US;
-    for (const c of this.#node.spokenTo) this.#active.add(c);
+    for (const c of this.#node.spokenTo) {
+      this.#active.add(c);
+      if (c.isUntold) this.#updates.tell(c, now);
+    }
     this.#node.spokenTo.length = 0;
     let left = BURST;
     for (const c of this.#active) {
       if (left <= 0) break;
+      if (c.isUntold && c.waitingSince === 0) this.#updates.tell(c, now); // it is heard again
       const sent = this.#look(c, this.#watchOf(c), now);
       left -= sent;
       if (sent === 0) continue;

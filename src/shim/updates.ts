@@ -19,8 +19,14 @@ const FIRST_WAIT_US = 1e6;
 const ATTEMPTS = 7;
 /** Whoever forges the source of a packet shall not make us send many. */
 const ATTEMPTS_FOR_STRANGERS = 2;
-/** Who was silent for longer is no correspondent of an active session (RFC 6743 section 2); it finds us by name. */
+/** Who was silent for longer may have gone elsewhere without telling us; names have the word. */
 export const ACTIVE_US = 600e6;
+/**
+ * Who was silent for longer has no session any more (RFC 6743 section 2): TCP asks after two hours. Who has told us nothing
+ * for ACTIVE_US is told in a few attempts, and then when programs speak to it again.
+ */
+const SESSION_US = 3 * 3600e6;
+const ATTEMPTS_FOR_SILENT = 3;
 /** So many attempts that one does not answer are enough to ask names where it is. */
 const ATTEMPTS_ALONE = 2;
 /** Updates per call of `run`: many correspondents are told one after the other. */
@@ -75,8 +81,9 @@ export class Updates {
       if (!c.proved && !c.isConfigured && !c.isSpokenTo) continue; // anybody can forge packets; it is no session of anybody here
       // who has not answered yet answers where we were when we asked
       const last = c.remoteNonce === null && now >= c.plainUntil ? c.sentAt : c.heardAt;
-      if (last === 0 || now - last > ACTIVE_US) continue;
-      this.#enter(c, now);
+      if (last === 0) continue;
+      if (now - last > (c.proved && c.isSpokenTo ? SESSION_US : ACTIVE_US)) c.isUntold = true;
+      else this.#enter(c, now);
     }
     this.run(now);
   }
@@ -123,14 +130,16 @@ export class Updates {
     for (const [c, state] of this.#outstanding) {
       if (state.due > now) continue;
       if (sent === BURST) return;
-      if (state.attempts >= (c.proved || c.isConfigured ? ATTEMPTS : ATTEMPTS_FOR_STRANGERS)) {
+      const isSilent = now - Math.max(c.heardAt, c.sentAt) > ACTIVE_US;
+      if (state.attempts >= attemptsFor(c, isSilent)) {
         this.#outstanding.delete(c);
+        c.isUntold = true;
         this.log.end(state.entry, 'given up', now);
         this.#node.counters[COUNT_UPDATES_GIVEN_UP]!++;
-        this.#node.lost(c);
+        if (!isSilent) this.#node.lost(c);
         continue;
       }
-      if (state.attempts >= ATTEMPTS_ALONE && c.heardAt <= state.entry.beganAt) this.#node.lost(c);
+      if (state.attempts >= ATTEMPTS_ALONE && c.heardAt <= state.entry.beganAt && !isSilent) this.#node.lost(c);
       this.#send(c, now);
       state.entry.tries++;
       state.entry.changedAt = now;
@@ -167,6 +176,7 @@ export class Updates {
       changedAt: now,
     };
     this.#outstanding.set(c, { attempts: 0, due: now, entry });
+    c.isUntold = false;
   }
 
   /** All Locators of this node; those that its own preferences put before the one that works stand behind it. */
@@ -208,4 +218,10 @@ export class Updates {
     c.localSequence = Math.max(c.localSequence + 1, this.#node.wallClock());
     return c.localSequence;
   }
+}
+
+/** Nobody waits for the answer of one who is silent. */
+function attemptsFor(c: Correspondent, isSilent: boolean): number {
+  if (!c.proved && !c.isConfigured) return ATTEMPTS_FOR_STRANGERS;
+  return isSilent ? ATTEMPTS_FOR_SILENT : ATTEMPTS;
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +59,12 @@ describe('a call', () => {
 
     expect(await controlCall(path, 'add', { a: 2, b: 3 })).toBe(5);
     expect(await controlCall(path, 'nothing')).toBeNull();
+  });
+
+  test('a path that is too long is refused: Node would cut it and listen elsewhere', async () => {
+    path = join(folder, 'n'.repeat(120));
+    await expect(serve()).rejects.toMatchObject({ code: 'E_SOCKET', message: expect.stringContaining('at most 107') });
+    expect(await readdir(folder)).toEqual([]);
   });
 
   test('an error of the world arrives with its code', async () => {

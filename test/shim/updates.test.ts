@@ -107,6 +107,55 @@ test('without any Locator nobody can be told; with the next one everybody is', (
   expect(a.sent).toHaveLength(1);
 });
 
+describe('a session that was idle, or without a way, while this node moved', () => {
+  const ACKNOWLEDGES_SYN = 0x12;
+  /** Speaks and answers: B has acknowledged a SYN of ours. */
+  const session = (): End => {
+    const a = talking();
+    const syn = tcp6({ src: STABLE_A, dst: B });
+    syn[53] = 0x02;
+    a.pass(syn);
+    const answer = tcp6({ src: B, dst: A });
+    answer[53] = ACKNOWLEDGES_SYN;
+    answer.set([0, 0, 0, 2], 48);
+    a.pass(insertNonce(answer, NONCE)!);
+    expect([...a.shim.node.ilcc.all()][0]!.proved).toBe(true);
+    a.shim.run(0.5 * SECOND);
+    a.shim.run(5 * SECOND); // nobody is looked at any more
+    a.sent.length = 0;
+    return a;
+  };
+  const speaks = (a: End, now: number): number => {
+    a.sent.length = 0;
+    a.pass(tcp6({ src: STABLE_A, dst: B }), now);
+    a.shim.run(a.shim.next(now)!);
+    return a.sent.length;
+  };
+
+  // shows: H16
+  test('an hour idle: it is told three times, in case its other end speaks first', () => {
+    const a = session();
+    move(a, ['2001:db8:2::'], 3600 * SECOND);
+    expect(a.sent).toHaveLength(1);
+    expect(timesOf(a, 4000 * SECOND)).toEqual([3601, 3603]);
+    expect(a.lost).toEqual([]);
+  });
+
+  test.each([
+    ['given up', 10],
+    ['idle for a day', 86_400],
+  ])('%s: it is told when a program speaks again, and no more once it knows', (_, seconds) => {
+    const a = session();
+    move(a, ['2001:db8:2::'], seconds * SECOND);
+    timesOf(a, (seconds + 1000) * SECOND);
+    expect(a.shim.updates.outstanding).toBe(0);
+
+    expect(speaks(a, (seconds + 2000) * SECOND)).toBe(1);
+    a.pass(acknowledgementOf(a.sent[0]!, NONCE)!, (seconds + 2001) * SECOND);
+    expect(speaks(a, (seconds + 2002) * SECOND)).toBe(0);
+  });
+});
+
 describe('who is told', () => {
   // shows: H22
   test('nobody who has not sent a nonce, or was silent for ten minutes', () => {
