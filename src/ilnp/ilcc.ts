@@ -128,6 +128,8 @@ export class Correspondent {
   doubtedAt = Number.NEGATIVE_INFINITY;
   /** Until then it is treated as a node without ILNP. */
   plainUntil = 0;
+  /** Since it was last found silent it has answered as plain IPv6, and nothing has proved that it speaks ILNP. */
+  answersPlain = false;
   /** Whom programs here have answered before another one took its place (shim/claim.ts). */
   answered: { readonly nonce: Uint8Array; readonly views: readonly Locator[]; readonly isSpokenTo: boolean } | null =
     null;
@@ -257,6 +259,7 @@ export class Correspondent {
     this.views.length = 0;
     this.#begun.length = 0;
     this.remoteNonce = null;
+    this.askedAt = 0;
     this.isSpokenTo = false;
     this.#select(locator.expires);
   }

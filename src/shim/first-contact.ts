@@ -32,6 +32,7 @@ export function isWorthTrying(node: Node, c: Correspondent, now: number): boolea
     return true;
   }
   c.plainUntil = now + PLAIN_AFTER_SILENCE_US;
+  c.answersPlain = false;
   c.remoteNonce = null;
   c.askedAt = 0;
   c.tried = 0;

@@ -6,13 +6,15 @@
  */
 import type { Correspondent, Locator } from '../ilnp/ilcc.ts';
 import { sameLocator } from '../ilnp/ilcc.ts';
-import { Sessions } from '../ilnp/sessions.ts';
+import { IDLE_SECONDS, Sessions } from '../ilnp/sessions.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 
 const FLOWS = 16_384;
 /** Ids of Locators in the store have eight bits, one of which says "none". */
 const IDS = 254;
+/** What is no connection and was silent for longer begins anew; seconds. */
+const PAUSE_SECONDS = 60;
 /** In place of a correspondent's Locator: the flow is told by NIDs. */
 const ANY = -1;
 const UDP_FLOW = 0x5bd1e995;
@@ -78,6 +80,14 @@ export class Flows {
     if (entry < 0) return;
     if (this.#sessions.uplink(entry) < 0) this.#sessions.setUplink(entry, this.#idOf(own), seconds);
     else this.#sessions.heard(entry, seconds);
+  }
+
+  /** True for a flow to the node at word `w` + W_DST_L64 that has been plain IPv6, and lives. */
+  runsPlain(word: Int32Array, w: number, flow: number, isTcp: boolean, now: number): boolean {
+    const at = w + ipv6.W_DST_L64;
+    const entry = this.#sessions.find(ANY, ANY, word[at]!, word[at + 1]!, word[at + 2]!, word[at + 3]!, flow);
+    if (flow === 0 || entry < 0) return false;
+    return this.#sessions.idle(entry, (now / 1e6) | 0) <= (isTcp ? IDLE_SECONDS : PAUSE_SECONDS);
   }
 
   /** A program here has sent to `c` under view `id`, at word `w` + W_DST_L64; view 0 needs no remembering. */

@@ -104,13 +104,13 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
 
   const isSession = c !== null && found !== judge.AS_PLAIN;
   if (isSession) {
+    if (c!.remoteNonce === null) c!.askedAt = 0; // later only proof ends the wait: anybody can send a nonce
     if (found === judge.ACCEPT_LEARN) learn(c!, nonce!);
     if (!isKnown) {
       if (answers || found === judge.ACCEPT_PROVISIONAL) seen(c!, { l0: s0, l1: s1, sum: sum64(s0, s1) }, now);
     } else if (c!.isProvisional || found === judge.ACCEPT_LEARN) c!.settle(s0, s1);
     if (c!.views.length === 0) c!.viewIndex(s0, s1);
     node.heard(c!, word, w, now);
-    c!.askedAt = 0;
     if (!c!.proved) {
       if (syn >= 0 && nonce !== null) c!.begin(flow, syn);
       if (hasHeardSyn(b, c!, protocol, at, end)) prove(node, c!);
@@ -120,6 +120,7 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
 
   const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);
+  if (!isSession && isKnown && now < c!.plainUntil) c!.answersPlain = true;
   let view = c?.views[0];
   if (isSession && c!.views.length > 1) view = node.flows.viewOf(word, w, flow, c!);
   const zeroed = isSession && c!.checksum !== 'full' && isZeroed(batch, i, c!, upper, nonce !== null);
@@ -190,7 +191,6 @@ function proven(node: Node, c: Correspondent, nonce: Uint8Array, from: Locator, 
   else learn(c, nonce);
   c.question = null;
   c.askPause = 0;
-  c.askedAt = 0;
   c.heard(now);
   prove(node, c);
   return verdicts.TAKEN;
@@ -198,6 +198,8 @@ function proven(node: Node, c: Correspondent, nonce: Uint8Array, from: Locator, 
 
 function prove(node: Node, c: Correspondent): void {
   c.plainUntil = 0;
+  c.answersPlain = false;
+  c.askedAt = 0;
   c.answered = null;
   if (!c.proved) node.ilcc.prove(c);
 }

@@ -21,6 +21,7 @@ import * as verdicts from './verdict.ts';
 import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
 
 const SYN = 0x02;
+const ACK = 0x10;
 const TCP_SEQUENCE = 4;
 const TCP_FLAGS = 13;
 
@@ -43,7 +44,13 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
   // whose SYN had a nonce is not answered without
   const isFirst = isSyn && !named?.hasBegun(flow, -1);
-  const c = named !== null && speaks(node, named, isFirst, now) ? named : null;
+  // what runs so stays so, what begins tries again
+  const begins = isSyn && (b[at + TCP_FLAGS]! & ACK) === 0;
+  const isPlain =
+    named === null ||
+    (!begins && named.answersPlain && node.flows.runsPlain(word, w, flow, protocol === ipv6.TCP, now)) ||
+    !speaks(node, named, isFirst, now);
+  const c = isPlain ? null : named;
   if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);
   const source = c === null ? node.flows.ownFor(word, w, flow, node, now) : (c.own ?? node.locators[0]!);
   const destination = c === null ? null : c.target(now);

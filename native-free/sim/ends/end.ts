@@ -216,12 +216,12 @@ export class SimEnd {
     if (sent > most) this.#engine.violate(`${this.name} sent ${sent} Locator Updates, at most ${most} are right`);
   }
 
-  /** True when the destination has sent us a nonce and is not given up. */
+  /** True when the destination has sent us a nonce, is not given up, and nothing runs to it as plain IPv6. */
   #isToSession(octets: Uint8Array): boolean {
     const { shim, now } = this.kernel!;
     const word = new Int32Array(octets.slice(ipv6.DST, ipv6.DST + 16).buffer);
     const c = shim.node.ilcc.find(word[2]!, word[3]!);
-    return c !== null && c.remoteNonce !== null && now >= c.plainUntil && c.isAt(word[0]!, word[1]!);
+    return c !== null && c.remoteNonce !== null && now >= c.plainUntil && !c.answersPlain && c.isAt(word[0]!, word[1]!);
   }
 
   /** Calls `found` with the name of the flow of a packet between programs, and the other end's address at `at`. */
