@@ -213,13 +213,14 @@ export class HomeMoves {
     const reason = error instanceof Error ? error.message : String(error);
     // After force there is nothing to go back to: the old site is dead, so the new one is told until it hears.
     const target = force ? decision.at : from;
+    let outcome = force ? `${target} is told as soon as it answers` : `it stays at ${target}`;
     if (target !== decision.at) {
-      await this.#decide(decision.nid, target, decision.epoch + 1, decision.active).catch((cause) =>
-        this.#world.log.warn({ nid: formatNid(decision.nid), reason: String(cause) }, 'a move could not be taken back'),
-      );
+      await this.#decide(decision.nid, target, decision.epoch + 1, decision.active).catch((cause) => {
+        this.#world.log.warn({ nid: formatNid(decision.nid), reason: String(cause) }, 'a move could not be taken back');
+        outcome = `it could not be taken back (${cause instanceof Error ? cause.message : cause}) and goes on as soon as it can`;
+      });
     }
     this.retrySoon();
-    const outcome = force ? `${target} is told as soon as it answers` : `it stays at ${target}`;
     return new IlnpError(
       error instanceof IlnpError ? error.code : 'E_PEER_UNREACHABLE',
       `move of ${formatNid(decision.nid)} to ${decision.at}: ${reason}; ${outcome}`,

@@ -174,6 +174,8 @@ describe('a move that cannot be', () => {
     await sites.time.runUntil(sites.time.now + 10_000);
 
     expect(error).toMatchObject({ code: 'E_STATE', message: expect.stringContaining('no space left on device') });
+    expect(error.message).toContain('could not be taken back'); // home has no room either
+    expect(error.message).not.toContain('it stays at');
     expect(sites.moves('site1').unsettled).toBe(0);
     expect(new Set(everywhere(A2)).size).toBe(1);
     expect(sites.active(A2)).toHaveLength(1);
