@@ -14,7 +14,7 @@ import { type Binding, Bindings } from '../ilnp/bindings.ts';
 import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
 import { claimNetwork } from '../network/claim.ts';
-import { Gateway, globalAddress, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
+import { Gateway, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
 import { LinkWatch } from '../network/link-watch.ts';
 import { MAX_NEIGHBOURS, Neighbours } from '../network/neighbours.ts';
 import { OUTSIDE } from '../packet/batch.ts';
@@ -22,19 +22,18 @@ import { IlnpError } from '../runtime/errors.ts';
 import { compile } from '../sbr/compile.ts';
 import { namedCounters } from '../sbr/counters.ts';
 import type { FibImage } from '../sbr/fib.ts';
-import { formatNid, type L64, type Nid, parseIpv6 } from '../wire/text.ts';
+import { formatNid, type L64, type Nid } from '../wire/text.ts';
 import { DataPlane } from './data-plane.ts';
 import { KeepClock } from './keep-clock.ts';
+import { MovedNids } from './moved-nids.ts';
 import { Places } from './places.ts';
 import { type NamedReach, namedReach, type Uplinks } from './reach.ts';
-import { openSessionFile, type SessionFile, uplinkIds } from './session-store.ts';
+import { openSessionFile, type SessionFile } from './session-store.ts';
 import { type SpeakerReply, Speakers } from './speakers.ts';
+import { interfacesOf, surroundings } from './surroundings.ts';
 
 /** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
 const MAX_PAIRS = 16_384;
-
-/** How long after a move its neighbours are answered for. Reason: then the other borders have switched too. */
-const NEIGHBOURS_MS = 30;
 
 export class Border {
   config: SiteConfig;
@@ -54,9 +53,11 @@ export class Border {
   /** What takes back those shown at the start. */
   #manualUndo: string[] = [];
   readonly #keepClock = new KeepClock(() => this.#path.wake());
-  /** NIDs that have moved and whose neighbours are not answered for yet. */
-  readonly #moved = new Map<string, Nid>();
-  #neighboursLater: NodeJS.Timeout | undefined;
+  readonly #moved = new MovedNids((nids) => {
+    this.#serial(() => this.#answerFor(nids)).catch((error) => {
+      this.#log.error({ error: String(error) }, 'neighbours could not be answered for');
+    });
+  });
   #compiledClasses = 0;
   #speakers: Speakers | null = null;
   /** As compiled last. */
@@ -168,7 +169,7 @@ export class Border {
     this.#speakers?.close();
     this.#stopping = true;
     this.#keepClock.stop();
-    clearTimeout(this.#neighboursLater);
+    this.#moved.stop();
     await this.#changes; // nothing that is under way may put anything back
     await this.#neighbours.clear();
     this.#manual.push(...this.#manualUndo.splice(0));
@@ -312,20 +313,12 @@ export class Border {
     this.#handOver(departed);
     this.#onReach();
     if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));
-    for (const { nid } of moved) this.#moved.set(formatNid(nid), nid);
-    this.#neighboursLater ??= setTimeout(() => {
-      this.#neighboursLater = undefined;
-      this.#serial(() => this.#answerForMoved()).catch((error) => {
-        this.#log.error({ error: String(error) }, 'neighbours could not be answered for');
-      });
-    }, NEIGHBOURS_MS);
+    this.#moved.add(nidsOf(moved));
   }
 
-  /** Neighbour discovery follows a move a little later: it takes a process, and packets wait for the move. */
-  async #answerForMoved(): Promise<void> {
+  async #answerFor(nids: readonly Nid[]): Promise<void> {
     if (this.#stopping) return;
-    const moved = [...this.#moved.values()].flatMap((nid) => this.bindings.get(nid) ?? []);
-    this.#moved.clear();
+    const moved = nids.flatMap((nid) => this.bindings.get(nid) ?? []);
     await this.#neighbours.moved(this.config, moved);
     this.#showManual();
   }
@@ -360,19 +353,9 @@ export class Border {
 
   #compile(): FibImage {
     this.#compiledClasses = this.bindings.classes.length;
-    const image = compile(this.config, this.bindings, {
-      uplinkUp: this.#links.up(this.config.uplinks),
-      ...(this.#sessions
-        ? {
-            uplinkIds: uplinkIds(
-              this.#sessions,
-              this.config.uplinks.map((u) => u.l64),
-            ),
-          }
-        : {}),
-      outsideAddress: ownAddress(this.config.uplinks),
-      insideAddress: ownAddress(this.config.inside) ?? ownAddress(this.config.peers) ?? ownAddress(this.config.uplinks),
-    });
+    const { config } = this;
+    const around = surroundings(config, this.#links.up(config.uplinks), this.#sessions);
+    const image = compile(config, this.bindings, around);
     this.#uplinks = { ids: image.uplinkIds, usable: [...image.uplinkUsable].map((up) => up === 1) };
     return image;
   }
@@ -414,15 +397,3 @@ export class Border {
 }
 
 const nidsOf = (bindings: readonly { readonly nid: Nid }[]): Nid[] => bindings.map(({ nid }) => nid);
-
-const interfacesOf = (config: SiteConfig): string[] => [
-  ...new Set([...config.uplinks, ...config.inside, ...config.peers].map((link) => link.interface)),
-];
-
-function ownAddress(links: readonly { readonly interface: string }[]): Uint8Array | null {
-  for (const link of links) {
-    const text = globalAddress(link.interface);
-    if (text !== null) return parseIpv6(text);
-  }
-  return null;
-}
