@@ -83,7 +83,11 @@ export class RegistryService {
   async #watch(from: string, revision: number, waitMs: number): Promise<Answer> {
     const waits = this.#waiting.get(from) ?? new Set();
     this.#waiting.set(from, waits);
-    if (waits.size >= MAX_WAITING) for (const oldest of firstOf(waits)) oldest.abort();
+    if (waits.size >= MAX_WAITING)
+      for (const oldest of firstOf(waits)) {
+        waits.delete(oldest); // at once: the next question may come before its end has been seen
+        oldest.abort();
+      }
     const wait = new AbortController();
     waits.add(wait);
     const cancel = this.#after(waitMs, () => wait.abort());
