@@ -25,9 +25,8 @@ import {
 import { type MovePlan, stepsOf } from './move-plan.ts';
 import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
-import { nidKey } from './nid-key.ts';
-import { PeerFeed } from './peer-feed.ts';
 import { refusal } from './policy.ts';
+import { SiteFeeds } from './site-feeds.ts';
 import { SiteKeeping } from './site-keeping.ts';
 
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
@@ -52,25 +51,19 @@ export interface Heard extends Change {
 /** What can be asked of home about a move, besides the move itself. */
 export type Step = 'prepare' | 'hold' | 'abort' | 'paused' | 'resumed';
 
-interface Feeds {
-  readonly set: PeerFeed;
-  readonly report: PeerFeed;
-}
-
 export class Moves {
   readonly #world: MovesWorld;
   readonly #writer: BindingWriter;
   readonly #home: HomeMoves;
   readonly #keeping: SiteKeeping;
   readonly #handoffs: Handoffs;
-  readonly #feeds = new Map<string, Feeds>();
-  /** Identifiers that ever moved, by home and nidKey. */
-  readonly #moved = new Map<string, Map<string, Nid>>();
+  readonly #feeds: SiteFeeds;
 
   constructor(world: MovesWorld) {
     this.#world = world;
     this.#writer = new BindingWriter(world);
     this.#home = new HomeMoves(world, this.#writer, (change, heard) => this.#settled(change, heard));
+    this.#feeds = new SiteFeeds(world, this.#home);
     this.#keeping = new SiteKeeping(world);
     this.#handoffs = new Handoffs(world, this.#home, this.#keeping);
   }
@@ -82,21 +75,13 @@ export class Moves {
 
   /** Begins, after the record was loaded into the bindings; `open` are its decisions without an end. */
   start(open: Iterable<OpenDecision> = []): void {
-    this.rescan();
+    this.#feeds.rescan();
     this.#home.resume(open);
   }
 
   /** Looks through the bindings again: the configuration was re-read. */
   rescan(): void {
-    this.#moved.clear();
-    for (const { nid, home, epoch } of this.#world.bindings.all()) if (epoch > 0) this.#remember(home, nid);
-    const sites = new Set(this.#world.peers());
-    for (const [site, feeds] of this.#feeds) {
-      if (sites.has(site)) continue;
-      feeds.set.close();
-      feeds.report.close();
-      this.#feeds.delete(site);
-    }
+    this.#feeds.rescan();
   }
 
   /**
@@ -265,11 +250,7 @@ export class Moves {
 
   /** Site `site` can be reached (again): says what it may lack, asks what we lack, goes on with what was stuck. */
   connected(site: string): void {
-    const feeds = this.#feedsOf(site);
-    feeds.set.add(this.#moved.get(this.#world.site)?.values() ?? []);
-    feeds.set.kick();
-    feeds.report.add(this.#moved.get(site)?.values() ?? []);
-    feeds.report.kick();
+    this.#feeds.connected(site);
     this.#home.retrySoon();
   }
 
@@ -277,10 +258,7 @@ export class Moves {
   close(): void {
     this.#home.close();
     this.#handoffs.close();
-    for (const feeds of this.#feeds.values()) {
-      feeds.set.close();
-      feeds.report.close();
-    }
+    this.#feeds.close();
   }
 
   async #askHome(home: string, nid: Nid, to: string, how: HandoffOptions): Promise<HomeMove> {
@@ -346,7 +324,7 @@ export class Moves {
     for (const { nid, at, epoch } of accepted) {
       const binding = this.#world.bindings.get(nid);
       if (binding === undefined) continue;
-      if (binding.epoch > 0) this.#remember(from, nid);
+      if (binding.epoch > 0) this.#feeds.remember(from, nid);
       if (binding.epoch !== epoch || binding.at !== at) newer.push(toWire(binding));
     }
     return { kind: 'have', newer, refused };
@@ -365,39 +343,7 @@ export class Moves {
   #settled(change: Change, heard: ReadonlySet<string>): void {
     this.#handoffs.settled(change.nid);
     if (this.#world.registry?.has(change.nid)) return;
-    this.#remember(this.#world.site, change.nid);
-    for (const site of this.#world.peers()) if (!heard.has(site)) this.#feedsOf(site).set.add([change.nid]);
-  }
-
-  #feedsOf(site: string): Feeds {
-    const existing = this.#feeds.get(site);
-    if (existing !== undefined) return existing;
-    const feed = (kind: 'set' | 'report', home: string): PeerFeed =>
-      new PeerFeed({
-        site,
-        kind,
-        world: this.#world,
-        state: (nid) => this.#stateOf(nid, home),
-        onNewer: (changes) => void this.#home.adopt(changes).catch(() => {}),
-      });
-    const feeds = { set: feed('set', this.#world.site), report: feed('report', site) };
-    this.#feeds.set(site, feeds);
-    return feeds;
-  }
-
-  /** What may be said about an identifier: nothing while it is being moved, since then only its mover speaks. */
-  #stateOf(nid: Nid, home: string): Change | undefined {
-    const binding = this.#world.bindings.get(nid);
-    if (binding === undefined || binding.home !== home || binding.epoch === 0 || this.#home.isOpen(nid))
-      return undefined;
-    return { nid, at: binding.at, epoch: binding.epoch };
-  }
-
-  #remember(home: string, nid: Nid): void {
-    if (this.#world.registry?.has(nid)) return;
-    const known = this.#moved.get(home) ?? new Map<string, Nid>();
-    this.#moved.set(home, known);
-    known.set(nidKey(nid), nid);
+    this.#feeds.settled(change.nid, heard);
   }
 
   #binding(nid: Nid) {
