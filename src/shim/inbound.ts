@@ -127,6 +127,8 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   const locators = zeroed ? fold(sum64(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!) + sum64(s0, s1)) : 0;
   let delta = put(word, w + ipv6.W_DST_L64, node.stable);
   if (chain.isRouted(upper)) delta = 0;
+  // to this node itself by one of its Locators: the answer comes back the same way
+  if (isSelf && own !== null && node.isStable(s0, s1)) delta = fold(delta + put(word, w + ipv6.W_SRC_L64, own));
   if (isSession) delta = fold(delta + put(word, w + ipv6.W_SRC_L64, view!));
   delta = fold(delta + locators);
   if (!adjustChecksum(batch, i, protocol, at, delta)) {

@@ -201,6 +201,11 @@ export class Node {
   isSource(word: Int32Array, w: number): boolean {
     const at = w + ipv6.W_SRC_L64;
     const isUs = word[at + 2] === this.nid0 && word[at + 3] === this.nid1;
-    return isUs && word[at] === this.stable.l0 && word[at + 1] === this.stable.l1;
+    return isUs && this.isStable(word[at]!, word[at + 1]!);
+  }
+
+  /** True for the Locator of the stable address. */
+  isStable(l0: number, l1: number): boolean {
+    return l0 === this.stable.l0 && l1 === this.stable.l1;
   }
 }

@@ -42,6 +42,15 @@ const through = (packet: Uint8Array, from: End, to: End, now = 1): { wire: Uint8
   return { wire, got };
 };
 
+test('a program that speaks to its own node by a Locator is answered from there', () => {
+  const { a } = pair();
+  for (const packet of [tcp6({ src: STABLE_A, dst: A }), udp6({ src: STABLE_A, dst: A })]) {
+    const got = a.pass(packet) as Uint8Array; // and its answer has the same addresses
+    expect(addressesOf(got)).toEqual({ src: full(A), dst: full(STABLE_A) });
+    expect(hasRightChecksum(got)).toBe(true);
+  }
+});
+
 describe('a session', () => {
   // shows: H8
   test('the first packet carries a nonce and current Locators, the program gets neither', () => {
