@@ -8,7 +8,7 @@
  * Lines of the same Node Identifier are one node.
  */
 import type { L64, Nid } from '../wire/text.ts';
-import { parseIlv, parseL64, parseNid } from '../wire/text.ts';
+import { formatNid, parseIlv, parseL64, parseNid } from '../wire/text.ts';
 import { isReservedNid, isUnicastL64 } from '../wire/unicast.ts';
 import type { Problem } from './problem.ts';
 
@@ -26,7 +26,7 @@ export interface IlnpHost {
 
 /** Reads the text of `file`; every mistake with its line. `own`: the Node Identifier that is no peer's. */
 export function readHosts(text: string, file: string, own?: Nid): { hosts: IlnpHost[]; problems: Problem[] } {
-  const hosts: IlnpHost[] = [];
+  const hosts = new Map<string, IlnpHost>();
   const problems: Problem[] = [];
   text.split('\n').forEach((line, k) => {
     const words = line.replace(/#.*/, '').trim().split(/\s+/).filter(Boolean);
@@ -39,17 +39,17 @@ export function readHosts(text: string, file: string, own?: Nid): { hosts: IlnpH
     if (own !== undefined && isSame(host.nid, own)) wrong('the Node Identifier of another node', words[0]!);
     else add(hosts, host);
   });
-  return { hosts, problems };
+  return { hosts: [...hosts.values()], problems };
 }
 
 /** Lines of the same Node Identifier are one node. */
-function add(hosts: IlnpHost[], host: IlnpHost): void {
-  const k = hosts.findIndex(({ nid }) => isSame(nid, host.nid));
-  const known = hosts[k];
-  if (known === undefined) hosts.push(host);
+function add(hosts: Map<string, IlnpHost>, host: IlnpHost): void {
+  const key = formatNid(host.nid);
+  const known = hosts.get(key);
+  if (known === undefined) hosts.set(key, host);
   else {
     const { nid, names, locators } = known;
-    hosts[k] = { nid, names: [...names, ...host.names], locators: [...locators, ...host.locators] };
+    hosts.set(key, { nid, names: [...names, ...host.names], locators: [...locators, ...host.locators] });
   }
 }
 

@@ -120,7 +120,7 @@ function readAnswer(line: string): Answer | null {
 function unreachable(path: string, error: NodeJS.ErrnoException): IlnpError {
   const hints: Record<string, string> = {
     ENOENT: 'no such socket; is ilnp running, and is this its socket?',
-    ECONNREFUSED: 'nobody answers; ilnp sbr is not running',
+    ECONNREFUSED: 'nobody answers; the ilnp that listens there is not running',
     EACCES: 'permission denied; run as the user who runs ilnp sbr',
     ENOTSOCK: 'is not a socket',
   };

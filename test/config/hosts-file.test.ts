@@ -57,3 +57,11 @@ test('the node itself is no correspondent', () => {
     problems: [{ line: 1, expected: 'the Node Identifier of another node', got: '0+0+0+a1' }],
   });
 });
+
+test('as many nodes as the cache has room for are read at once', () => {
+  const lines = Array.from(
+    { length: 65_536 },
+    (_, k) => `1+0+${(k >>> 8).toString(16)}+${k.toString(16)} 2001-db8-2-0`,
+  );
+  expect(readHosts(lines.join('\n'), 'hosts').hosts).toHaveLength(65_536); // in seconds, not minutes
+});
