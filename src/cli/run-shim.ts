@@ -33,7 +33,7 @@ export async function runShim(config: ShimConfig, options: { runFolder: string; 
         return answer();
       };
     const control = await ControlSocket.open(config.control.socket, {
-      sessions: asked(() => system.ask({ what: 'sessions' })),
+      sessions: asked(() => system.sessions()),
       updates: asked(() => system.ask({ what: 'updates' })),
       trace: async (params) => {
         const { count } = readParams(traceParams, params);

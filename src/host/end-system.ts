@@ -18,7 +18,7 @@ import { destinationsOf, type OwnLocator, sameLocators } from '../network/own-lo
 import { IlnpError } from '../runtime/errors.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { formatIlv, formatL64, formatNid, type Nid } from '../wire/text.ts';
-import type { Answers, Question } from './messages.ts';
+import type { Answers, Question, SessionReply } from './messages.ts';
 import { nidOf } from './nid.ts';
 import { namedHost, Path } from './path.ts';
 import { SessionFile } from './session-file.ts';
@@ -112,6 +112,16 @@ export class EndSystem {
   /** Asks the path; E_TUN when it has ended. */
   ask<Q extends Question>(question: Q): Promise<Answers[Q['what']]> {
     return this.#path.ask(question);
+  }
+
+  async sessions(): Promise<SessionReply[]> {
+    const all: SessionReply[] = [];
+    for (let from: number | null = 0; from !== null; ) {
+      const { sessions, next }: Answers['sessions'] = await this.ask({ what: 'sessions', from });
+      all.push(...sessions);
+      from = next;
+    }
+    return all;
   }
 
   /** null: no resolver is configured. */

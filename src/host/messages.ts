@@ -51,7 +51,8 @@ export type ToWorker =
 export type Question =
   /** The Locators of this node are these; answered when the path goes by it. */
   | { readonly what: 'locators'; readonly locators: readonly LocalLocator[] }
-  | { readonly what: 'sessions' }
+  /** Some correspondents, from this place of the cache on: packets pass between two such questions. */
+  | { readonly what: 'sessions'; readonly from: number }
   | { readonly what: 'updates' }
   /** Begins to show the next `count` packets, in place of a trace that is under way; the answer is its number. */
   | { readonly what: 'trace'; readonly count: number }
@@ -64,7 +65,7 @@ export type Question =
 
 export interface Answers {
   readonly locators: null;
-  readonly sessions: readonly SessionReply[];
+  readonly sessions: { readonly sessions: readonly SessionReply[]; readonly next: number | null };
   readonly updates: readonly UpdateReply[];
   readonly trace: number;
   readonly traced: TraceReply;

@@ -23,6 +23,8 @@ import { Unsaved } from './unsaved.ts';
 const SCRATCH_OCTETS = 8192;
 const MESSAGES_PER_GAP = 16;
 const RANDOM_OCTETS = 4096;
+/** Of one answer: a millisecond. */
+const SESSIONS_SHOWN = 128;
 /** Security logs are rate limited (RFC 6741 section 11.1). */
 const TELL_MS = 1000;
 
@@ -123,7 +125,7 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
       shim.setLocators(question.locators, now);
       return null;
     case 'sessions':
-      return [...node.ilcc.all()].map((c) => sessionReply(c, now));
+      return sessionsFrom(question.from, now);
     case 'updates':
       return [...shim.updates.log.ended, ...shim.updates.waiting()].map((entry) => updateReply(entry, now));
     case 'trace':
@@ -138,6 +140,11 @@ function answer(question: Question, now: number): Answers[keyof Answers] {
       if (question.again) unsaved.forget();
       return unsaved.next(clocks(), question.all);
   }
+}
+
+function sessionsFrom(from: number, now: number): Answers['sessions'] {
+  const { entries, next } = node.ilcc.page(from, SESSIONS_SHOWN);
+  return { sessions: entries.map((c) => sessionReply(c, now)), next };
 }
 
 /** Locator Updates begin between two batches only, programs speak to somebody new at any time. */

@@ -384,6 +384,13 @@ export class Ilcc {
     yield* this.#strangers;
   }
 
+  /** Those of `most` places from `from` on; `next`: where to go on, null when that was all. */
+  page(from: number, most: number): { entries: Correspondent[]; next: number | null } {
+    const next = from + most;
+    const entries = this.#entries.slice(from, next).filter((c) => c !== null);
+    return { entries, next: next < this.#entries.length ? next : null };
+  }
+
   #leaveStrangers(entry: Correspondent): void {
     if (!this.#strangers.delete(entry)) return;
     this.#makeRoom(this.#known, this.#limits.known);

@@ -66,6 +66,20 @@ describe('Locators of a correspondent (RFC 6741 section 5)', () => {
   });
 });
 
+test('page by page everybody is shown once, whatever places are empty', () => {
+  const ilcc = new Ilcc({ strangers: 4, known: 20 }, [1, 2]);
+  for (let nid = 1; nid <= 20; nid++) ilcc.add(correspondent(nid, true));
+  ilcc.add(correspondent(21, true)); // in place of the oldest
+  const shown: number[] = [];
+  for (let from: number | null = 0; from !== null; ) {
+    const { entries, next }: ReturnType<Ilcc['page']> = ilcc.page(from, 8);
+    expect(entries.length).toBeLessThanOrEqual(8);
+    shown.push(...entries.map((c) => c.nid.lo));
+    from = next;
+  }
+  expect(shown.sort((a, b) => a - b)).toEqual([...ilcc.all()].map((c) => c.nid.lo).sort((a, b) => a - b));
+});
+
 describe('room', () => {
   test('a stranger too many replaces the oldest stranger, and nobody else', () => {
     const ilcc = new Ilcc({ strangers: 3, known: 2 }, [1, 2]);
