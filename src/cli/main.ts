@@ -16,6 +16,7 @@ import { registerSbr } from './sbr.ts';
 import { registerShim } from './shim.ts';
 import { registerShow } from './show.ts';
 import { registerSim } from './sim.ts';
+import { registerTakeover } from './takeover.ts';
 import { registerTrace } from './trace.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -38,6 +39,7 @@ registerFollow(program);
 registerHook(program);
 registerLibvirtHook(program);
 registerShow(program);
+registerTakeover(program);
 registerTrace(program);
 registerKey(program);
 

@@ -4,13 +4,17 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Border } from '../border/border.ts';
 import type { EtcdRegistryConfig, RegistryConfig, SiteConfig } from '../config/site-config.ts';
+import { attend } from '../registry/attend.ts';
 import { RegistryClient } from '../registry/client.ts';
 import { EtcdRegistry } from '../registry/etcd.ts';
+import { TermFence } from '../registry/fence.ts';
 import { FollowedCopy } from '../registry/followed-copy.ts';
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Registry } from '../registry/registry.ts';
 import { RegistryService } from '../registry/service.ts';
 import { RegistryStore } from '../registry/store.ts';
+import { Witness } from '../registry/witness.ts';
+import { type ClaimAnswer, WITNESS_ASK_MS, type WitnessAsk } from '../registry/witnessed.ts';
 import type { RegistryReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import type { Recorder } from '../sites/binding-writer.ts';
@@ -41,12 +45,18 @@ export class BorderRegistries {
   readonly #record: RegistryRecord;
   readonly #copy: FollowedCopy;
   readonly #rules: Parameters<typeof objection>[0];
+  readonly #witnesses: ReadonlyMap<string, Witness>;
+  readonly #over = new AbortController();
   #follow: RegistryFollow | undefined;
   #registrations: Registrations | undefined;
 
-  private constructor(options: BorderRegistriesOptions, ranges: readonly RegistryOfRange[], own?: RegistryStore) {
+  private constructor(
+    options: BorderRegistriesOptions,
+    { ranges, witnesses, own }: { ranges: RegistryOfRange[]; witnesses: Map<string, Witness>; own?: RegistryStore },
+  ) {
     this.#options = options;
     this.#ranges = ranges;
+    this.#witnesses = witnesses;
     this.#copy = copyOf(options);
     const { config, border, record, clock, log } = options;
     this.#rules = {
@@ -68,12 +78,15 @@ export class BorderRegistries {
   static async open(options: BorderRegistriesOptions): Promise<BorderRegistries> {
     const { config } = options;
     const ranges: RegistryOfRange[] = [];
+    const witnesses = new Map(
+      controllersOf(config).map(({ site }) => [site, new Witness(config.state, `${config.site}.${site}`)]),
+    );
     let own: RegistryStore | undefined;
     for (const one of config.registries) {
       if (one.kind === 'embedded' && one.name === config.site) own ??= await openStore(options);
-      ranges.push({ range: one.range, registry: await registryFor(one, own, options) });
+      ranges.push({ range: one.range, registry: await registryFor(one, { own, witnesses }, options) });
     }
-    const registries = new BorderRegistries(options, ranges, own);
+    const registries = new BorderRegistries(options, { ranges, witnesses, ...(own && { own }) });
     if (ranges.length > 0) await registries.#recall();
     return registries;
   }
@@ -163,6 +176,7 @@ export class BorderRegistries {
       log,
     });
     this.#follow.start();
+    for (const [name, witness] of this.#witnesses) void this.#attend(name, witness);
     this.#registrations = new Registrations({
       site: config.site,
       registries: this.#ranges,
@@ -182,7 +196,20 @@ export class BorderRegistries {
     this.#follow?.reread(changed, removed);
   }
 
+  /** This site is a witness of that controller, if it is one of a pair. */
+  #attend(name: string, witness: Witness): Promise<void> {
+    const { send, log } = this.#options;
+    const ask = async (ask: WitnessAsk): Promise<ClaimAnswer | null> => {
+      const reply = await send(name, { kind: 'witness', ...ask }, WITNESS_ASK_MS);
+      return reply.kind === 'claim' ? reply : null;
+    };
+    const failed = (error: unknown): void =>
+      log.error({ reason: String(error) }, `what a witness of ${name} must remember cannot be written`);
+    return attend(witness, ask, { signal: this.#over.signal, failed });
+  }
+
   async close(): Promise<void> {
+    this.#over.abort();
     this.#record.close();
     this.#service?.close();
     await this.#follow?.close();
@@ -201,7 +228,7 @@ const copyOf = ({ config, clock, log }: BorderRegistriesOptions): FollowedCopy =
   });
 
 /** Controllers are on the channel as other sites are, but no guest can be there. */
-export const controllersOf = ({ registries }: SiteConfig): ChannelPeer[] =>
+export const controllersOf = ({ registries }: Pick<SiteConfig, 'registries'>): ChannelPeer[] =>
   registries.flatMap((one) =>
     one.kind === 'embedded' && one.control !== undefined ? [{ site: one.name, control: one.control }] : [],
   );
@@ -218,16 +245,20 @@ function openStore({ config, log }: BorderRegistriesOptions): Promise<RegistrySt
 
 async function registryFor(
   one: RegistryConfig,
-  own: RegistryStore | undefined,
+  { own, witnesses }: { own: RegistryStore | undefined; witnesses: ReadonlyMap<string, Witness> },
   { config, send, log }: BorderRegistriesOptions,
 ): Promise<Registry> {
   if (one.kind === 'etcd') return etcdRegistry(one, (text) => log.warn(text));
   if (one.name === config.site) return own!;
+  const witness = witnesses.get(one.name);
+  const fence = new TermFence(() => witness?.state.term ?? 0);
   return new RegistryClient(async (ask, timeoutMs) => {
-    const reply = await send(one.name, { kind: 'registry', ask }, timeoutMs);
-    if (reply.kind === 'registry') return reply.answer;
-    throw new IlnpError('E_PROTOCOL', `${one.name} answered ${reply.kind} to a question to its registry`);
-  });
+    const reply = await send(one.name, { kind: 'registry', ask, term: fence.term }, timeoutMs);
+    if (reply.kind !== 'registry')
+      throw new IlnpError('E_PROTOCOL', `${one.name} answered ${reply.kind} to a question to its registry`);
+    fence.check(reply.term ?? 0);
+    return reply.answer;
+  }, fence);
 }
 
 async function etcdRegistry(one: EtcdRegistryConfig, warn: (text: string) => void): Promise<EtcdRegistry> {

@@ -107,7 +107,9 @@ async function showPair(client: ControlClient, out: Output, json: boolean): Prom
   if (json) return out.write(`${JSON.stringify(pair)}\n`);
   const says = { alone: 'alone', active: 'active, ', standby: 'standing by, ' }[pair.role];
   const ready = { alone: '', active: 'a standby', standby: 'a whole copy' }[pair.role];
-  await out.write(`${says}${ready && `${pair.isReady ? 'with' : 'without'} ${ready}`}\n`);
+  const term = pair.term === undefined ? '' : `, term ${pair.term}`;
+  await out.write(`${says}${ready && `${pair.isReady ? 'with' : 'without'} ${ready}`}${term}\n`);
+  for (const problem of pair.problems ?? []) await out.write(`  ${problem}\n`);
 }
 
 async function showRegistry(client: ControlClient, out: Output, json: boolean): Promise<void> {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, type Path, type Problem } from './problem.ts';
-import { filePath, LIST, listen, logSchema, MAPPING, name, TABLE_MAX, whole } from './schema.ts';
+import { filePath, LIST, listen, logSchema, MAPPING, name, nextHop, peerControl, TABLE_MAX, whole } from './schema.ts';
 import type { Endpoint } from './site-config.ts';
 import { problemAt, validate } from './validate.ts';
 import { readYaml } from './yaml-source.ts';
@@ -17,6 +17,8 @@ const controllerSchema = z.strictObject(
     /** Who may ask. */
     sites: z.array(name, LIST).min(1, { error: 'a list with at least one site' }),
     socket: filePath.optional(),
+    /** Another controller beside this one: who has the address serves, the other one stands by. */
+    pair: z.strictObject({ address: nextHop, listen: peerControl, peer: peerControl }, MAPPING).optional(),
     state: filePath.prefault('/var/lib/ilnp'),
     limits: z.strictObject({ bindings: whole(1, TABLE_MAX).default(1_000_000) }, MAPPING).prefault({}),
     log: logSchema,
@@ -46,7 +48,13 @@ export function loadControllerConfig(path: string): ControllerConfig {
   const report = (at: Path, expected: string): void => {
     found.push(problemAt(path, at, expected, source.valueAt(at)));
   };
-  const { controller, sites = [] } = draft;
+  const { controller, sites = [], pair } = draft;
+  if (pair?.address !== undefined && draft.listen !== undefined && draft.listen.host !== pair.address)
+    report(['listen'], `the address of the pair, ${pair.address}, and a port`);
+  if (pair?.listen !== undefined && pair.listen.host === pair.address)
+    report(['pair', 'listen'], 'an own address of this controller, which stays here');
+  if (pair?.peer !== undefined && (pair.peer.host === pair.address || pair.peer.host === pair.listen?.host))
+    report(['pair', 'peer'], 'an own address of the other controller');
   sites.forEach((site, i) => {
     if (site === undefined) return;
     if (site === controller) report(['sites', i], 'another name than that of the controller');

@@ -72,9 +72,9 @@ const prefix = parsed('a prefix of at most 64 bits such as "2001:db8:1::/48"', p
   error: 'a global unicast or unique local prefix (in 2000::/3 or fc00::/7)',
 });
 const nidRange = parsed('a Node Identifier or a range such as "0:0:0:a0 - 0:0:0:af"', parseNidRange);
-const nextHop = parsed('a unicast or link-local IPv6 address', parseNextHop);
+export const nextHop = parsed('a unicast or link-local IPv6 address', parseNextHop);
 export const listen = parsed('an address and a port such as "[fd00:12::1]:6740"', parseListen);
-const peerControl = parsed('the address and the port of a peer such as "[fd00:12::2]:6740"', parsePeerControl);
+export const peerControl = parsed('the address and the port of a peer such as "[fd00:12::2]:6740"', parsePeerControl);
 
 export const dnsServer = parsed('the address of a DNS server, with or without a port', parseDnsServer);
 export const domainName = formed('a domain name such as "a.example.com"', isDomainName);

@@ -1,6 +1,7 @@
 /** A registry that somebody else keeps (service.ts), asked over the authenticated channel. */
 import { IlnpError } from '../runtime/errors.ts';
 import type { Nid } from '../wire/text.ts';
+import type { TermFence } from './fence.ts';
 import { checkNext } from './judge.ts';
 import { type Answer, type Ask, fromWire, parseAnswer, toWire } from './messages.ts';
 import { type Changes, Compacted, type Entry, type Lease, type Registry, type Swap } from './registry.ts';
@@ -14,9 +15,14 @@ export type AskRegistry = (ask: Ask, timeoutMs: number) => Promise<unknown>;
 
 export class RegistryClient implements Registry {
   readonly #ask: AskRegistry;
+  readonly #fence: TermFence | undefined;
+  /** In which term all was listed. */
+  #listedIn = 0;
 
-  constructor(ask: AskRegistry) {
+  /** `fence`: knows the term of the controller that answers, if there are two. */
+  constructor(ask: AskRegistry, fence?: TermFence) {
     this.#ask = ask;
+    this.#fence = fence;
   }
 
   async get({ hi, lo }: Nid): Promise<Entry | null> {
@@ -29,6 +35,8 @@ export class RegistryClient implements Registry {
     let revision: number | undefined;
     while (after !== null) {
       const page: Extract<Answer, { answer: 'page' }> = expected('page', await this.#question({ ask: 'list', after }));
+      if (revision === undefined) this.#listedIn = this.#term;
+      else if (this.#term !== this.#listedIn) throw new IlnpError('E_REGISTRY', 'another controller has taken over');
       revision ??= page.revision;
       // A registry that lost what it had would give another end of the list than the one asked for.
       if (page.next !== null && page.next <= after)
@@ -52,6 +60,8 @@ export class RegistryClient implements Registry {
       const question = this.#question({ ask: 'watch', revision: at, waitMs: WAIT_MS }, WAIT_MS + ANSWER_MS);
       const answer = await beforeAbort(question, signal);
       if (answer === undefined) return;
+      // What the other one had may not be all that was heard here.
+      if (this.#term !== this.#listedIn) throw new Compacted();
       if (answer.answer === 'compacted') throw new Compacted();
       const { entries, revision: last } = expected('page', answer);
       at = last;
@@ -69,6 +79,10 @@ export class RegistryClient implements Registry {
   }
 
   async close(): Promise<void> {}
+
+  get #term(): number {
+    return this.#fence?.term ?? 0;
+  }
 
   async #question(ask: Ask, timeoutMs: number = ANSWER_MS): Promise<Answer> {
     return parseAnswer(await this.#ask(ask, timeoutMs).catch(said));

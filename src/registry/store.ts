@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { IlnpError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/folder.ts';
-import type { Nid } from '../wire/text.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
 import { judge } from './judge.ts';
 import { entryText, type LeaseLine, leaseText, readLine } from './lines.ts';
 import { cutTo, frameOf, framesOf, LogFile } from './log-file.ts';
@@ -36,6 +36,8 @@ export interface StoreOptions {
   readonly remembered?: number;
   /** Milliseconds since an arbitrary start. */
   readonly now?: () => number;
+  /** Lines are on our disk and nobody was told yet: resolves when somebody may be; if it rejects nothing is written any more. */
+  readonly written?: (revision: number, lines: readonly string[]) => Promise<void>;
 }
 
 interface Waiting {
@@ -120,6 +122,24 @@ export class RegistryStore implements Registry {
     });
   }
 
+  /** Takes lines that another one has written, whose copy this is; the last makes `revision`. On disk when this resolves. */
+  replicate(lines: readonly string[], revision: number): Promise<void> {
+    return this.#alone(async () => {
+      const read = lines.map(readLine);
+      const wrong = read.find((line) => typeof line === 'string');
+      if (wrong !== undefined) throw new IlnpError('E_PROTOCOL', `what is to be copied is no line: ${wrong}`);
+      const entries = read.filter((line) => typeof line !== 'string' && 'nid' in line);
+      if (this.state.revision + entries.length !== revision)
+        throw new IlnpError('E_PROTOCOL', `change ${revision} does not follow ${this.state.revision}`);
+      const fresh = new Set(entries.filter(({ nid }) => this.state.get(nid) === null).map(({ nid }) => formatNid(nid)));
+      if (fresh.size > 0 && !this.state.hasRoom(fresh.size)) throw this.#full();
+      await this.#log.append(frameOf(revision, lines));
+      this.state.apply(entries);
+      for (const line of read) if (typeof line !== 'string' && 'lease' in line) this.#replayLease(line);
+      this.#compactIfDue();
+    });
+  }
+
   /** Waits for what was asked and closes the files. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -181,6 +201,12 @@ export class RegistryStore implements Registry {
       await this.#log.append(frameOf(revision, lines));
     } catch (error) {
       throw stateError(this.#log.path, error);
+    }
+    try {
+      await this.#options.written?.(revision, lines);
+    } catch (error) {
+      this.#closed = true; // it is on disk and not in the tables: nothing may follow it before a restart
+      throw error;
     }
   }
 

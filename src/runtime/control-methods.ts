@@ -152,6 +152,10 @@ export interface PairReply {
   readonly role: 'alone' | 'active' | 'standby';
   /** A standby has a whole copy; an active one has a standby. */
   readonly isReady: boolean;
+  /** Of a controller: the term it knows of. */
+  readonly term?: number;
+  /** Of a controller that has the address and does not serve: who has not agreed. */
+  readonly problems?: readonly string[];
 }
 
 /** `isOver`: no site holds anything else any more. */

@@ -21,7 +21,7 @@ export const ERROR_CODES = {
   E_UNKNOWN_SITE: 'no such site in the configuration',
   E_PEER_UNREACHABLE: 'a site that must agree does not answer',
   E_POLICY: 'the policy of a site forbids it',
-  E_STANDBY: 'this border stands by; the other one of its pair is active',
+  E_STANDBY: 'this border or controller stands by; the other one of its pair is active',
   E_BINDING: 'a binding that cannot be: its identifier, its Locator or a site',
   E_REGISTERED: 'the Node Identifier is registered already',
   E_STALE_EPOCH: 'a newer move of the same Node Identifier won',

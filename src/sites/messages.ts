@@ -16,11 +16,16 @@
  *   admit   would your policy have this guest (from its home)                            -> ready
  *   registry  a question to the registry that is kept there (registry/messages.ts)       -> registry: its answer
  *   spoken  a guest that is yours now speaks ILNP with these, by these nonces         -> ready
+ *   copy    what the standby of a controller asks the active one (registry/copied.ts)     -> copied
+ *   witness  what a witness asks a controller of a pair (registry/witnessed.ts), or one of
+ *           a pair asks the other on its behalf (`whose`)                             -> claim; ready: there is no pair
  *   mirror  what a standby asks its active border (mirrored.ts)                      -> mirrored
  *
  * Any of them may be answered by `error`. A change is a tuple [nid high, nid low, at, epoch], 15 octets and a name.
  */
 import { z } from 'zod';
+import { copyAnswer, copyAsk } from '../registry/copied.ts';
+import { claimAnswer, witnessAsk } from '../registry/witnessed.ts';
 import { ERROR_CODES, type ErrorCode, IlnpError } from '../runtime/errors.ts';
 import type { Nid } from '../wire/text.ts';
 import { mirrorAnswer, mirrorAsk } from './mirrored.ts';
@@ -79,7 +84,9 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('register'), nid, guest: nid, uplink: site.nullable(), at: site }),
   z.strictObject({ kind: z.literal('withdraw'), nid, force: z.boolean() }),
   z.strictObject({ kind: z.literal('admit'), nid }),
-  z.strictObject({ kind: z.literal('registry'), ask: z.unknown() }),
+  z.strictObject({ kind: z.literal('registry'), ask: z.unknown(), term: z.int().min(0).optional() }),
+  z.strictObject({ kind: z.literal('copy'), ...copyAsk }),
+  z.strictObject({ kind: z.literal('witness'), ...witnessAsk, whose: site.optional() }),
   z.strictObject({ kind: z.literal('mirror'), ...mirrorAsk }),
 ]);
 
@@ -112,7 +119,9 @@ const reply = z.discriminatedUnion('kind', [
     refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
   }),
   z.strictObject({ kind: z.literal('registered'), epoch, isOver: z.boolean() }),
-  z.strictObject({ kind: z.literal('registry'), answer: z.unknown() }),
+  z.strictObject({ kind: z.literal('registry'), answer: z.unknown(), term: z.int().min(0).optional() }),
+  z.strictObject({ kind: z.literal('copied'), ...copyAnswer }),
+  z.strictObject({ kind: z.literal('claim'), ...claimAnswer }),
   z.strictObject({ kind: z.literal('error'), code, message: z.string().max(1024).transform(printable) }),
 ]);
 

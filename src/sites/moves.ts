@@ -214,6 +214,8 @@ export class Moves {
         case 'seen':
         case 'spoken':
         case 'mirror':
+        case 'copy':
+        case 'witness':
         case 'register':
         case 'withdraw':
         case 'admit':

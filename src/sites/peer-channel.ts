@@ -22,6 +22,8 @@ export interface PeerChannelOptions {
   readonly key: Uint8Array;
   /** Undefined: peers cannot ask us. */
   readonly listen: Endpoint | undefined;
+  /** Own address that peers are asked from, if the one that the kernel would choose does not stay here. */
+  readonly from?: string;
   /** Peers without `control` may connect to us, but cannot be asked. */
   readonly peers: readonly ChannelPeer[];
   readonly answer: AnswerRequest;
@@ -156,6 +158,7 @@ export class PeerChannel {
         self: this.#options.site,
         site,
         control,
+        from: this.#options.from,
         key: this.#key,
         timing: this.#timing,
         counters: this.counters,

@@ -16,6 +16,8 @@ export interface PeerLinkOptions {
   /** The other one. */
   readonly site: string;
   readonly control: Endpoint;
+  /** Own address; undefined: the kernel chooses. */
+  readonly from: string | undefined;
   readonly key: Uint8Array;
   readonly timing: PeerTiming;
   readonly counters: PeerCounters;
@@ -77,8 +79,11 @@ export class PeerLink {
   }
 
   #connect(): void {
-    const { control, octets, timing, key, self, site } = this.#options;
-    const socket = connectTcp({ host: control.host, port: control.port, noDelay: true });
+    const { control, from, octets, timing, key, self, site } = this.#options;
+    const socket = connectTcp({
+      ...{ host: control.host, port: control.port, noDelay: true },
+      ...(from !== undefined && { localAddress: from }),
+    });
     this.#socket = socket;
     const stopCounting = octets.add(socket);
     const tls = connectTls({ ...clientOptions(key, self, site), socket });

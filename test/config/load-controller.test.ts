@@ -39,6 +39,29 @@ test('all mistakes come at once, with their places', () => {
   );
 });
 
+const PAIRED = 'controller: r1\nlisten: "[fd00:12::9]:6740"\nkeyFile: k\nsites: [site1]\n';
+
+test('a pair has one address for borders, and one of its own at each', () => {
+  const pair = 'pair: { address: "fd00:12::0:9", listen: "[fd00:12::91]:6741", peer: "[fd00:12::92]:6741" }\n';
+  expect(loadControllerConfig(write(PAIRED + pair)).pair).toEqual({
+    address: 'fd00:12::9',
+    listen: { host: 'fd00:12::91', port: 6741 },
+    peer: { host: 'fd00:12::92', port: 6741 },
+  });
+});
+
+test.each([
+  ['{ address: "fd00:12::8", listen: "[fd00:12::91]:1", peer: "[fd00:12::92]:1" }', /2:9 listen: expected the address/],
+  [
+    '{ address: "fd00:12::9", listen: "[fd00:12::9]:1", peer: "[fd00:12::92]:1" }',
+    /5:.* pair\.listen: expected an own/,
+  ],
+  ['{ address: "fd00:12::9", listen: "[fd00:12::91]:1", peer: "[fd00:12::91]:1" }', /5:.* pair\.peer: expected an own/],
+  ['{ address: "fd00:12::9" }', /pair\.listen.*pair\.peer/s],
+])('a pair %s is refused', (pair, said) => {
+  expect(() => loadControllerConfig(write(`${PAIRED}pair: ${pair}\n`))).toThrow(said);
+});
+
 test('a file that is not there is named', () => {
   expect(() => loadControllerConfig(join(folder, 'none.yaml'))).toThrow(/none\.yaml.*a file that can be read/s);
 });

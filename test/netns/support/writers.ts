@@ -9,9 +9,16 @@ export class Writers {
   readonly confirmed = new Map<number, Entry>();
   readonly #stop = new AbortController();
   readonly #done: Promise<unknown>;
+  readonly #entry: (lo: number, epoch: number) => Entry;
   swaps = 0;
 
-  constructor(registry: Registry, count: number) {
+  /** `entry`: what identifier `lo` is to be in an epoch. */
+  constructor(
+    registry: Registry,
+    count: number,
+    entry = (lo: number, epoch: number) => entryOf(lo, epoch, `site${epoch % 3}`),
+  ) {
+    this.#entry = entry;
     this.#done = Promise.all(Array.from({ length: count }, (_, i) => this.#write(registry, i + 1)));
   }
 
@@ -22,7 +29,7 @@ export class Writers {
 
   async #write(registry: Registry, lo: number): Promise<void> {
     for (let epoch = 0; !this.#stop.signal.aborted; ) {
-      const next = entryOf(lo, epoch, `site${epoch % 3}`);
+      const next = this.#entry(lo, epoch);
       try {
         // The only writer of this one: whatever was lost on the way, the same again must be taken.
         expect(await registry.swap(epoch === 0 ? null : epoch - 1, next)).toEqual({ swapped: true });

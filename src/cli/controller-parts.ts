@@ -1,0 +1,119 @@
+/** What a controller is made of, whether it is alone or one of a pair. */
+import { randomInt } from 'node:crypto';
+import type { Logger } from 'pino';
+import { type ControllerConfig, loadControllerConfig } from '../config/load-controller.ts';
+import type { Entry } from '../registry/registry.ts';
+import { RegistryService } from '../registry/service.ts';
+import { RegistryStore, type StoreOptions } from '../registry/store.ts';
+import {
+  type BindingReply,
+  type BindingsPage,
+  bindingReply,
+  bindingsParams,
+  noParams,
+  readParams,
+} from '../runtime/control-methods.ts';
+import type { ControlMethods } from '../runtime/control-socket.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import { errorReply, type Reply, type Request } from '../sites/messages.ts';
+import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
+import { readSiteKey } from '../sites/site-key.ts';
+import { shownPeers } from './shown-peers.ts';
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Opens the store of a controller. */
+export const openStore = (
+  config: ControllerConfig,
+  log: Logger,
+  written?: StoreOptions['written'],
+): Promise<RegistryStore> =>
+  RegistryStore.open({
+    state: config.state,
+    name: config.controller,
+    limit: config.limits.bindings,
+    seed: [randomInt(0, 2 ** 32), randomInt(0, 2 ** 32)],
+    warn: (text) => log.warn(text),
+    ...(written && { written }),
+  });
+
+export const after = (ms: number, run: () => void): (() => void) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
+export const serviceOf = (store: RegistryStore): RegistryService => new RegistryService(store, after);
+
+/** The channel on which borders ask a controller; it listens from `start` on. */
+export const openChannel = async (
+  config: ControllerConfig,
+  answer: (from: string, request: Request) => Promise<Reply>,
+  log: Logger,
+): Promise<PeerChannel> =>
+  new PeerChannel({
+    site: config.controller,
+    key: await readSiteKey(config.keyFile),
+    listen: config.listen,
+    peers: peersOf(config),
+    answer: (from, request) => answer(from, request).catch(errorReply),
+    onConnected: () => {},
+    log,
+  });
+
+export const noController = ({ controller }: ControllerConfig): IlnpError =>
+  new IlnpError('E_PROTOCOL', `${controller} is a controller, it keeps a registry and nothing else`);
+
+/** What `ilnp show` asks of a controller that serves. */
+export function methodsOf(
+  config: ControllerConfig,
+  { store, channel }: { readonly store: RegistryStore; readonly channel: () => PeerChannel | undefined },
+): ControlMethods {
+  return {
+    bindings: (params): BindingsPage => {
+      const { after = 0 } = readParams(bindingsParams, params);
+      const { entries, next } = store.state.page(after);
+      return { bindings: entries.flatMap(shownEntry), next };
+    },
+    counters: (params) => {
+      readParams(noParams, params);
+      const { revision, size } = store.state;
+      return { revision, entries: size, control: { ...channel()?.counters } };
+    },
+    config: (params) => {
+      readParams(noParams, params);
+      return { ...config, listen: `[${config.listen.host}]:${config.listen.port}`, running: { pid: process.pid } };
+    },
+    peers: (params) => {
+      readParams(noParams, params);
+      return shownPeers(channel() ?? null);
+    },
+  };
+}
+
+/** Reads the file again; gives the configuration that holds now. */
+export async function reread(
+  path: string,
+  { config, channel, log }: { config: ControllerConfig; channel: PeerChannel | undefined; log: Logger },
+): Promise<ControllerConfig> {
+  try {
+    const next = loadControllerConfig(path);
+    const fixed = (['controller', 'listen', 'socket', 'state', 'limits', 'pair'] as const).filter(
+      (key) => JSON.stringify(next[key]) !== JSON.stringify(config[key]),
+    );
+    if (fixed.length > 0)
+      throw new IlnpError('E_CONFIG', `these settings change only by a restart: ${fixed.join(', ')}`);
+    channel?.setPeers(peersOf(next), await readSiteKey(next.keyFile));
+    log.level = next.log.level;
+    log.info({ sites: next.sites }, 'took the configuration over');
+    return next;
+  } catch (error) {
+    const code = error instanceof IlnpError ? error.code : undefined;
+    log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
+    return config;
+  }
+}
+
+const peersOf = ({ sites }: ControllerConfig): ChannelPeer[] => sites.map((site) => ({ site, control: undefined }));
+
+const shownEntry = ({ nid, epoch, binding }: Entry): BindingReply[] =>
+  binding === null ? [] : [bindingReply({ nid, epoch, ...binding })];
