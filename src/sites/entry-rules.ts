@@ -26,12 +26,12 @@ export function wrongEntry(world: RulesWorld, entry: Entry, known: BindingClass 
   const { nid, binding } = entry;
   if (binding === null) return null; // nothing can be wrong with dropping packets
   const { site, peers, policy } = world.config();
-  const name = formatNid(nid);
+  const name = (): string => formatNid(nid);
   const why = impossible(entry) ?? wrongLocator(world, binding.guest);
-  if (why !== null) return new IlnpError('E_BINDING', `${name}: ${why}`);
+  if (why !== null) return new IlnpError('E_BINDING', `${name()}: ${why}`);
   const isSite = (one: string): boolean => one === site || peers.some((peer) => peer.site === one);
   const stranger = [binding.home, binding.at].find((one) => !isSite(one));
-  if (stranger !== undefined) return new IlnpError('E_UNKNOWN_SITE', `${name}: ${site} knows no site "${stranger}"`);
+  if (stranger !== undefined) return new IlnpError('E_UNKNOWN_SITE', `${name()}: ${site} knows no site "${stranger}"`);
   // A home of ours has asked our policy when it decided.
   const isArriving = known ? binding.at === site && known.at !== site : true;
   const forbidden =
@@ -60,14 +60,14 @@ export function objection(
 function wrongLocator({ config, classes }: RulesWorld, guest: L64): string | null {
   const { site, uplinks, inside, subnets } = config();
   const isGuest = (other: L64): boolean => other.hi === guest.hi && other.lo === guest.lo;
-  const text = formatL64(guest);
-  if (uplinks.some(({ l64 }) => isGuest(l64))) return `${text} is the Locator of an uplink of ${site}`;
+  const text = (): string => formatL64(guest); // a million entries come here, and nothing is wrong with them
+  if (uplinks.some(({ l64 }) => isGuest(l64))) return `${text()} is the Locator of an uplink of ${site}`;
   if (subnets.some(({ outside }) => prefixesOverlap(outside, { ...guest, length: 64 })))
-    return `${text} is mapped to a subnet of ${site}`;
+    return `${text()} is mapped to a subnet of ${site}`;
   // What is global is somebody's, another site's uplink for example, and would be drawn into the path here.
   const isOurs = (): boolean =>
     classes.some((one) => isGuest(one.guest)) || inside.some(({ l64, guests }) => [l64, ...guests].some(isGuest));
   return isUniqueLocalL64(guest) || isOurs()
     ? null
-    : `${text} is global, and no binding and no inside link of the configuration of ${site} has it`;
+    : `${text()} is global, and no binding and no inside link of the configuration of ${site} has it`;
 }
