@@ -60,8 +60,17 @@ export class SessionFile {
     }
   }
 
-  /** `isOver`: with these records everything has been written once. */
+  /**
+   * `isOver`: with these records everything has been written once. Throws when it cannot be written, or somebody has removed
+   * the file; then everything is to be written again.
+   */
   async write(records: readonly SavedRecord[], isOver: boolean): Promise<void> {
+    if (this.#file !== null && (await this.#file.stat()).nlink === 0) {
+      await this.#file.close();
+      this.#file = null;
+      this.#isNew = true;
+      throw new Error('somebody has removed the file');
+    }
     if (this.#file === null) {
       this.#file = await open(`${this.#path}.new`, 'w', 0o600);
       await this.#file.chmod(0o600);

@@ -240,6 +240,16 @@ describe('the file', () => {
     expect(readFileSync(path).length).toBe(6 * 512);
   });
 
+  test('removed while it is in use it says so, and is written anew', async () => {
+    const file = new SessionFile(folder, 'a', OWNER);
+    await file.write([record(0)], true);
+    rmSync(join(folder, 'a.shim'));
+    await expect(file.write([], true)).rejects.toThrow('somebody has removed the file');
+    await file.write([record(0)], true);
+    await file.close();
+    expect((await read()).records).toHaveLength(1);
+  });
+
   test('damaged in one place, it has lost that session; cut, it has what is before', async () => {
     const path = await written([0, 1, 2]);
     const octets = readFileSync(path);
