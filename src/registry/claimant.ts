@@ -72,10 +72,11 @@ export class Claimant {
     const claim = this.#claim;
     const isUsable =
       claim !== null && claim.holders === null && claim.term > witness.state.term && claim.term >= greatest;
-    if (isUsable && claim.isForced === isForced) return;
-    const isFirst = witness.state.of[0] === 0;
+    if (isUsable && claim.isForced === isForced && claim.of.join() === witness.state.of.join()) return;
+    const { of, holders: known } = witness.state;
+    const isFirst = of[0] === 0;
     const term = this.#nextTerm(Math.max(greatest, this.term));
-    this.#say({ term, by: self, seq: 0, holders: null, isFirst, isForced, entries });
+    this.#say({ term, by: self, seq: 0, holders: null, of, known, isFirst, isForced, entries });
   }
 
   /** The others have given their word: with ours they are most. Where nobody knows of a term, the other controller is needed. */

@@ -71,7 +71,11 @@ export class Witness {
     if (objection !== '' || claim.isForced) return objection;
     if (of[0] === 0) return claim.isFirst ? '' : 'it knows of no term'; // it may have forgotten its word
     if (claim.isFirst) return `there was a term ${of[0]} before`;
-    return holders.includes(claim.by) ? '' : `it may lack what was confirmed in term ${of[0]}`;
+    // Who was made a holder has all from then on: its word that it was counts, unless this witness knows of a later change.
+    const isNewer = claim.of[0] > of[0] || (claim.of[0] === of[0] && claim.of[1] > of[1]);
+    return (isNewer ? claim.known : holders).includes(claim.by)
+      ? ''
+      : `it may lack what was confirmed in term ${of[0]}`;
   }
 
   #put(state: WitnessState): void {

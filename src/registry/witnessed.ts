@@ -12,13 +12,16 @@ const run = z.string().max(64);
 /**
  * What one of the two controllers says of itself. `term`: nobody else has this one. `holders`: those that have all that was
  * confirmed and will be; null: it asks whether it may begin the term. `seq`: of the holders in this term. `isFirst`: it knows of no
- * term before. `isForced`: an operator says that what it has is the registry. `entries`: how many it has.
+ * term before. `of`, `known`: the last holders that it knows of, and of which term and seq. `isForced`: an operator says that what
+ * it has is the registry. `entries`: how many it has.
  */
 const claim = z.strictObject({
   term: count.min(1),
   by: holder,
   seq: count,
   holders: z.array(holder).min(1).max(2).nullable(),
+  of: z.tuple([count, count]),
+  known: z.array(holder).max(2),
   isFirst: z.boolean(),
   isForced: z.boolean(),
   entries: count,

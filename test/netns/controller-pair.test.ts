@@ -108,7 +108,8 @@ test('the first is killed during moves: the other takes over with all that was c
   expect(await pair.pair('k2')).toMatchObject({ role: 'active', isReady: false });
 });
 
-test('the first comes back and stands by, and takes over in its turn', async () => {
+test('the first comes back with an empty disk and stands by, and takes over in its turn', async () => {
+  pair.forget('k1');
   await pair.start('k1');
   await pair.whole('k2');
   expect((await pair.ilnp('k1', 'show', 'bindings')).stderr).toContain('E_STANDBY');

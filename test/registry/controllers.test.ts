@@ -231,6 +231,37 @@ test(
 );
 
 test(
+  'one that an operator has passed over confirms nothing more, though it went on alone',
+  async () => {
+    const { net, a, b } = await pair();
+    await b.kill();
+    await net.client('site1').swap(null, entryOf(1, 0));
+    net.cuts.add('a-b');
+    net.reaches.site1 = 'b';
+    net.reaches.site2 = 'b';
+    await b.start();
+    await b.serve({ isForced: true }); // with two sites: most of five
+    expect(a.isServing).toBe(true);
+    let isConfirmed = false;
+    const swap = net
+      .client('site3')
+      .swap(0, entryOf(1, 1, 'site2'))
+      .then(
+        () => {
+          isConfirmed = true;
+        },
+        () => {},
+      );
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    net.cuts.clear();
+    await swap;
+    expect(isConfirmed).toBe(false);
+    await holds(a);
+  },
+  SLOW,
+);
+
+test(
   'one that comes back alone goes on with all that it had',
   async () => {
     const { net, a, b, client } = await pair();

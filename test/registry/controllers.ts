@@ -100,6 +100,7 @@ export class Node {
   #standby: RegistryStandby | undefined;
   #service: RegistryService | undefined;
   #over = new AbortController();
+  #down: Promise<void> = Promise.resolve();
 
   constructor(network: Network, name: 'a' | 'b', remembered: number) {
     this.name = name;
@@ -167,14 +168,16 @@ export class Node {
     const service = new RegistryService(this.store, after);
     this.#service = service;
     overtaken.then(
-      () => this.standDown(),
+      () => {
+        this.#down = this.#standDown();
+      },
       () => {},
     );
     return term;
   }
 
   /** Follows the other one again. */
-  async standDown(): Promise<void> {
+  async #standDown(): Promise<void> {
     if (!this.isUp || !this.isServing) return;
     this.#service!.close();
     this.#service = undefined;
@@ -204,6 +207,7 @@ export class Node {
 
   /** Nothing it does from now on is heard by anybody; what it has on disk stays. */
   async kill(): Promise<void> {
+    await this.#down;
     this.isUp = false;
     this.#over.abort();
     this.#service?.close();

@@ -12,7 +12,7 @@ beforeEach(() => {
 afterEach(() => rmSync(state, { recursive: true }));
 
 const claim = (by: string, term: number, more: Partial<Claim> = {}): Claim => ({
-  ...{ term, by, seq: 0, holders: null, isFirst: false, isForced: false, entries: 0 },
+  ...{ term, by, seq: 0, holders: null, of: [0, 0], known: [], isFirst: false, isForced: false, entries: 0 },
   ...more,
 });
 
@@ -31,6 +31,16 @@ test('its word is for a holder of the last term, once, and stays after a restart
   expect(again.take(claim('a', 3))).toBe('another one was given term 4');
   expect(again.take(claim('a', 1, { seq: 3, holders: ['a'] }))).toBe('another one was given term 4');
   expect(again.state).toEqual({ term: 4, of: [1, 2], holders: ['a', 'b'] });
+});
+
+test('who was made a holder later than this witness has heard says so itself, who was one before does not', () => {
+  const witness = new Witness(state, 'r1');
+  witness.take(claim('a', 1, { seq: 2, holders: ['a'] }));
+  expect(witness.take(claim('b', 2, { of: [1, 1], known: ['a', 'b'] }))).toBe(
+    'it may lack what was confirmed in term 1',
+  );
+  expect(witness.take(claim('b', 2, { of: [1, 3], known: ['a'] }))).toBe('it may lack what was confirmed in term 1');
+  expect(witness.take(claim('b', 2, { of: [1, 3], known: ['a', 'b'] }))).toBe('');
 });
 
 test('an older word of the same term changes nothing, a forced claim needs no holder, an objection stands', () => {

@@ -7,7 +7,7 @@
  *          fd00:12::9 at one of the two
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { attend } from '../../../src/registry/attend.ts';
 import { RegistryClient } from '../../../src/registry/client.ts';
@@ -94,6 +94,11 @@ export class ControllerPair {
     const ended = new Promise((resolve) => running.once('exit', resolve));
     running.kill(signal);
     await ended;
+  }
+
+  /** Its disk is another one, with nothing on it; it must not run. */
+  forget(name: Name): void {
+    rmSync(`${this.#folder(name)}/state`, { recursive: true });
   }
 
   /** Cuts the two off from each other, and from nobody else; or joins them again. */
