@@ -307,9 +307,8 @@ export class Border {
     if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
     const awaited = arrived.filter(({ nid }) => this.#keepClock.isKept(formatNid(nid))); // packets wait for them
     this.#speakers?.arrived(nidsOf(arrived), nidsOf(awaited)); // before their packets take another way
-    const isKnown = this.#neighbours.resolve(this.config, awaited);
-    await this.#path.put(moved, (b) => this.bindings.classOf(b));
-    await isKnown;
+    const isInForce = this.#path.put(moved, (b) => this.bindings.classOf(b));
+    await Promise.all([isInForce, this.#neighbours.resolve(this.config, awaited)]);
     this.#handOver(departed);
     this.#onReach();
     if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));

@@ -12,6 +12,7 @@ import { Pairs } from '../ilnp/pairs.ts';
 import { COUNT_WRITE_FAILED, Fib } from '../sbr/fib.ts';
 import { forward } from '../sbr/forward.ts';
 import { Keeper } from '../sbr/keep.ts';
+import { rehearse } from '../sbr/rehearse.ts';
 import { VNET_LENGTH } from '../wire/virtio-net.ts';
 import { sessionsOf } from './session-store.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
@@ -38,6 +39,7 @@ fib.keeper = keeper;
 /** Batches since a release was ordered. */
 let batchesBefore = 0;
 const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
+rehearse(device.batch.vnet);
 say({ kind: 'ready', io: name });
 try {
   run(device);

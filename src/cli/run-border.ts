@@ -2,6 +2,7 @@
  * A border router as a process: puts path, gateway, moves, channel to the other borders, control socket and signals
  * together. The only place that does.
  */
+import { setFlagsFromString } from 'node:v8';
 import type { Logger } from 'pino';
 import { ArrivalWatch } from '../arrivals/watch.ts';
 import { Border } from '../border/border.ts';
@@ -75,6 +76,7 @@ export const METHODS = [
  * active; says why it ended.
  */
 export async function runBorder(config: SiteConfig, { path, runFolder, log, pair }: RunOptions): Promise<string> {
+  setFlagsFromString('--no-flush-bytecode'); // moves are rare: their code would be forgotten in between
   let fail = (_: Error): void => {};
   const failed = new Promise<never>((_, reject) => {
     fail = reject;

@@ -12,6 +12,13 @@ import * as fibs from './fib.ts';
 
 const CONVENTIONS = { full: fibs.CONVENTION_FULL, zeroed: fibs.CONVENTION_ZEROED, auto: fibs.CONVENTION_AUTO } as const;
 
+/** What is compiled of a configuration. */
+export type Compiled = Pick<SiteConfig, 'site' | 'checksum' | 'subnets' | 'icmp'> & {
+  readonly uplinks: readonly Pick<SiteConfig['uplinks'][number], 'name' | 'l64' | 'preference'>[];
+  readonly inside: readonly Pick<SiteConfig['inside'][number], 'l64' | 'guests'>[];
+  readonly peers: readonly Pick<SiteConfig['peers'][number], 'site' | 'l64'>[];
+};
+
 /** What the border learns about its interfaces while it runs. */
 export interface Surroundings {
   /** Per uplink: its link is up. */
@@ -24,7 +31,7 @@ export interface Surroundings {
 }
 
 /** Compiles everything. Class indexes are those of `bindings`. */
-export function compile(config: SiteConfig, bindings: Bindings, around: Surroundings): FibImage {
+export function compile(config: Compiled, bindings: Bindings, around: Surroundings): FibImage {
   const locators = new Rows();
   const site = config.inside[0]!.l64;
   const siteRow = locators.row(site);
@@ -87,7 +94,7 @@ export function compile(config: SiteConfig, bindings: Bindings, around: Surround
 }
 
 /** What the subnet maps make of a Locator that has a role of its own as well. */
-function subnetRole({ subnets }: SiteConfig, l64: L64): number {
+function subnetRole({ subnets }: Compiled, l64: L64): number {
   const whole = { ...l64, length: 64 };
   const inside = subnets.findIndex((s) => prefixesOverlap(s.inside, whole));
   if (inside >= 0) return fibs.SUBNET_INSIDE | (inside << 16);
@@ -96,7 +103,7 @@ function subnetRole({ subnets }: SiteConfig, l64: L64): number {
 }
 
 /** Lowest preference value among the uplinks that are up (RFC 6742: lower is preferred); -1 when none is. */
-function preferred(config: SiteConfig, up: readonly boolean[]): number {
+function preferred(config: Compiled, up: readonly boolean[]): number {
   let best = -1;
   config.uplinks.forEach((u, i) => {
     if (up[i] && (best < 0 || u.preference < config.uplinks[best]!.preference)) best = i;
@@ -117,7 +124,7 @@ function roleTable(roles: readonly { l64: L64; role: number }[]): Int32Array {
   return table;
 }
 
-function subnetTable(config: SiteConfig): Int32Array {
+function subnetTable(config: Compiled): Int32Array {
   const table = new Int32Array(config.subnets.length * fibs.SUBNET_WORDS);
   config.subnets.forEach((s, index) => {
     const n = s.inside.length;

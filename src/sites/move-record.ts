@@ -101,7 +101,7 @@ export class MoveRecord {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((done, failed) => {
       this.#waiting.push({ text: entries.map(lineOf).join(''), done, failed });
-      this.#writing ??= this.#writeAll();
+      this.#writing ??= afterThis().then(() => this.#writeAll());
     });
   }
 
@@ -204,6 +204,9 @@ async function compact(path: string, { moved, open: decisions }: RecordedMoves):
     await folder.close();
   }
 }
+
+/** What follows at once from the same event goes first: tables switch before threads for the disk take the processor. */
+const afterThis = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
 
 const LINES_PER_WRITE = 4096;
 
