@@ -5,25 +5,32 @@
  *
  *   held    prepare, hold, pause, commit: packets wait          plain   the same without holding
  *
- *   npm run bench:move -- [--moves N] [--pause MS] [--rate PPS,PPS] [--json]
+ * With a delay R the link between the sites takes as long for there and back (anchors/delay.c).
+ *
+ *   npm run bench:move -- [--moves N] [--pause MS] [--rate PPS,PPS] [--delay R,R] [--json]
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ControlClient } from '../dist/runtime/control-client.js';
+import { anchor, prepare } from './anchors.mjs';
 
 const { values } = parseArgs({
   options: {
     moves: { type: 'string', default: '200' },
     pause: { type: 'string', default: '100' },
     rate: { type: 'string', default: '1000,10000' },
+    delay: { type: 'string', default: '0,20' },
     json: { type: 'boolean', default: false },
   },
 });
 const MOVES = Math.min(2000, Math.max(2, Number(values.moves)));
 const PAUSE_MS = Number(values.pause);
+const RATES = values.rate.split(',').map(Number);
+let DELAYS = values.delay.split(',').map(Number);
 const LAB = process.env.LAB ?? 'ilnp-bench-move';
 const SCRIPT = fileURLToPath(new URL('../scripts/lab', import.meta.url));
 const PROBE = fileURLToPath(new URL('../test/netns/probes/stream.py', import.meta.url));
@@ -70,7 +77,30 @@ async function carry(from, to) {
   return { paused, resumed: now() };
 }
 
-async function run(rate, how) {
+/** Has everything between site2 and the other sites pass through a link that takes `ms` for there and back. */
+async function slow(ms) {
+  const wan = `${LAB}-wan`;
+  ip('wan', 'link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far');
+  ip('wan', 'link', 'set', 'near', 'master', 'br0', 'up');
+  ip('wan', 'link', 'set', 'far', 'up');
+  ip('wan', 'link', 'set', 'site2', 'nomaster');
+  const child = spawn('ip', ['netns', 'exec', wan, anchor('delay'), 'far', 'site2', String(ms * 500)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout });
+  await once(lines, 'line');
+  const ended = once(lines, 'line');
+  return async () => {
+    child.kill('SIGTERM');
+    const { dropped } = JSON.parse((await ended)[0]);
+    if (dropped > 0)
+      process.stderr.write(`the link between the sites has dropped ${dropped} frames: this run says nothing\n`);
+    ip('wan', 'link', 'set', 'site2', 'master', 'br0');
+    ip('wan', 'link', 'del', 'near');
+  };
+}
+
+async function run(rate, how, delay) {
   const control = await ControlClient.connect(`/run/ilnp-lab/${LAB}/site1.sock`);
   const receiver = probe('vm-a1', 'recv', '7999');
   await receiver.event('listening');
@@ -110,6 +140,7 @@ async function run(rate, how) {
   return {
     rate,
     how,
+    delayMs: delay,
     moves: MOVES,
     pauseMs: PAUSE_MS,
     interruptionMs: spread(interruptions),
@@ -130,12 +161,21 @@ function spread(list) {
 
 const four = (s) => (s === null ? '-' : `${s.min} / ${s.p50} / ${s.p99} / ${s.max}`);
 
+const tools = await prepare(() => {});
+if (!tools.has('delay')) {
+  process.stderr.write('skipped: no delay between the sites, its program needs gcc (apt-get install gcc libc6-dev)\n');
+  DELAYS = DELAYS.filter((ms) => ms === 0);
+}
 lab('down');
 lab('up', '--gateway-mac', '02:00:5e:00:00:01');
 try {
   const results = [];
-  for (const rate of values.rate.split(',').map(Number))
-    for (const how of ['held', 'plain']) results.push(await run(rate, how));
+  for (const delay of DELAYS) {
+    const quick = delay > 0 ? await slow(delay) : null;
+    for (const rate of delay > 0 ? RATES.slice(-1) : RATES)
+      for (const how of ['held', 'plain']) results.push(await run(rate, how, delay));
+    await quick?.();
+  }
   if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
   else {
     process.stdout.write(
@@ -143,7 +183,7 @@ try {
     );
     for (const r of results)
       process.stdout.write(
-        `| ${r.rate} packets a second, ${r.how} | ${four(r.interruptionMs)} | ${r.lost} | ${r.overtaken} | ${r.doubled} | ${four(r.commitMs)} | ${four(r.agreedMs)} | ${r.octets} |\n`,
+        `| ${r.rate} packets a second, ${r.how}${r.delayMs > 0 ? `, R = ${r.delayMs} ms` : ''} | ${four(r.interruptionMs)} | ${r.lost} | ${r.overtaken} | ${r.doubled} | ${four(r.commitMs)} | ${four(r.agreedMs)} | ${r.octets} |\n`,
       );
   }
 } finally {
