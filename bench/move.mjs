@@ -3,7 +3,9 @@
  * stands still from before its cable is carried over until the borders have been told, as under a hypervisor; what its
  * correspondent sees beyond that pause is what the borders cost.
  *
- *   held    prepare, hold, pause, commit: packets wait          plain   the same without holding
+ *   held    prepare, hold, pause, commit, asked for at home: packets wait
+ *   told    as a hypervisor tells: the old site when the guest has stopped, the new one when it runs
+ *   plain   asked for at home, and nobody holds
  *
  * With a delay R the link between the sites takes as long for there and back (anchors/delay.c).
  *
@@ -67,12 +69,19 @@ function probe(node, ...args) {
   };
 }
 
-/** Carries the cable of the guest, which stands still for the time of the pause. */
-async function carry(from, to) {
+/** Carries the cable of the guest, which stands still for the time of the pause; `onPaused` is told when it has stopped. */
+async function carry(from, to, onPaused) {
+  const cut = spawn('ip', ['-n', `${LAB}-${HOSTS[from]}`, '-batch', '-'], { stdio: ['pipe', 'ignore', 'inherit'] });
+  await once(cut, 'spawn');
+  await sleep(20); // it reads: the cut takes no time of its own
   const paused = now();
+  cut.stdin.end('link set vm-a1 down\n');
+  const told = onPaused(paused);
+  await once(cut, 'exit');
   ip(HOSTS[from], 'link', 'set', 'vm-a1', 'netns', `${LAB}-${HOSTS[to]}`);
   ip(HOSTS[to], 'link', 'set', 'vm-a1', 'master', 'br0', 'up');
   ip(HOSTS[to], 'link', 'set', 'br0', 'type', 'bridge', 'fdb_flush');
+  await told;
   await sleep(Math.max(0, PAUSE_MS - (now() - paused)));
   return { paused, resumed: now() };
 }
@@ -101,7 +110,11 @@ async function slow(ms) {
 }
 
 async function run(rate, how, delay) {
-  const control = await ControlClient.connect(`/run/ilnp-lab/${LAB}/site1.sock`);
+  const connect = (site) => ControlClient.connect(`/run/ilnp-lab/${LAB}/${site}.sock`);
+  const controls = { site1: await connect('site1'), site2: await connect('site2') };
+  const control = controls.site1; // home
+  const tell = (site, news, at = now()) =>
+    controls[site].call('guest', { nid: NID, news, at: Math.round(at * 1000), now: Math.round(now() * 1000) });
   const receiver = probe('vm-a1', 'recv', '7999');
   await receiver.event('listening');
   const sender = probe('cn', 'send', '2001:db8:1::a1', '7999', String(rate));
@@ -116,10 +129,15 @@ async function run(rate, how, delay) {
       await control.call('hold', { nid: NID });
       await control.call('paused', { nid: NID });
     }
-    const pause = await carry(from, to);
+    if (how === 'told') await tell(from, 'migrating');
+    const pause = await carry(from, to, (paused) => (how === 'told' ? tell(from, 'stopped', paused) : null));
     if (how === 'held') await control.call('resumed', { nid: NID });
     const asked = now();
-    const { octets } = await control.call('move', { nid: NID, to, hold: how === 'held' });
+    const move =
+      how === 'told'
+        ? tell(to, 'arrived', pause.resumed)
+        : control.call('move', { nid: NID, to, hold: how === 'held' });
+    const octets = (await move)?.octets ?? 0;
     pauses.push({ ...pause, asked, done: now(), octets });
     await sleep(REST_MS);
   }
@@ -128,7 +146,7 @@ async function run(rate, how, delay) {
   receiver.stop();
   const { received, doubled, overtaken, silences } = await receiver.event('result');
   const reports = (await control.call('moves', { after: known, limit: 1000 })).filter((one) => one.outcome === 'moved');
-  control.close();
+  for (const one of Object.values(controls)) one.close();
   // the silence of a move is the longest that ends within a second after it
   const interruptions = pauses.map(({ paused, resumed }) => {
     const own = silences.filter(([end]) => end * 1000 > paused && end * 1000 < resumed + 1000).map(([, ms]) => ms);
@@ -173,7 +191,7 @@ try {
   for (const delay of DELAYS) {
     const quick = delay > 0 ? await slow(delay) : null;
     for (const rate of delay > 0 ? RATES.slice(-1) : RATES)
-      for (const how of ['held', 'plain']) results.push(await run(rate, how, delay));
+      for (const how of ['held', 'told', 'plain']) results.push(await run(rate, how, delay));
     await quick?.();
   }
   if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
