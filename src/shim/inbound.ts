@@ -203,5 +203,7 @@ function prove(node: Node, c: Correspondent): void {
   c.answersPlain = false;
   c.askedAt = 0;
   c.answered = null;
-  if (!c.proved) node.ilcc.prove(c);
+  if (c.proved) return;
+  node.ilcc.prove(c);
+  c.waitingSince = 0; // the next word of a program has it watched (liveness.ts)
 }

@@ -58,6 +58,19 @@ describe('a node that names know', () => {
   });
 });
 
+test('who gives the proof while programs wait for its answer is watched from their next word on', () => {
+  const a = endSystem(STABLE_A, ['2001:db8:1::']);
+  const c = know(a, B);
+  sentTo(a, B);
+  heard(a, B, N, 2);
+  sentTo(a, B, 3);
+  expect(answer(a, N, 4)).toBe('taken');
+  expect(c.isWatched).toBe(false);
+  sentTo(a, B, 5);
+  expect(c.isWatched).toBe(true);
+  expect(a.shim.node.spokenTo).toEqual([c]);
+});
+
 // shows: H28
 test('a stranger without proof is asked and gives way to another one with its NID; with proof it does not', () => {
   const a = endSystem(STABLE_A, ['2001:db8:1::']);
