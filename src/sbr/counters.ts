@@ -3,6 +3,7 @@ import { PORT_NAMES } from '../packet/batch.ts';
 import { VERDICTS } from '../packet/verdict.ts';
 import {
   COUNT_HOLD_EXPIRED,
+  COUNT_HOLD_GAVE_WAY,
   COUNT_OCTETS_IN,
   COUNT_OCTETS_OUT,
   COUNT_PACKETS_IN,
@@ -37,6 +38,7 @@ export function namedCounters(sums: Float64Array): Record<string, number> {
   named.updates_translated = sums[COUNT_UPDATES_TRANSLATED]!;
   named.hold_released = sums[COUNT_RELEASED]!;
   named.hold_expired = sums[COUNT_HOLD_EXPIRED]!;
+  named.hold_gave_way = sums[COUNT_HOLD_GAVE_WAY]!;
   named.hold_retained = sums[COUNT_RETAINED]!;
   named.hold_replayed = sums[COUNT_REPLAYED]!;
   named.write_failed = sums[COUNT_WRITE_FAILED]!;

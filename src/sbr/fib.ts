@@ -104,6 +104,8 @@ export const COUNT_RELEASED = 50;
 export const COUNT_REPLAYED = 51;
 export const COUNT_RETAINED = 52;
 export const COUNT_HOLD_EXPIRED = 53;
+/** Held packets that gave way to those of a guest with less; every packet has one verdict. */
+export const COUNT_HOLD_GAVE_WAY = 54;
 export const COUNTERS = 64;
 
 if (VERDICTS.length > COUNT_PACKETS_IN) throw new RangeError('verdicts and counters overlap');

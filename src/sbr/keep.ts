@@ -267,7 +267,7 @@ export class Keeper {
     const queue = most.larger;
     if (queue.copies === 0) {
       most.counts.full++;
-      this.#fib.counters[DROP_HOLD_FULL]!++;
+      this.#fib.counters[fibs.COUNT_HOLD_GAVE_WAY]!++;
     }
     queue.drop();
     return true;
