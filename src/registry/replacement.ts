@@ -1,6 +1,7 @@
 /** Another registry in the place of the one on disk: all of it or nothing, whenever it is cut. See store.ts for the files. */
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../runtime/folder.ts';
 import { frameOf } from './log-file.ts';
 
 export interface Replacement {
@@ -34,9 +35,7 @@ export async function beginReplacement(state: string, name: string): Promise<Rep
       const path = join(state, `${start}${number}`);
       await (await open(`${path}.log`, 'a', 0o600)).close(); // a start without the snapshot reads the old ones, then this
       await rename(fresh, `${path}.snapshot`);
-      const folder = await open(state, 'r');
-      await folder.sync();
-      await folder.close();
+      await syncFolder(state);
       for (const [one] of old) await rm(join(state, one), { force: true });
     },
     discard: async () => {

@@ -12,7 +12,7 @@ import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { IlnpError } from '../runtime/errors.ts';
-import { makeFolder } from '../runtime/folder.ts';
+import { makeFolder, syncFolder } from '../runtime/folder.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { judge } from './judge.ts';
 import { entryText, type LeaseLine, leaseText, readLine } from './lines.ts';
@@ -355,16 +355,6 @@ export class RegistryStore implements Registry {
 }
 
 const leaseOnly = ({ holder, token }: Lease): Lease => ({ holder, token });
-
-/** A name that was made or replaced is on disk only with its folder. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
 
 const stateError = (path: string, error: unknown): IlnpError =>
   new IlnpError('E_STATE', `${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

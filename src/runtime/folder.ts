@@ -1,5 +1,6 @@
-/** Folders that may be missing with the folders above them. */
+/** Folders: that may be missing with those above them, and that must be on disk. */
 import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 /**
@@ -17,4 +18,14 @@ export function makeFolder(path: string, mode: number): void {
     }
   }
   if (!statSync(path).isDirectory()) throw new Error(`${path} is not a folder`);
+}
+
+/** A name that was made or replaced is on disk only with its folder. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }

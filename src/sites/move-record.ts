@@ -14,7 +14,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { IlnpError } from '../runtime/errors.ts';
-import { makeFolder } from '../runtime/folder.ts';
+import { makeFolder, syncFolder } from '../runtime/folder.ts';
 import { formatNid, type Nid, parseNid } from '../wire/text.ts';
 import { type Change, MAX_EPOCH, MAX_SITE_NAME } from './messages.ts';
 import { nidKey } from './nid-key.ts';
@@ -197,12 +197,7 @@ async function compact(path: string, { moved, open: decisions }: RecordedMoves):
     await file.close();
   }
   await rename(fresh, path);
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFolder(dirname(path));
 }
 
 /** What follows at once from the same event goes first: tables switch before threads for the disk take the processor. */
