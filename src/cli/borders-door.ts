@@ -1,8 +1,8 @@
 /** Where borders ask a controller of a pair: open while the address of the pair is here. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AddressWatch } from '../pair/address-watch.ts';
 import type { PeerChannel } from '../sites/peer-channel.ts';
-import { pause } from './controller-parts.ts';
 
 const AGAIN_MS = 100;
 

@@ -1,10 +1,9 @@
 /** What a controller is made of, whether it is alone or one of a pair. */
-import { randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type ControllerConfig, loadControllerConfig } from '../config/load-controller.ts';
 import type { Entry } from '../registry/registry.ts';
 import { RegistryService } from '../registry/service.ts';
-import { RegistryStore, type StoreOptions } from '../registry/store.ts';
+import type { RegistryStore } from '../registry/store.ts';
 import {
   type BindingReply,
   type BindingsPage,
@@ -18,31 +17,10 @@ import { IlnpError } from '../runtime/errors.ts';
 import { errorReply, type Reply, type Request } from '../sites/messages.ts';
 import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
 import { readSiteKey } from '../sites/site-key.ts';
+import { MONOTONIC } from './monotonic.ts';
 import { shownPeers } from './shown-peers.ts';
 
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Opens the store of a controller. */
-export const openStore = (
-  config: ControllerConfig,
-  log: Logger,
-  written?: StoreOptions['written'],
-): Promise<RegistryStore> =>
-  RegistryStore.open({
-    state: config.state,
-    name: config.controller,
-    limit: config.limits.bindings,
-    seed: [randomInt(0, 2 ** 32), randomInt(0, 2 ** 32)],
-    warn: (text) => log.warn(text),
-    ...(written && { written }),
-  });
-
-export const after = (ms: number, run: () => void): (() => void) => {
-  const timer = setTimeout(run, ms);
-  return () => clearTimeout(timer);
-};
-
-export const serviceOf = (store: RegistryStore): RegistryService => new RegistryService(store, after);
+export const serviceOf = (store: RegistryStore): RegistryService => new RegistryService(store, MONOTONIC.after);
 
 /** The channel on which borders ask a controller; it listens from `start` on. */
 export const openChannel = async (

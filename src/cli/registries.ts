@@ -1,5 +1,4 @@
 /** The registries of a border's configuration, put together with its moves: whoever keeps them, here or elsewhere. */
-import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Border } from '../border/border.ts';
@@ -12,7 +11,7 @@ import { FollowedCopy } from '../registry/followed-copy.ts';
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Registry } from '../registry/registry.ts';
 import { RegistryService } from '../registry/service.ts';
-import { RegistryStore } from '../registry/store.ts';
+import type { RegistryStore } from '../registry/store.ts';
 import { Witness } from '../registry/witness.ts';
 import { type ClaimAnswer, WITNESS_ASK_MS, type WitnessAsk } from '../registry/witnessed.ts';
 import type { RegistryReply } from '../runtime/control-methods.ts';
@@ -28,6 +27,7 @@ import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { etcdAccess } from './etcd-access.ts';
+import { openStore } from './open-store.ts';
 
 export interface BorderRegistriesOptions {
   readonly config: SiteConfig;
@@ -83,7 +83,8 @@ export class BorderRegistries {
     );
     let own: RegistryStore | undefined;
     for (const one of config.registries) {
-      if (one.kind === 'embedded' && one.name === config.site) own ??= await openStore(options);
+      if (one.kind === 'embedded' && one.name === config.site)
+        own ??= await openStore(config.site, config, options.log);
       ranges.push({ range: one.range, registry: await registryFor(one, { own, witnesses }, options) });
     }
     const registries = new BorderRegistries(options, { ranges, witnesses, ...(own && { own }) });
@@ -232,16 +233,6 @@ export const controllersOf = ({ registries }: Pick<SiteConfig, 'registries'>): C
   registries.flatMap((one) =>
     one.kind === 'embedded' && one.control !== undefined ? [{ site: one.name, control: one.control }] : [],
   );
-
-function openStore({ config, log }: BorderRegistriesOptions): Promise<RegistryStore> {
-  return RegistryStore.open({
-    state: config.state,
-    name: config.site,
-    limit: config.limits.bindings,
-    seed: [randomInt(0, 2 ** 32), randomInt(0, 2 ** 32)],
-    warn: (text) => log.warn(text),
-  });
-}
 
 async function registryFor(
   one: RegistryConfig,

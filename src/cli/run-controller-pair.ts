@@ -3,6 +3,7 @@
  * has the address is not ours to decide (keepalived, for example); whether what is here is all that was confirmed, the witnesses
  * say (src/registry/witness.ts): the sites, which ask whoever has the address, and the other controller.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ControllerConfig } from '../config/load-controller.ts';
 import { AddressWatch } from '../pair/address-watch.ts';
@@ -23,16 +24,9 @@ import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { BordersDoor } from './borders-door.ts';
 import { pairMethods } from './controller-pair-methods.ts';
-import {
-  after,
-  methodsOf,
-  noController,
-  openChannel,
-  openStore,
-  pause,
-  reread,
-  serviceOf,
-} from './controller-parts.ts';
+import { methodsOf, noController, openChannel, reread, serviceOf } from './controller-parts.ts';
+import { MONOTONIC } from './monotonic.ts';
+import { openStore } from './open-store.ts';
 
 type PairConfig = NonNullable<ControllerConfig['pair']>;
 
@@ -121,7 +115,7 @@ class ControllerOfPair {
     });
     this.#isNew = this.#witness.state.of[0] === 0;
     this.#claimant = new Claimant({
-      ...{ self: this.#self, other: this.#other, witness: this.#witness, after },
+      ...{ self: this.#self, other: this.#other, witness: this.#witness, after: MONOTONIC.after },
       sites: () => this.#config.sites,
     });
     await this.#standBy();
@@ -281,7 +275,8 @@ class ControllerOfPair {
   }
 
   async #open(): Promise<RegistryStore> {
-    const store = await openStore(this.#config, this.#log, (revision, lines) => mirror.written(revision, lines));
+    const written = (revision: number, lines: readonly string[]): Promise<void> => mirror.written(revision, lines);
+    const store = await openStore(this.#config.controller, this.#config, this.#log, written);
     const mirror: RegistryMirror = new RegistryMirror({
       state: () => store.state,
       claimant: this.#claimant,
@@ -295,7 +290,7 @@ class ControllerOfPair {
         );
       },
       onFailed: (error) => this.#failed(error),
-      after,
+      after: MONOTONIC.after,
     });
     this.#mirror?.close();
     this.#mirror = mirror;

@@ -5,7 +5,8 @@ import { noParams, type PairReply, readParams } from '../runtime/control-methods
 import { ControlSocket } from '../runtime/control-socket.ts';
 import { lockState } from '../runtime/state-lock.ts';
 import type { Reply, Request } from '../sites/messages.ts';
-import { methodsOf, noController, openChannel, openStore, reread, serviceOf } from './controller-parts.ts';
+import { methodsOf, noController, openChannel, reread, serviceOf } from './controller-parts.ts';
+import { openStore } from './open-store.ts';
 import { runControllerPair } from './run-controller-pair.ts';
 import { untilSignal } from './until-signal.ts';
 
@@ -20,7 +21,7 @@ export async function runController(config: ControllerConfig, path: string, log:
       await runControllerPair(config, config.pair, { log, path, stopped: stopped.signal });
       return;
     }
-    const store = await openStore(config, log);
+    const store = await openStore(config.controller, config, log);
     undo.push(() => store.close());
     const service = serviceOf(store);
     undo.push(() => service.close());

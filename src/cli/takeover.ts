@@ -1,4 +1,5 @@
 /** `ilnp takeover`: the operator's word that what a controller that stands by has is the registry. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { ControlClient } from '../runtime/control-client.ts';
 import type { PairReply } from '../runtime/control-methods.ts';
@@ -25,7 +26,7 @@ export function registerTakeover(program: Command, out: Output = standardOutput)
       for (const until = performance.now() + WITHIN_MS; pair.role !== 'active'; ) {
         if (performance.now() > until)
           throw new IlnpError('E_REGISTRY', `most witnesses are needed: ${pair.problems?.join('; ') || 'not yet'}`);
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        await pause(AGAIN_MS);
         pair = (await client.call('pair')) as PairReply;
       }
       await out.write(`this controller serves in term ${pair.term}\n`);

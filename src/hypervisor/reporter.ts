@@ -2,6 +2,7 @@
  * Brings the news of a guest to the border of its site, in order. A border that is being restarted, or cannot reach
  * whom it needs, is told again for a while: the guest has moved whether anybody listens or not.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { ControlClient, controlCall } from '../runtime/control-client.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import type { GuestNews } from './migration.ts';
@@ -30,7 +31,7 @@ export async function checkFollowed(
       return;
     } catch (error) {
       if (!(error instanceof IlnpError && error.code === 'E_SOCKET') || performance.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      await pause(AGAIN_MS);
     }
   }
 }
@@ -86,7 +87,7 @@ export class Reporter {
         const isLast = !isWorth || performance.now() > deadline;
         if (isLast || tries === 0) this.#options.onProblem?.(news, error as Error, isLast);
         if (isLast) return;
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+        await pause(AGAIN_MS);
       }
     }
   }

@@ -6,6 +6,7 @@
  */
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import { setTimeout as pause } from 'node:timers/promises';
 import { IlnpError } from '../runtime/errors.ts';
 
 export interface EtcdAccess {
@@ -263,5 +264,3 @@ function errorOf(value: Json, status: number | undefined): EtcdError {
   const text = [value.message, value.error].find((one) => typeof one === 'string');
   return new EtcdError((code as number | undefined) ?? 2, String(text ?? `status ${status}`).slice(0, 300));
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
