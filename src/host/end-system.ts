@@ -151,7 +151,7 @@ export class EndSystem {
       if (this.#network.recover()) this.#log.warn({}, 'an earlier run had not cleaned up; its set-up was taken back');
       const commands = this.#network.up(mtu);
       this.#look();
-      this.#watch.start();
+      await this.#watch.start();
       await this.#names?.start();
       this.#names?.publish(this.#locators);
       return commands;

@@ -71,11 +71,19 @@ export class LocatorWatch {
     return { view, locators: this.#locators };
   }
 
-  start(): void {
+  /** Resolves when changes are heard from now on, or cannot be. */
+  start(): Promise<void> {
     this.#timer = setInterval(() => this.#events.onEvent(), PERIOD_MS);
-    this.#ears = new KernelEars((heard) => {
-      if (this.#timer !== undefined) this.#takeIn(heard);
-    }, this.#events.onFailure);
+    return new Promise((resolve) => {
+      const failed = (error: Error): void => {
+        this.#events.onFailure(error);
+        resolve();
+      };
+      this.#ears = new KernelEars((heard) => {
+        if (this.#timer !== undefined) this.#takeIn(heard);
+        if (heard.kind === 'listening') resolve();
+      }, failed);
+    });
   }
 
   async stop(): Promise<void> {
