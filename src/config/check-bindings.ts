@@ -1,6 +1,6 @@
 /** Checks bindings against the site they belong to. Up to a million come here, so nothing is quadratic. */
+import { isInRange } from '../wire/nid-order.ts';
 import { formatNid, type L64, type Nid } from '../wire/text.ts';
-import { compareNids } from './fields.ts';
 import type { BindingDraft, SiteDraft } from './schema.ts';
 
 /** Takes one mistake in binding number `index`. */
@@ -32,7 +32,7 @@ export function checkBindings(
     if (guest !== undefined && uplinks.some((other) => other?.l64 !== undefined && isSame(other.l64, guest))) {
       report(i, 'guest', 'a guest Locator that is not the Locator of an uplink');
     }
-    const allowed = nid && policy.find((rule) => isIn(rule?.nids, nid))?.sites;
+    const allowed = nid && policy.find((rule) => isFor(rule?.nids, nid))?.sites;
     if (at !== undefined && allowed !== undefined && !allowed.includes(at))
       report(i, 'at', `a site that policy allows (${allowed.join(', ') || 'none'})`);
     if (home === undefined || home !== site.site) return; // the uplinks of other sites are not known here
@@ -54,14 +54,14 @@ export function checkBindings(
   }
 }
 
-const isIn = (
+/** `range`: as far as it could be read. */
+function isFor(
   range: { readonly from?: Nid | undefined; readonly to?: Nid | undefined } | undefined,
   nid: Nid,
-): boolean =>
-  range?.from !== undefined &&
-  range.to !== undefined &&
-  compareNids(range.from, nid) <= 0 &&
-  compareNids(nid, range.to) <= 0;
+): boolean {
+  const { from, to } = range ?? {};
+  return from !== undefined && to !== undefined && isInRange({ from, to }, nid);
+}
 
 const isSame = (a: L64, b: L64): boolean => a.hi === b.hi && a.lo === b.lo;
 

@@ -5,7 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { writeName } from '../wire/dns-name.ts';
 import { formatGroups, type Groups, parseGroups } from '../wire/ipv6-text.ts';
-import { type Nid, parseNid } from '../wire/text.ts';
+import { parseNid } from '../wire/text.ts';
 import { isUnicastPrefix } from '../wire/unicast.ts';
 import type { Endpoint, NidRange } from './site-config.ts';
 
@@ -33,9 +33,6 @@ export function parseNidRange(text: string): NidRange | null {
   if (from === null || to === null || more.length > 0) return null;
   return from.hi < to.hi || (from.hi === to.hi && from.lo <= to.lo) ? { from, to } : null;
 }
-
-/** Negative, zero or positive, as the first is below, at or above the second. */
-export const compareNids = (a: Nid, b: Nid): number => a.hi - b.hi || a.lo - b.lo;
 
 /** Accepts an http(s) address of a host and a port, and nothing behind them: no secrets, no path. */
 export function isEtcdUrl(text: string): boolean {

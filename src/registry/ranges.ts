@@ -1,4 +1,5 @@
 /** Which registry has a Node Identifier, when they are split over several. */
+import { isInRange } from '../wire/nid-order.ts';
 import type { Nid } from '../wire/text.ts';
 import type { Registry } from './registry.ts';
 
@@ -10,7 +11,5 @@ export interface RegistryOfRange {
 
 /** Gives the registry of an identifier; undefined: it has none, its home decides alone. */
 export function registryOf(registries: readonly RegistryOfRange[], nid: Nid): Registry | undefined {
-  return registries.find(({ range }) => compare(range.from, nid) <= 0 && compare(nid, range.to) <= 0)?.registry;
+  return registries.find(({ range }) => isInRange(range, nid))?.registry;
 }
-
-const compare = (a: Nid, b: Nid): number => a.hi - b.hi || a.lo - b.lo;

@@ -1,5 +1,6 @@
 /** Whether a move is allowed: where a Node Identifier may be, and who may ask for it. */
 import type { PolicyRule } from '../config/site-config.ts';
+import { isInRange } from '../wire/nid-order.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 
 /**
@@ -15,7 +16,7 @@ export function refusal(
     site,
   }: { readonly nid: Nid; readonly to: string | null; readonly mover: string | null; readonly site: string },
 ): string | null {
-  const rule = policy.find(({ nids }) => compare(nids.from, nid) <= 0 && compare(nid, nids.to) <= 0);
+  const rule = policy.find(({ nids }) => isInRange(nids, nid));
   if (rule === undefined) return null;
   const name = formatNid(nid);
   if (to !== null && rule.sites !== undefined && !rule.sites.includes(to))
@@ -24,7 +25,5 @@ export function refusal(
     return `the policy of ${site} lets ${listed(rule.movers)} move ${name}, not ${mover}`;
   return null;
 }
-
-const compare = (a: Nid, b: Nid): number => a.hi - b.hi || a.lo - b.lo;
 
 const listed = (names: readonly string[]): string => (names.length === 0 ? 'nobody' : names.join(', '));

@@ -11,6 +11,7 @@ import type { FollowedCopy } from '../registry/followed-copy.ts';
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
 import type { Entry, Registry } from '../registry/registry.ts';
 import { type ErrorCode, IlnpError } from '../runtime/errors.ts';
+import { isInRange } from '../wire/nid-order.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { Heard, Moves } from './moves.ts';
 import type { BindingsView, MovesClock, SitesLog } from './moves-world.ts';
@@ -275,7 +276,7 @@ export class RegistryFollow {
   async #registerAt({ registry, range }: RegistryOfRange): Promise<void> {
     const { configured, log } = this.#options;
     this.#synced.add(registry);
-    const within = (nid: Nid): boolean => compare(range.from, nid) <= 0 && compare(nid, range.to) <= 0;
+    const within = (nid: Nid): boolean => isInRange(range, nid);
     const all = configured()[Symbol.iterator]();
     const worker = async (): Promise<void> => {
       for (let one = all.next(); !one.done && !this.#stop.signal.aborted; one = all.next()) {
@@ -320,5 +321,3 @@ function isNews(known: Binding | undefined, epoch: number, binding: Entry['bindi
 
 const isSameGuest = (a: Binding, b: Omit<Binding, 'nid' | 'epoch'>): boolean =>
   a.guest.hi === b.guest.hi && a.guest.lo === b.guest.lo && a.home === b.home && a.uplink === b.uplink;
-
-const compare = (a: Nid, b: Nid): number => a.hi - b.hi || a.lo - b.lo;
