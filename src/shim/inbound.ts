@@ -120,7 +120,8 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
 
   const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);
-  if (!isSession && isKnown && now < c!.plainUntil) c!.answersPlain = true;
+  if (!isSession && c !== null && !c.answersPlain)
+    c.answersPlain = (isKnown && now < c.plainUntil) || answersWithout(b, c, flow, protocol, at, end);
   let view = c?.views[0];
   if (isSession && c!.views.length > 1) view = node.flows.viewOf(word, w, flow, c!);
   const zeroed = isSession && c!.checksum !== 'full' && isZeroed(batch, i, c!, upper, nonce !== null);
@@ -138,6 +139,14 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
   if (option > 0) removeNonce(batch, i, option);
   return isSession ? verdicts.ILNP : verdicts.PLAIN;
 }
+
+/**
+ * It has got a SYN of ours without a nonce, and has no other connection than that one: also when names have told us since
+ * that it should be tried with one elsewhere. Only who was on the way of the SYN knows its number, so that nobody else
+ * can bring it about.
+ */
+const answersWithout = (b: Uint8Array, c: Correspondent, flow: number, protocol: number, at: number, end: number) =>
+  hasHeardSyn(b, c, protocol, at, end) && !c.hasBegun(flow, -1);
 
 /** The number of a SYN that begins a connection, -1 for other segments. */
 function synAt(b: Uint8Array, at: number, end: number): number {

@@ -1,8 +1,9 @@
 /** What runs as plain IPv6 to a node that was silent, when it is time to try ILNP with it again. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Correspondent, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { teach } from '../../src/shim/teach.ts';
 import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
-import { tcp6, udp6 } from '../support/packets.ts';
+import { addressesOf, full, tcp6, udp6 } from '../support/packets.ts';
 import { answer, type End, endSystem, know, l64, STABLE_A } from './support.ts';
 
 const A = '2001:db8:1::a1';
@@ -101,6 +102,79 @@ test('a SYN from the same port begins another connection', () => {
   syn[53] = 0x02;
   const sent = a.pass(syn, 2 * MINUTE) as Uint8Array;
   expect(nonceOf(sent, 0, sent.length)).not.toBeNull();
+});
+
+describe('names teach a new Locator between a SYN without a nonce and its answer', () => {
+  const SYN = 0x02;
+  const ACK = 0x10;
+
+  function segment(src: string, dst: string, flags: number): Uint8Array {
+    const packet = tcp6({ src, dst });
+    packet[53] = flags;
+    return packet;
+  }
+
+  /** What B says to `sent` of ours, without a nonce; `isHeard`: with the number that only who has got it knows. */
+  function reply(flags: number, sent: Uint8Array, isHeard: boolean): Uint8Array {
+    const packet = segment(B, A, flags);
+    packet.set(sent.slice(42, 44), 40);
+    packet.set(sent.slice(40, 42), 42);
+    packet.set(sent.slice(44, 48), 48);
+    packet[51]! += isHeard ? 1 : 2;
+    return packet;
+  }
+
+  /** How and where to the program's next segment goes. */
+  function next(now: number): string {
+    const packet = a.pass(segment(STABLE_A, B, ACK), now) as Uint8Array;
+    return `${addressesOf(packet).dst} ${nonceOf(packet, 0, packet.length) === null ? 'plain' : 'nonce'}`;
+  }
+
+  function taught(now: number, ...texts: string[]): void {
+    const { nid0, nid1 } = c;
+    const locators = texts.map((text, k) => ({ ...locatorOf(l64(text)), preference: 10 + k, lifetime: 3600 }));
+    teach(a.shim.node, a.shim, { nid0, nid1, isKnownName: true, locators }, now);
+  }
+
+  // shows: H23
+  test.each([
+    ['before the old one', ['2001:db8:c::', '2001:db8:b::']],
+    ['instead of the old one', ['2001:db8:c::']],
+  ])('%s: the connection stays where it has begun, and what begins then has a nonce', (_, locators) => {
+    silent(tcp6 as Make);
+    const syn = segment(STABLE_A, B, SYN);
+    expect(a.pass(syn.slice(), 5 * SECOND)).toBeInstanceOf(Uint8Array);
+    taught(5 * SECOND, ...locators);
+    const answer = a.pass(reply(SYN | ACK, syn, true), 5 * SECOND) as Uint8Array;
+    expect(addressesOf(answer)).toEqual({ src: full(B), dst: full(STABLE_A) });
+    expect(next(5 * SECOND)).toBe(`${full(B)} plain`);
+    expect(out(udp6, 5 * SECOND)).toBe('nonce');
+  });
+
+  // shows: H23
+  test('what anybody can send in the name of the node changes nothing', () => {
+    silent(tcp6 as Make);
+    const syn = segment(STABLE_A, B, SYN);
+    a.pass(syn.slice(), 5 * SECOND);
+    taught(5 * SECOND, '2001:db8:c::', '2001:db8:b::');
+    a.pass(reply(SYN | ACK, syn, false), 5 * SECOND);
+    answered(udp6, 5 * SECOND);
+    expect(next(5 * SECOND)).toBe(`${full('2001:db8:c::b1')} nonce`);
+  });
+
+  test('a connection that the node has begun with a nonce keeps it, though an acknowledgement comes without', () => {
+    const theirs = segment(B, A, SYN);
+    expect(a.pass(insertNonce(theirs, Uint8Array.of(1, 2, 3, 4))!, SECOND)).toBeInstanceOf(Uint8Array);
+    const ours = segment(STABLE_A, B, SYN | ACK);
+    ours.set(theirs.slice(42, 44), 40);
+    ours.set(theirs.slice(40, 42), 42);
+    expect(a.pass(ours.slice(), SECOND)).toBeInstanceOf(Uint8Array);
+    taught(SECOND, '2001:db8:c::');
+    expect(a.pass(reply(ACK, ours, true), SECOND)).toBeInstanceOf(Uint8Array);
+    ours[53] = ACK;
+    const packet = a.pass(ours, SECOND) as Uint8Array;
+    expect(nonceOf(packet, 0, packet.length)).not.toBeNull();
+  });
 });
 
 // shows: H23
