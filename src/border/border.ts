@@ -7,7 +7,7 @@
 import { randomInt } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { diffConfig } from '../config/diff.ts';
+import { type ConfigDiff, diffConfig } from '../config/diff.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
@@ -231,7 +231,7 @@ export class Border {
    * differs that only a restart can change. A binding that has ever moved keeps its place; one that the file has no more is
    * forgotten unless `isKept`. Returns what differed.
    */
-  reload(next: SiteConfig, isKept: (nid: Nid) => boolean = () => false): Promise<string[]> {
+  reload(next: SiteConfig, isKept: (nid: Nid) => boolean = () => false): Promise<ConfigDiff> {
     return this.#serial(async () => {
       const diff = diffConfig(this.config, next);
       if (diff.restart.length > 0)
@@ -264,9 +264,7 @@ export class Border {
       await this.#path.put(put, (b) => this.bindings.classOf(b));
       await this.#neighbours.sync(next, this.bindings.all());
       this.#showManual();
-      const { added, removed, changed } = diff.bindings;
-      const count = added.length + removed.length + changed.length;
-      return [...diff.settings.map((c) => c.path), ...(count > 0 ? [`${count} bindings`] : [])];
+      return diff;
     });
   }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Border } from '../border/border.ts';
+import type { BindingChanges } from '../config/diff.ts';
 import type { EtcdRegistryConfig, RegistryConfig, SiteConfig } from '../config/site-config.ts';
 import { attend } from '../registry/attend.ts';
 import { RegistryClient } from '../registry/client.ts';
@@ -192,9 +193,13 @@ export class BorderRegistries {
     });
   }
 
-  /** The configuration was re-read and has other bindings of these identifiers, or none any more. */
-  reread(changed: readonly Nid[], removed: readonly Nid[]): void {
-    this.#follow?.reread(changed, removed);
+  /** The configuration was re-read, and these of its bindings differ. */
+  reread({ added, removed, changed }: BindingChanges): void {
+    const others = [...added, ...changed.map(({ after }) => after)];
+    this.#follow?.reread(
+      others.map(({ nid }) => nid),
+      removed.map(({ nid }) => nid),
+    );
   }
 
   /** This site is a witness of that controller, if it is one of a pair. */

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import { ArrivalWatch } from '../arrivals/watch.ts';
 import { Border } from '../border/border.ts';
 import { GuestNames } from '../border/guest-names.ts';
-import { diffConfig } from '../config/diff.ts';
+import { wordsOf } from '../config/diff.ts';
 import { loadSiteConfig } from '../config/load.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
@@ -39,7 +39,7 @@ import { PeerChannel } from '../sites/peer-channel.ts';
 import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken } from '../sites/spoken.ts';
-import { formatL64, formatNid, formatPrefix, type Nid } from '../wire/text.ts';
+import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
 import { MONOTONIC } from './monotonic.ts';
 import { MOVE_METHODS, moveMethods } from './move-methods.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
@@ -269,23 +269,20 @@ async function reread(
       throw new IlnpError('E_CONFIG', 'there was no control.keyFile at the start; it is taken only by a restart');
     const key = next.control.keyFile === undefined ? undefined : await readSiteKey(next.control.keyFile);
     const tsig = await dnsKey(next);
-    const { added, removed, changed: others } = diffConfig(border.config, next).bindings;
     // What a registry has is taken out of it, not out of the file.
-    const changed = await border.reload(next, registries.view.has);
+    const diff = await border.reload(next, registries.view.has);
     names.configure(next.dns, tsig);
     channel?.setPeers([...next.peers, ...controllersOf(next)], key);
     moves.rescan();
-    registries.reread(nidsOf([...added, ...others.map(({ after }) => after)]), nidsOf(removed));
+    registries.reread(diff.bindings);
     await arrivals.listen();
     log.level = next.log.level;
-    log.info({ changed }, 'took the configuration over');
+    log.info({ changed: wordsOf(diff) }, 'took the configuration over');
   } catch (error) {
     const code = error instanceof IlnpError ? error.code : undefined;
     log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
   }
 }
-
-const nidsOf = (bindings: readonly { readonly nid: Nid }[]): Nid[] => bindings.map(({ nid }) => nid);
 
 const dnsKey = async ({ dns }: SiteConfig): Promise<TsigKey | null> => (dns ? readTsigKey(dns.keyFile) : null);
 

@@ -61,6 +61,12 @@ export function diffConfig(before: SiteConfig, after: SiteConfig): ConfigDiff {
   };
 }
 
+/** What differs, for people: the paths of settings, and how many bindings. */
+export function wordsOf({ settings, bindings: { added, removed, changed } }: ConfigDiff): string[] {
+  const count = added.length + removed.length + changed.length;
+  return [...settings.map(({ path }) => path), ...(count > 0 ? [`${count} bindings`] : [])];
+}
+
 /**
  * Tells which bindings differ, by Node Identifier; the order of the lists does not matter. Equal beginnings and ends
  * are skipped, so that one line more or less in a large file costs no index of all of them.

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { diffBindings, diffConfig } from '../../src/config/diff.ts';
+import { diffBindings, diffConfig, wordsOf } from '../../src/config/diff.ts';
 import type { BindingConfig } from '../../src/config/site-config.ts';
 import { loadFiles, siteYaml } from '../support/config-files.ts';
 
@@ -130,5 +130,17 @@ describe('bindings', () => {
 
     expect(diff.bindings.removed).toHaveLength(1);
     expect(diff.settings).toEqual([]);
+  });
+});
+
+describe('in words', () => {
+  test('the paths of settings, and how many bindings', () => {
+    const after = config({ icmp: '{ rate: 20 }', log: '{ level: debug }', bindings: '' });
+
+    expect(wordsOf(diffConfig(config(), after))).toEqual(['icmp.rate', 'log.level', '1 bindings']);
+  });
+
+  test('nothing, when nothing differs', () => {
+    expect(wordsOf(diffConfig(config(), config()))).toEqual([]);
   });
 });
