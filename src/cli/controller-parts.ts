@@ -1,6 +1,7 @@
 /** What a controller is made of, whether it is alone or one of a pair. */
 import type { Logger } from 'pino';
 import { type ControllerConfig, loadControllerConfig } from '../config/load-controller.ts';
+import type { PolicyRule } from '../config/site-config.ts';
 import type { Entry } from '../registry/registry.ts';
 import { RegistryService } from '../registry/service.ts';
 import type { RegistryStore } from '../registry/store.ts';
@@ -14,13 +15,17 @@ import {
 } from '../runtime/control-methods.ts';
 import type { ControlMethods } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { controllerObjection } from '../sites/entry-rules.ts';
 import { errorReply, type Reply, type Request } from '../sites/messages.ts';
 import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
 import { readSiteKey } from '../sites/site-key.ts';
+import { formatNid } from '../wire/text.ts';
 import { MONOTONIC } from './monotonic.ts';
 import { shownPeers } from './shown-peers.ts';
 
-export const serviceOf = (store: RegistryStore): RegistryService => new RegistryService(store, MONOTONIC.after);
+/** Answers borders from `store`, and refuses what the configuration of that moment knows against it. */
+export const serviceOf = (store: RegistryStore, config: () => ControllerConfig): RegistryService =>
+  new RegistryService(store, MONOTONIC.after, (next, held) => controllerObjection(config(), next, held));
 
 /** The channel on which borders ask a controller; it listens from `start` on. */
 export const openChannel = async (
@@ -43,7 +48,7 @@ export const noController = ({ controller }: ControllerConfig): IlnpError =>
 
 /** What `ilnp show` asks of a controller that serves. */
 export function methodsOf(
-  config: ControllerConfig,
+  config: () => ControllerConfig,
   { store, channel }: { readonly store: RegistryStore; readonly channel: () => PeerChannel | undefined },
 ): ControlMethods {
   return {
@@ -59,7 +64,11 @@ export function methodsOf(
     },
     config: (params) => {
       readParams(noParams, params);
-      return { ...config, listen: `[${config.listen.host}]:${config.listen.port}`, running: { pid: process.pid } };
+      const { listen, policy, ...rest } = config();
+      return {
+        ...{ ...rest, listen: `[${listen.host}]:${listen.port}`, policy: policy.map(shownRule) },
+        running: { pid: process.pid },
+      };
     },
     peers: (params) => {
       readParams(noParams, params);
@@ -92,6 +101,11 @@ export async function reread(
 }
 
 const peersOf = ({ sites }: ControllerConfig): ChannelPeer[] => sites.map((site) => ({ site, control: undefined }));
+
+const shownRule = ({ nids: { from, to }, sites }: PolicyRule) => ({
+  nids: `${formatNid(from)} - ${formatNid(to)}`,
+  sites,
+});
 
 const shownEntry = ({ nid, epoch, binding }: Entry): BindingReply[] =>
   binding === null ? [] : [bindingReply({ nid, epoch, ...binding })];

@@ -227,8 +227,8 @@ class ControllerOfPair {
         return false;
       }
       this.#mirror.activate();
-      service = serviceOf(store);
-      this.#served = { service, methods: methodsOf(this.#config, { store, channel: () => this.#door.channel }) };
+      service = serviceOf(store, () => this.#config);
+      this.#served = { service, methods: methodsOf(() => this.#config, { store, channel: () => this.#door.channel }) };
       this.#log.info({ entries: store.state.size, revision: store.state.revision, term, pid: process.pid }, 'ready');
       this.#log.info({ why: await Promise.race(ends) }, 'serves no more');
       return true;

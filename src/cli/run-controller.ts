@@ -21,9 +21,10 @@ export async function runController(config: ControllerConfig, path: string, log:
       await runControllerPair(config, config.pair, { log, path, stopped: stopped.signal });
       return;
     }
+    let now = config;
     const store = await openStore(config.controller, config, log);
     undo.push(() => store.close());
-    const service = serviceOf(store);
+    const service = serviceOf(store, () => now);
     undo.push(() => service.close());
     const answer = async (from: string, request: Request): Promise<Reply> => {
       if (request.kind === 'registry') return { kind: 'registry', answer: await service.answer(from, request.ask) };
@@ -36,13 +37,15 @@ export async function runController(config: ControllerConfig, path: string, log:
       return { role: 'alone', isReady: false };
     };
     const control = await ControlSocket.open(config.socket, {
-      ...methodsOf(config, { store, channel: () => channel }),
+      ...methodsOf(() => now, { store, channel: () => channel }),
       pair,
     });
     undo.push(() => control.close());
     await channel.start();
     undo.push(() => channel.close());
-    const reload = (): void => void reread(path, { config, channel, log });
+    const reload = async (): Promise<void> => {
+      now = await reread(path, { config: now, channel, log });
+    };
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
     log.info({ entries: store.state.size, revision: store.state.revision, pid: process.pid }, 'ready');

@@ -3,8 +3,20 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, type Path, type Problem } from './problem.ts';
-import { filePath, LIST, listen, logSchema, MAPPING, name, nextHop, peerControl, TABLE_MAX, whole } from './schema.ts';
-import type { Endpoint } from './site-config.ts';
+import {
+  filePath,
+  LIST,
+  listen,
+  logSchema,
+  MAPPING,
+  name,
+  nextHop,
+  nidRange,
+  peerControl,
+  TABLE_MAX,
+  whole,
+} from './schema.ts';
+import type { Endpoint, PolicyRule } from './site-config.ts';
 import { problemAt, validate } from './validate.ts';
 import { readYaml } from './yaml-source.ts';
 
@@ -19,6 +31,8 @@ const controllerSchema = z.strictObject(
     socket: filePath.optional(),
     /** Another controller beside this one: who has the address serves, the other one stands by. */
     pair: z.strictObject({ address: nextHop, listen: peerControl, peer: peerControl }, MAPPING).optional(),
+    /** Where guests may be; the first rule that a Node Identifier is in holds. Who may move them, the borders know. */
+    policy: z.array(z.strictObject({ nids: nidRange, sites: z.array(name, LIST) }, MAPPING), LIST).prefault([]),
     state: filePath.prefault('/var/lib/ilnp'),
     limits: z.strictObject({ bindings: whole(1, TABLE_MAX).default(1_000_000) }, MAPPING).prefault({}),
     log: logSchema,
@@ -26,8 +40,9 @@ const controllerSchema = z.strictObject(
   MAPPING,
 );
 
-export interface ControllerConfig extends Omit<z.output<typeof controllerSchema>, 'listen' | 'socket'> {
+export interface ControllerConfig extends Omit<z.output<typeof controllerSchema>, 'listen' | 'policy' | 'socket'> {
   readonly listen: Endpoint;
+  readonly policy: readonly PolicyRule[];
   readonly socket: string;
 }
 
@@ -48,7 +63,7 @@ export function loadControllerConfig(path: string): ControllerConfig {
   const report = (at: Path, expected: string): void => {
     found.push(problemAt(path, at, expected, source.valueAt(at)));
   };
-  const { controller, sites = [], pair } = draft;
+  const { controller, sites = [], policy = [], pair } = draft;
   if (pair?.address !== undefined && draft.listen !== undefined && draft.listen.host !== pair.address)
     report(['listen'], `the address of the pair, ${pair.address}, and a port`);
   if (pair?.listen !== undefined && pair.listen.host === pair.address)
@@ -60,10 +75,16 @@ export function loadControllerConfig(path: string): ControllerConfig {
     if (site === controller) report(['sites', i], 'another name than that of the controller');
     if (sites.indexOf(site) !== i) report(['sites', i], 'a site that is not in the list already');
   });
+  policy.forEach((rule, i) => {
+    (rule?.sites ?? []).forEach((site, j) => {
+      if (site !== undefined && !sites.includes(site)) report(['policy', i, 'sites', j], 'one of sites');
+    });
+  });
   if (found.length > 0 || value === null) throw new ConfigError(found);
   const base = dirname(resolve(path));
   return {
     ...value,
+    policy: value.policy.map((rule) => ({ ...rule, movers: undefined })),
     keyFile: resolve(base, value.keyFile),
     socket: value.socket === undefined ? `/run/ilnp/${value.controller}.sock` : resolve(base, value.socket),
     state: resolve(base, value.state),

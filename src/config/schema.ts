@@ -71,7 +71,7 @@ export const nid = parsed('a Node Identifier such as "0:0:0:a1"', parseNid).refi
 const prefix = parsed('a prefix of at most 64 bits such as "2001:db8:1::/48"', parsePrefix).refine(isUnicastPrefix, {
   error: 'a global unicast or unique local prefix (in 2000::/3 or fc00::/7)',
 });
-const nidRange = parsed('a Node Identifier or a range such as "0:0:0:a0 - 0:0:0:af"', parseNidRange);
+export const nidRange = parsed('a Node Identifier or a range such as "0:0:0:a0 - 0:0:0:af"', parseNidRange);
 export const nextHop = parsed('a unicast or link-local IPv6 address', parseNextHop);
 export const listen = parsed('an address and a port such as "[fd00:12::1]:6740"', parseListen);
 export const peerControl = parsed('the address and the port of a peer such as "[fd00:12::2]:6740"', parsePeerControl);

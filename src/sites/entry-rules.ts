@@ -1,8 +1,9 @@
 /**
  * What a border knows against an entry of a registry. Any site may write there that is home of an identifier, and whoever has
  * the password of etcd; what they write becomes roles, routes and places at every border. Where a border keeps the registry it
- * refuses, elsewhere it passes over.
+ * refuses, elsewhere it passes over. A controller refuses what little it can know: sites that it has not, and its policy.
  */
+import type { ControllerConfig } from '../config/load-controller.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import type { Binding, BindingClass } from '../ilnp/bindings.ts';
 import { impossible } from '../registry/judge.ts';
@@ -54,6 +55,26 @@ export function objection(
   if (home === entry.binding.home) return null;
   const { site } = world.config();
   return new IlnpError('E_REGISTERED', `${formatNid(entry.nid)} has its home at ${home}, as ${site} knows it`);
+}
+
+/**
+ * What a controller, which has sites and a policy and no links, has against an entry in the place of `held`: E_UNKNOWN_SITE,
+ * E_POLICY. Who is there already may stay, and a move be taken back, whatever the configuration says by now.
+ */
+export function controllerObjection(
+  { controller, sites, policy }: Pick<ControllerConfig, 'controller' | 'sites' | 'policy'>,
+  { nid, binding }: Entry,
+  held: Entry | null,
+): IlnpError | null {
+  if (binding === null) return null;
+  const { home, at } = binding;
+  const isHeldAt = (site: string): boolean => held?.binding?.at === site || (held?.active?.includes(site) ?? false);
+  const stranger = [home, at].find((one) => !sites.includes(one) && held?.binding?.home !== one && !isHeldAt(one));
+  if (stranger !== undefined)
+    return new IlnpError('E_UNKNOWN_SITE', `${formatNid(nid)}: ${controller} knows no site "${stranger}"`);
+  if (isHeldAt(at)) return null;
+  const forbidden = refusal(policy, { nid, to: at, mover: null, site: controller });
+  return forbidden === null ? null : new IlnpError('E_POLICY', forbidden);
 }
 
 /** Why no guest can have a Locator by what is configured here. */

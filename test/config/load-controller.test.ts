@@ -25,6 +25,7 @@ test('what is not said has a default, paths begin at the file', () => {
     keyFile: join(folder, 'site.key'),
     sites: ['site1', 'site2'],
     socket: '/run/ilnp/r1.sock',
+    policy: [],
     state: '/var/lib/ilnp',
     limits: { bindings: 1_000_000 },
     log: { level: 'info' },
@@ -64,4 +65,12 @@ test.each([
 
 test('a file that is not there is named', () => {
   expect(() => loadControllerConfig(join(folder, 'none.yaml'))).toThrow(/none\.yaml.*a file that can be read/s);
+});
+
+test('a policy names sites of the list', () => {
+  const rules = (sites: string) => `${PAIRED}policy: [{ nids: "0:0:0:50 - 0:0:0:5f", sites: ${sites} }]\n`;
+  expect(loadControllerConfig(write(rules('[site1]'))).policy).toMatchObject([
+    { nids: { from: { lo: 0x50 }, to: { lo: 0x5f } }, sites: ['site1'] },
+  ]);
+  expect(() => loadControllerConfig(write(rules('[site2]')))).toThrow(/policy\[0\]\.sites\[0\]: expected one of sites/);
 });

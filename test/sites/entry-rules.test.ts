@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import type { Entry } from '../../src/registry/registry.ts';
-import { objection, type RulesWorld, wrongEntry } from '../../src/sites/entry-rules.ts';
+import { controllerObjection, objection, type RulesWorld, wrongEntry } from '../../src/sites/entry-rules.ts';
 import { entryOf } from '../registry/entries.ts';
 import { peerOf, uplinkOf } from './support/plans.ts';
 
@@ -52,4 +52,34 @@ test('what a policy here says of other sites does not end what is registered, an
   });
   expect(wrongEntry(world, at(0x50, { home: 'site1', at: 'site1' }), known.binding)).toBeNull();
   expect(objection(world, entryOf(7, 9), entryOf(7, 8))).toBeNull();
+});
+
+describe('a controller', () => {
+  const { policy } = config;
+  const refuses = (entry: Entry, held: Entry | null = null) =>
+    controllerObjection({ controller: 'r1', sites: ['site1', 'site2'], policy }, entry, held);
+
+  test.each([
+    ['at a place that is no site', at(1, { at: 'site3' }), null, 'E_UNKNOWN_SITE'],
+    ['with a home that is no site', at(1, { home: 'r1' }), null, 'E_UNKNOWN_SITE'],
+    ['that moves to no site', at(1, { at: 'site3' }), entryOf(1, 0), 'E_UNKNOWN_SITE'],
+    ['where its policy forbids it', at(0x50, { at: 'site1' }), null, 'E_POLICY'],
+    ['that moves where its policy forbids it', at(0x50, { at: 'site1' }), at(0x50, { at: 'site2' }), 'E_POLICY'],
+  ])('refuses an entry %s', (_what, entry, held, code) => expect(refuses(entry, held)).toMatchObject({ code }));
+
+  test.each([
+    ['of its sites', at(1, { at: 'site2' }), null],
+    ['where its policy allows it', at(0x50, { at: 'site2' }), null],
+    ['that is withdrawn', { ...entryOf(1, 1), binding: null }, at(1, { at: 'site3' })],
+    [
+      'that stays, or changes its uplink, at a site that is not in the list any more',
+      at(1, { at: 'site3', home: 'site3' }),
+      at(1, { at: 'site3', home: 'site3' }),
+    ],
+    [
+      'whose move is taken back to where the policy forbids it by now',
+      at(0x50, { at: 'site1' }),
+      { ...at(0x50, { at: 'site2' }), active: ['site1'] },
+    ],
+  ])('takes an entry %s', (_what, entry, held) => expect(refuses(entry, held)).toBeNull());
 });
