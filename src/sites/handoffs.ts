@@ -44,10 +44,10 @@ export class Handoffs {
   readonly #home: HomeMoves;
   readonly #keeping: SiteKeeping;
   readonly #open = new Map<string, Handoff>();
-  /** Moves that are done and whose stragglers are waited for; called when another one begins. */
-  readonly #draining = new Map<string, () => void>();
-  /** Moves that failed and whose decision stands; called when that has been carried out, or taken back. */
-  readonly #stuck = new Map<string, () => void>();
+  /** Moves that are over and of which packets may still be kept: ends the wait (#untilNext). */
+  readonly #waiting = new Map<string, (isOver: boolean) => void>();
+  /** Those of them that failed and whose decision is still to be carried out, or taken back. */
+  readonly #stuck = new Set<string>();
   readonly #lock = new KeyedLock();
   #closed = false;
 
@@ -127,12 +127,14 @@ export class Handoffs {
 
   /** What was decided of this identifier has been carried out. */
   settled(nid: Nid): void {
-    this.#stuck.get(nidKey(nid))?.();
+    const key = nidKey(nid);
+    if (this.#stuck.has(key)) this.#waiting.get(key)?.(true);
   }
 
   close(): void {
     this.#closed = true;
     for (const { cancel } of this.#open.values()) cancel();
+    for (const end of this.#waiting.values()) end(false);
   }
 
   #step(nid: Nid, by: string, run: (handoff: Handoff) => Promise<void>): Promise<void> {
@@ -151,7 +153,7 @@ export class Handoffs {
     const known = this.#open.get(nidKey(nid));
     if (known !== undefined) return known;
     this.#binding(nid);
-    this.#draining.get(nidKey(nid))?.();
+    this.#waiting.get(nidKey(nid))?.(false);
     const { clock, octets, wall } = this.#world;
     const handoff: Handoff = {
       nid,
@@ -277,19 +279,10 @@ export class Handoffs {
 
   /** Waits for stragglers, asks everybody what was kept, and reports. */
   async #drain(handoff: Handoff, moved: HomeMove): Promise<void> {
-    const { clock } = this.#world;
-    const key = nidKey(handoff.nid);
-    this.#open.delete(key);
+    this.#open.delete(nidKey(handoff.nid));
     const octets = moved.octets + this.#world.octets() - handoff.octetsBefore;
     if (handoff.sites.size > 0) {
-      const isOver = await new Promise<boolean>((done) => {
-        const cancel = clock.after(GRACE_MS, () => done(true));
-        this.#draining.set(key, () => {
-          cancel();
-          done(false); // the next move has begun: what is kept is its own
-        });
-      });
-      this.#draining.delete(key);
+      const isOver = await this.#untilNext(handoff, GRACE_MS);
       if (this.#closed) return;
       if (isOver) {
         await Promise.all(this.#ends(handoff).values());
@@ -306,24 +299,29 @@ export class Handoffs {
    * Packets wait for it as long as they may.
    */
   async #callOffLater(handoff: Handoff, why: string): Promise<void> {
-    const { clock, holdMs } = this.#world;
     const key = nidKey(handoff.nid);
     handoff.cancel();
     this.#open.delete(key);
-    const isOver = await new Promise<boolean>((done) => {
-      const cancel = clock.after(holdMs() + COMMIT_MS, () => done(true));
-      const end = (isOver: boolean) => (): void => {
+    this.#stuck.add(key);
+    const isOver = await this.#untilNext(handoff, this.#world.holdMs() + COMMIT_MS);
+    this.#stuck.delete(key);
+    if (this.#closed) return;
+    if (!isOver) handoff.sites.clear();
+    await this.#callOff(handoff, 'failed', why);
+  }
+
+  /** Resolves when the time is over; with false when the next move has begun, to which belongs what is kept then. */
+  #untilNext({ nid }: Handoff, ms: number): Promise<boolean> {
+    const key = nidKey(nid);
+    return new Promise((done) => {
+      const end = (isOver: boolean): void => {
         cancel();
+        this.#waiting.delete(key);
         done(isOver);
       };
-      this.#stuck.set(key, end(true));
-      this.#draining.set(key, end(false));
+      const cancel = this.#world.clock.after(ms, () => end(true));
+      this.#waiting.set(key, end);
     });
-    this.#stuck.delete(key);
-    this.#draining.delete(key);
-    if (this.#closed) return;
-    if (!isOver) handoff.sites.clear(); // the next move has begun: what is kept is its own
-    await this.#callOff(handoff, 'failed', why);
   }
 
   /** Resolves when packets do not wait here any more; the other sites are told, and end by themselves when they do not hear. */

@@ -204,6 +204,40 @@ describe('the new site dies', () => {
   });
 });
 
+describe('a border that ends leaves no timer behind', () => {
+  const home = () => sites.moves('site1');
+  const timers = () => {
+    const { running } = sites.sites.get('site1')!;
+    return () => running!.timers.size;
+  };
+
+  test('while stragglers of a move are waited for', async () => {
+    expect(await outcomeIn(100, home().move(NID, 'site3'))).toBe('done');
+    const left = timers();
+    expect(left()).toBe(1);
+
+    sites.crash('site1');
+    expect(left()).toBe(0);
+    await pass(2000);
+    expect(sites.reports).toEqual([]);
+  });
+
+  test('while packets wait for a decision that could not be carried out', async () => {
+    const move = home().move(NID, 'site3');
+    move.catch(() => {});
+    while (!sites.requests.includes('site1 site3 set')) await pass(0.1);
+    sites.crash('site3');
+    expect(await outcomeIn(2500, move)).toMatch(/^E_PEER_UNREACHABLE/);
+    const left = timers();
+    expect(left()).toBeGreaterThan(0);
+
+    sites.crash('site1');
+    expect(left()).toBe(0);
+    await pass(5000);
+    expect(sites.reports).toEqual([]);
+  });
+});
+
 test('a hypervisor that says a guest has stopped holds at its own site at once, then everywhere', async () => {
   const stopped = outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'qemu'));
   await pass(2);

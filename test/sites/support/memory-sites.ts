@@ -90,6 +90,8 @@ interface Running {
   readonly table: Map<string, Binding>;
   /** Identifiers whose packets wait; called to forget the end of their time. */
   readonly held: Map<string, () => void>;
+  /** What it has set a timer for; those that it cancels and those that have run are gone. */
+  readonly timers: Set<() => void>;
   alive: boolean;
 }
 
@@ -167,7 +169,7 @@ export class MemorySites {
     const decisions = this.#decisions(site, table, () => running);
     const moves = this.#machine(site, table, () => running, decisions);
     const follow = decisions && this.#follow(site, table, () => running, moves, decisions);
-    const running: Running = { moves, follow, decisions, table, held: new Map(), alive: true };
+    const running: Running = { moves, follow, decisions, table, held: new Map(), timers: new Set(), alive: true };
     site.running = running;
     this.checkOneActive();
     running.moves.start([...site.open.values()]);
@@ -246,10 +248,18 @@ export class MemorySites {
   #clock(self: () => Running): MovesClock {
     return {
       now: () => this.time.now * 1000,
-      after: (ms, run) =>
-        this.time.after(ms, () => {
+      after: (ms, run) => {
+        const { timers } = self();
+        const cancel = this.time.after(ms, () => {
+          timers.delete(run);
           if (self().alive) run();
-        }),
+        });
+        timers.add(run);
+        return () => {
+          timers.delete(run);
+          cancel();
+        };
+      },
     };
   }
 
