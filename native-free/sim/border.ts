@@ -251,16 +251,7 @@ export class SimBorder {
   }
 
   #clock(self: () => Running): MovesClock {
-    const engine = this.#engine;
-    return {
-      now: () => engine.now,
-      after: (ms, run) =>
-        engine.after(ms * 1000, () => {
-          if (!self().isAlive) return;
-          engine.touch();
-          run();
-        }),
-    };
+    return this.#engine.clock(() => self().isAlive);
   }
 
   #record(self: () => Running): Recorder {

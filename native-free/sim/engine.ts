@@ -3,6 +3,7 @@
  * one run. The control code of the border router is written with promises; after an event that may have woken it, all
  * promises run out before the next event (`touch`), which takes no virtual time.
  */
+import type { MovesClock } from '../../src/sites/moves-world.ts';
 import { VirtualClock } from '../clock.ts';
 import { SeededRandom } from '../random.ts';
 import { Trace } from './trace.ts';
@@ -48,6 +49,19 @@ export class Engine {
   /** Says that promises may have been settled: they run out before the next event. */
   touch(): void {
     this.#touched = true;
+  }
+
+  /** The clock of control code, whose timers wake promises; those of a process that is not alive do nothing. */
+  clock(isAlive: () => boolean = () => true): MovesClock {
+    return {
+      now: () => this.now,
+      after: (ms, run) =>
+        this.after(ms * 1000, () => {
+          if (!isAlive()) return;
+          this.touch();
+          run();
+        }),
+    };
   }
 
   step(who: string, does: string, what: string): void {

@@ -48,7 +48,7 @@ export class SimPair {
 
   /** The border begins. */
   begin(): void {
-    const { engine, disk } = { engine: this.#engine, disk: this.#border.disk };
+    const { disk } = this.#border;
     this.#mirror = new Mirror({
       run: `${this.#border.crashes}`,
       moves: disk.record,
@@ -57,14 +57,7 @@ export class SimPair {
       onStandby: (isThere) => {
         this.#hasStandby = isThere;
       },
-      clock: {
-        now: () => engine.now,
-        after: (ms, run) =>
-          engine.after(ms * 1000, () => {
-            engine.touch();
-            run();
-          }),
-      },
+      clock: this.#engine.clock(),
     });
   }
 

@@ -50,12 +50,7 @@ export class SimRegistry {
   }
 
   start(): void {
-    this.#service ??= new RegistryService(this.#kept, (ms, run) =>
-      this.#engine.after(ms * 1000, () => {
-        this.#engine.touch();
-        run();
-      }),
-    );
+    this.#service ??= new RegistryService(this.#kept, this.#engine.clock().after);
     this.#engine.trace.add(this.#engine.now, REGISTRY, 'started');
   }
 

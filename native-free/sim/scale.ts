@@ -72,10 +72,6 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
   let messages = 0;
   let changesTold = 0;
   let lastTold = 0;
-  const settle = (run: () => void): void => {
-    engine.touch();
-    run();
-  };
   const send = (_site: string, request: Request): Promise<Reply> => {
     const reply: Reply = request.kind === 'set' ? { kind: 'have', newer: [], refused: [] } : { kind: 'ready' };
     octets += frame([messages, request]).length + frame([messages, reply]).length + 2 * TLS_RECORD;
@@ -84,7 +80,8 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
     return new Promise((resolve) => {
       engine.after(ROUND_TRIP_US, () => {
         lastTold = engine.now;
-        settle(() => resolve(reply));
+        engine.touch();
+        resolve(reply);
       });
     });
   };
@@ -106,7 +103,7 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
     wall: () => engine.now,
     policy: () => [],
     peers: () => sites.slice(1),
-    clock: { now: () => engine.now, after: (ms, run) => engine.after(ms * 1000, () => settle(run)) },
+    clock: engine.clock(),
     octets: () => octets,
     log: { info: () => {}, warn: () => {} },
   });

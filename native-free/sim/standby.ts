@@ -55,13 +55,7 @@ export class SimStandby {
         return reply;
       },
       isOver: () => this.#isOver,
-      clock: {
-        after: (ms, run) =>
-          engine.after(ms * 1000, () => {
-            engine.touch();
-            run();
-          }),
-      },
+      clock: engine.clock(),
       log: QUIET,
     });
   }
