@@ -9,6 +9,7 @@ const BIN = `${OUT}bin/`;
 
 /** -O3 for this very processor: the anchors shall be as fast as C gets without effort. */
 const FLAGS = ['-std=gnu11', '-O3', '-march=native', '-Wall', '-Wextra'];
+const HEADERS = ['locator.h', 'process.h'];
 const LIBRARIES = { router: ['-luring'], rewrite: [], udp: [], delay: [] };
 
 /** Debian package of each program the bench can use. */
@@ -38,7 +39,7 @@ export async function prepare(say) {
   if (!tools.has('gcc')) return tools;
   mkdirSync(BIN, { recursive: true });
   for (const [name, libraries] of Object.entries(LIBRARIES)) {
-    const sources = [`${SOURCES}${name}.c`, `${SOURCES}locator.h`];
+    const sources = [`${name}.c`, ...HEADERS].map((file) => `${SOURCES}${file}`);
     if (!isNewer(anchor(name), sources)) {
       const argv = ['gcc', ...FLAGS, sources[0], '-o', anchor(name), ...libraries];
       const { code, stderr } = await run(null, argv, { timeoutMs: 60_000 });

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "process.h"
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -40,22 +41,6 @@ struct direction {
 };
 
 static struct direction directions[2];
-static volatile sig_atomic_t stopped;
-static void stop(int signal) {
-  (void)signal;
-  stopped = 1;
-}
-
-static uint64_t nanoseconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
-}
-
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
 
 static int opened(const char *name) {
   int s = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0), one = 1, size = SOCKET_BUFFER;

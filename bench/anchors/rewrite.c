@@ -5,16 +5,10 @@
  * before each repetition, outside the clock. Prints the best and the median repetition as one line of JSON.
  */
 #include <stdio.h>
-#include <time.h>
 #include "locator.h"
+#include "process.h"
 
 enum { PACKETS = 4096, SLOT = 128, HEADROOM = 16, LENGTH = 112 };
-
-static uint64_t nanoseconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
-}
 
 static int by_value(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;

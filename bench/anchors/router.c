@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <liburing.h>
 #include "locator.h"
+#include "process.h"
 
 #ifndef TUN_F_USO4
 #define TUN_F_USO4 0x20
@@ -31,11 +32,6 @@ enum { MAX_PACKET = 65535, ALIGNED = 16, BATCH = 64, SQ_ENTRIES = 512, CQ_ENTRIE
 enum { TAG_READ = 1, TAG_WRITE = 2 };
 
 static int offload, copy;
-
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
 
 static int tun_open(const char *name) {
   int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);

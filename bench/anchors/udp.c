@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include "process.h"
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -30,23 +31,6 @@
 #define UDP_GRO 104
 #endif
 enum { MAX_BATCH = 64, MAX_FLOWS = 1024, MAX_DATAGRAM = 65536, SOCKET_BUFFER = 8 << 20, MAX_SAMPLES = 1 << 20 };
-
-static volatile sig_atomic_t stopped;
-static void stop(int signal) {
-  (void)signal;
-  stopped = 1;
-}
-
-static uint64_t nanoseconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
-}
-
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
 
 static int udp_socket(void) {
   int s = socket(AF_INET6, SOCK_DGRAM, 0), size = SOCKET_BUFFER;
