@@ -18,6 +18,7 @@ import type { PairReply } from '../../../src/runtime/control-methods.ts';
 import { PeerChannel } from '../../../src/sites/peer-channel.ts';
 import { readSiteKey } from '../../../src/sites/site-key.ts';
 import { command, type Output, succeed } from './command.ts';
+import { keepalivedOf } from './keepalived.ts';
 import type { Lab } from './lab.ts';
 import { until } from './wait.ts';
 
@@ -70,20 +71,7 @@ export class ControllerPair {
   }
 
   async watch(name: Name): Promise<void> {
-    const file = `${this.#folder(name)}/keepalived`;
-    await this.#run(
-      `keepalived-${name}`,
-      name,
-      'keepalived',
-      '-n',
-      '-l',
-      '-f',
-      file,
-      '-p',
-      `${file}.pid`,
-      '-r',
-      `${file}.vrrp`,
-    );
+    await this.#run(`keepalived-${name}`, name, ...keepalivedOf(`${this.#folder(name)}/keepalived`));
   }
 
   /** Ends a controller, or "keepalived-" and its name. */

@@ -18,6 +18,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll } from 'vitest';
 import { command, type Output, succeed } from './command.ts';
+import { keepalivedOf } from './keepalived.ts';
 import { until } from './wait.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../../dist/cli/main.js', import.meta.url));
@@ -98,19 +99,7 @@ export class PairLab {
   /** Starts keepalived, which gives the addresses to one of the two. */
   async keepalived(machine: 'a' | 'b'): Promise<void> {
     const file = `${this.directory}/${machine}.keepalived`;
-    await this.#start(
-      `keepalived-${machine}`,
-      machine,
-      'keepalived',
-      '-n',
-      '-l',
-      '-f',
-      file,
-      '-p',
-      `${file}.pid`,
-      '-r',
-      `${file}.vrrp`,
-    );
+    await this.#start(`keepalived-${machine}`, machine, ...keepalivedOf(file));
   }
 
   /** The machine is gone, from one moment to the next. */
