@@ -40,7 +40,7 @@ export function registerFollow(program: Command, out: Output = standardOutput): 
       onTold: (news) =>
         say({ news: news.kind, ...('at' in news ? { at: new Date(news.at / 1000).toISOString() } : {}) }),
       onProblem: (news, error, isLast) => {
-        if (isLast) untold ??= error;
+        if (isLast && news.kind !== 'incoming') untold ??= error; // who cannot prepare may still be told of the arrival
         say({
           news: news.kind,
           [isLast ? 'failed' : 'trying']: error instanceof IlnpError ? error.code : 'E_STATE',

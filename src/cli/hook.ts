@@ -4,7 +4,7 @@ import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, parseNid } from '../wire/text.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 
-const KINDS = ['migrating', 'stopped', 'stayed', 'arrived', 'lost'] as const;
+const KINDS = ['incoming', 'migrating', 'stopped', 'stayed', 'arrived', 'lost'] as const;
 
 interface HookOptions extends SocketOptions {
   readonly at?: string;
@@ -16,7 +16,7 @@ export function registerHook(program: Command): void {
       .command('hook')
       .description(
         'tell the border of this site what a hypervisor does with a guest: ' +
-          'migrating (it may stop at any moment), stopped, stayed (it goes on here), arrived (it runs here now), lost',
+          'incoming (it is on its way to here), migrating (it may stop at any moment), stopped, stayed (it goes on here), arrived (it runs here now), lost',
       )
       .argument('<event>', KINDS.join(', '))
       .argument('<nid>', 'Node Identifier of the guest')

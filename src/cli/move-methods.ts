@@ -21,7 +21,7 @@ import type { MoveReports } from '../sites/move-reports.ts';
 import type { MoveResult, Moves } from '../sites/moves.ts';
 import type { BindingsView } from '../sites/moves-world.ts';
 import { refusal } from '../sites/policy.ts';
-import { formatNid } from '../wire/text.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
 
 export const MOVE_METHODS = [
   'move',
@@ -54,6 +54,12 @@ export function moveMethods(
   }: { readonly bindings: BindingsView; readonly config: () => SiteConfig; readonly log: Logger },
 ): ControlMethods {
   const reply = (result: MoveResult): MoveReply => ({ ...result, nid: formatNid(result.nid) });
+  /** All is said at once, in this order: home may be far away. */
+  const arrived = async (nid: Nid, ago: number, by: string): Promise<MoveReply> => {
+    const noted = Promise.all([moves.expect(nid), moves.step(nid, 'resumed', { ago })]);
+    const [result] = await Promise.all([moves.move(nid, config().site, { by }), noted]);
+    return reply(result);
+  };
   const asked = (by: string): string => `${by} at ${config().site}`;
   return {
     move: async (params) => {
@@ -99,6 +105,9 @@ export function moveMethods(
       const ours = realtimeMicroseconds();
       const ago = at === undefined ? 0 : Math.abs(ours - now) < SAME_CLOCK_US ? ours - at : now - at;
       switch (news) {
+        case 'incoming':
+          await moves.step(nid, 'prepare', { to: config().site, by });
+          return null;
         case 'migrating':
           await moves.retain(nid, RETAIN_MS);
           return null;
@@ -106,9 +115,7 @@ export function moveMethods(
           await moves.stopped(nid, ours - ago, by);
           return null;
         case 'arrived':
-          await moves.expect(nid);
-          await moves.step(nid, 'resumed', { ago: Math.max(0, ago) });
-          return reply(await moves.move(nid, config().site, { by }));
+          return await arrived(nid, Math.max(0, ago), by);
         case 'stayed':
           await moves.step(nid, 'abort', { by });
           return null;

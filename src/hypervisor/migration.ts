@@ -1,9 +1,9 @@
 /**
- * What a virtual machine does, as one of its two QEMUs tells it: the order of their events is turned into the four that
+ * What a virtual machine does, as one of its two QEMUs tells it: the order of their events is turned into the few that
  * a border needs. No I/O; time stamps are QEMU's.
  *
  *   source       MIGRATION active ─► migrating    STOP ─► stopped    RESUME, failed, cancelled ─► stayed
- *   destination  RESUME ─► arrived
+ *   destination  MIGRATION active ─► incoming    RESUME ─► arrived
  *
  * STOP comes before MIGRATION pre-switchover: nobody is told while the guest still runs. With post-copy the guest runs at the
  * destination while MIGRATION is not completed yet; RESUME is the true instant there too.
@@ -11,11 +11,11 @@
 import type { QmpEvent } from './qmp.ts';
 
 /**
- * `migrating`: it may stop at any moment; keep what is sent to it. `stopped`: it has not heard anything since.
- * `stayed`: it goes on where it was. `arrived`: it runs here now. `lost`: nobody runs it any more.
+ * `incoming`: it is on its way to here. `migrating`: it may stop at any moment; keep what is sent to it. `stopped`: it has not
+ * heard anything since. `stayed`: it goes on where it was. `arrived`: it runs here now. `lost`: nobody runs it any more.
  */
 export type GuestNews =
-  | { readonly kind: 'migrating' | 'stayed' | 'lost' }
+  | { readonly kind: 'incoming' | 'migrating' | 'stayed' | 'lost' }
   /** Microseconds since 1970, by the hypervisor's clock. */
   | { readonly kind: 'stopped' | 'arrived'; readonly at: number };
 
@@ -38,11 +38,13 @@ export class Migration {
   #stopped = false;
   /** This QEMU waits for a guest that is not here yet. */
   #awaiting: boolean;
+  #isIncoming = false;
 
   /** `runState`: what query-status says; `migration`: the status of query-migrate; both at the time of connecting. */
   constructor(runState: string, migration: string, tell: (news: GuestNews) => void) {
     this.#tell = tell;
     this.#awaiting = runState === 'inmigrate';
+    if (this.#awaiting && migration === 'active') this.#come();
     if (this.#awaiting || !IS_UNDER_WAY.has(migration)) return;
     this.#leave();
     // connected too late to have seen STOP: it was no later than now
@@ -56,7 +58,8 @@ export class Migration {
 
   event({ name, data, at }: QmpEvent): void {
     if (this.#awaiting) {
-      // the destination: RESUME is its only word that counts; `completed` may come with the guest still paused
+      // the destination: RESUME is its word that counts; `completed` may come with the guest still paused
+      if (name === 'MIGRATION' && data.status === 'active') this.#come();
       if (name !== 'RESUME') return;
       this.#awaiting = false;
       this.#tell({ kind: 'arrived', at });
@@ -81,6 +84,12 @@ export class Migration {
       if (status === 'completed') this.#leaving = false;
       else this.#stay();
     }
+  }
+
+  #come(): void {
+    if (this.#isIncoming) return;
+    this.#isIncoming = true;
+    this.#tell({ kind: 'incoming' });
   }
 
   #leave(): void {

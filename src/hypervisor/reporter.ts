@@ -83,7 +83,7 @@ export class Reporter {
         this.#options.onTold?.(news, answer);
         return;
       } catch (error) {
-        const isWorth = error instanceof IlnpError && WORTH_REPEATING.has(error.code);
+        const isWorth = news.kind !== 'incoming' && error instanceof IlnpError && WORTH_REPEATING.has(error.code); // `arrived` will ask again
         const isLast = !isWorth || performance.now() > deadline;
         if (isLast || tries === 0) this.#options.onProblem?.(news, error as Error, isLast);
         if (isLast) return;

@@ -69,7 +69,7 @@ export const movesParams = z.strictObject({
  */
 export const guestParams = z.strictObject({
   nid,
-  news: z.enum(['migrating', 'stopped', 'stayed', 'arrived', 'lost']),
+  news: z.enum(['incoming', 'migrating', 'stopped', 'stayed', 'arrived', 'lost']),
   at: z.number().positive().optional(),
   now: z.number().positive(),
 });

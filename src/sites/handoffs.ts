@@ -62,19 +62,27 @@ export class Handoffs {
     return this.#open.size;
   }
 
-  /** Asks everybody concerned; nothing changes but that the first packets of the guest will wait at `to`. */
+  /**
+   * Asks everybody concerned; nothing changes but that the first packets of the guest will wait at `to`. When somebody does not
+   * take part, what waits already waits on: the guest has stopped, and goes on somewhere.
+   */
   prepare(nid: Nid, to: string, by: string): Promise<void> {
-    return this.#step(nid, by, async (handoff) => {
-      handoff.to = to;
-      await this.#home.ready(nid, to, false);
-      await this.#order(handoff, to, 'expect', MIGRATION_MS);
-      this.#done(handoff, 'prepared');
-      if (handoff.isHeld) return;
-      handoff.cancel();
-      handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
-        void this.abort(nid, 'it was prepared and never carried out');
-      });
-    });
+    return this.#step(
+      nid,
+      by,
+      async (handoff) => {
+        handoff.to = to;
+        await this.#home.ready(nid, to, false);
+        await this.#order(handoff, to, 'expect', MIGRATION_MS);
+        this.#done(handoff, 'prepared');
+        if (handoff.isHeld) return;
+        handoff.cancel();
+        handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
+          void this.abort(nid, 'it was prepared and never carried out');
+        });
+      },
+      true,
+    );
   }
 
   /** From when this resolves on, packets wait; for the time that limits.holdMs allows. */
@@ -137,13 +145,15 @@ export class Handoffs {
     for (const end of this.#waiting.values()) end(false);
   }
 
-  #step(nid: Nid, by: string, run: (handoff: Handoff) => Promise<void>): Promise<void> {
+  /** `staysHeld`: a failure does not end a hold. */
+  #step(nid: Nid, by: string, run: (handoff: Handoff) => Promise<void>, staysHeld = false): Promise<void> {
     return this.#lock.run(nidKey(nid), async () => {
       const handoff = this.#begin(nid, by);
       try {
         await run(handoff);
       } catch (error) {
-        await this.#callOff(handoff, 'failed', error instanceof Error ? error.message : String(error));
+        if (!(staysHeld && handoff.isHeld))
+          await this.#callOff(handoff, 'failed', error instanceof Error ? error.message : String(error));
         throw error;
       }
     });

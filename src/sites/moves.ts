@@ -157,7 +157,7 @@ export class Moves {
     else if (step === 'abort') await this.#handoffs.abort(nid, `called off ${by}`);
     else if (step !== 'prepare') this.#handoffs.note(nid, step, ago);
     else if (to === null) throw new IlnpError('E_USAGE', 'prepare: expected the site to move to');
-    else await this.#handoffs.prepare(nid, to, by);
+    else if (!this.#home.isSurelyAt(nid, to)) await this.#handoffs.prepare(nid, to, by);
   }
 
   /** A guest of this site may stop at any moment: copies of what is sent to it are kept for `windowMs`. */

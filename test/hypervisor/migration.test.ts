@@ -58,9 +58,11 @@ describe('the source', () => {
 
 describe('the destination', () => {
   test.each([
-    ['a migration', 'setup active RESUME@9 completed', 'arrived@9'],
-    ['left paused, resumed later', 'setup active completed RESUME@9', 'arrived@9'],
-    ['failed', 'setup active failed', ''],
+    ['a migration', 'setup active RESUME@9 completed', 'incoming arrived@9'],
+    ['a second pass', 'setup active active RESUME@9', 'incoming arrived@9'],
+    ['met when it runs already', 'RESUME@9 completed', 'arrived@9'],
+    ['left paused, resumed later', 'setup active completed RESUME@9', 'incoming arrived@9'],
+    ['failed', 'setup active failed', 'incoming'],
     [
       'later gives the guest away itself',
       'RESUME@9 completed setup active STOP@20 completed',

@@ -101,6 +101,21 @@ describe('step by step', () => {
     expect(sites.holding(NID)).toEqual([]); // the others were not even asked
     expect(sites.active(NID)).toEqual(['site2']);
   });
+
+  test('a new site that cannot take part ends no hold: the guest has stopped, and runs somewhere soon', async () => {
+    await outcomeIn(100, home().step(NID, 'hold'));
+    sites.crash('site3');
+
+    expect(await outcomeIn(2600, home().step(NID, 'prepare', { to: 'site3' }))).toMatch(/^E_PEER_UNREACHABLE/);
+    expect(sites.holding(NID)).toEqual(['site1', 'site2']);
+    expect(sites.reports).toEqual([]);
+  });
+
+  test('what is on its way to where it is already is no move', async () => {
+    expect(await outcomeIn(100, home().step(NID, 'prepare', { to: 'site2' }))).toBe('done');
+    await pass(700_000);
+    expect(sites.reports).toEqual([]); // none that was prepared and never carried out
+  });
 });
 
 describe('a fourth site', () => {
