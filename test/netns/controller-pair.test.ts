@@ -40,10 +40,10 @@ const held = (lo: number): Promise<Entry | null> => registry.get({ hi: 0, lo }).
 const at = async (site: 1 | 2, nid: string): Promise<string | undefined> =>
   (await lab.show<{ nid: string; at: string }[]>('bindings', site)).find((one) => one.nid === nid)?.at;
 const HI = 0x77;
-/** Entries of this process, at sites that no border here is. */
+/** Entries of this process, at a site that no border here is. */
 const entryOf = (lo: number, epoch: number): Entry => ({
   ...{ nid: { hi: HI, lo }, epoch },
-  binding: { guest: GUEST, home: 'site3', uplink: undefined, at: epoch % 2 === 0 ? 'site3' : 'site4' },
+  binding: { guest: GUEST, home: 'site3', uplink: undefined, at: 'site3' },
 });
 
 /** Moves a2 to and fro until `end`, which gives where it was last said to be; nobody is there to be carried. */

@@ -16,7 +16,7 @@ export class Writers {
   constructor(
     registry: Registry,
     count: number,
-    entry = (lo: number, epoch: number) => entryOf(lo, epoch, `site${epoch % 3}`),
+    entry = (lo: number, epoch: number) => entryOf(lo, epoch, `site${1 + (epoch % 2)}`),
   ) {
     this.#entry = entry;
     this.#done = Promise.all(Array.from({ length: count }, (_, i) => this.#write(registry, i + 1)));
