@@ -113,14 +113,15 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
     node.heard(c!, word, w, now);
     if (!c!.proved) {
       if (syn >= 0 && nonce !== null) c!.begin(flow, syn);
-      if (hasHeardSyn(b, c!, protocol, at, end)) prove(node, c!);
+      if (nonce !== null && hasHeardSyn(b, c!, protocol, at, end))
+        prove(node, c!); // else it may be another's nonce
       else if (c!.credit > ENOUGH_HEARD || (c!.isConfigured && protocol !== ipv6.TCP)) ask(node, c!, now);
     }
   }
 
   const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);
-  if (!isSession && c !== null && !c.answersPlain)
+  if (nonce === null && c !== null && !c.proved && !c.answersPlain)
     c.answersPlain = (isKnown && now < c.plainUntil) || answersWithout(b, c, flow, protocol, at, end);
   let view = c?.views[0];
   if (isSession && c!.views.length > 1) view = node.flows.viewOf(word, w, flow, c!);

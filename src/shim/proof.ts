@@ -1,7 +1,8 @@
 /**
- * What shows that a correspondent hears us, so that its nonce may bind it: over TCP it acknowledges a SYN of ours. Else it
- * is asked, by an echo request with random octets that only who is where our packets go can send back. That also tells
- * our nonce to who is only listened to (RFC 6741 section 13.1).
+ * What shows that a correspondent hears us, so that its nonce may bind it: over TCP it acknowledges a SYN of ours, in a
+ * packet with that nonce (a node without ILNP does so without, and somebody may have sent a nonce in its name). Else it is
+ * asked, by an echo request with random octets that only who is where our packets go can send back. That also tells our
+ * nonce to who is only listened to (RFC 6741 section 13.1).
  */
 import type { Correspondent } from '../ilnp/ilcc.ts';
 import { u32 } from '../wire/bytes.ts';

@@ -9,15 +9,13 @@ import { destinationOptions, ipv6, joined, tcp6, udp6, udpSegment } from '../sup
 
 vi.setConfig({ testTimeout: 30_000 });
 
-const SCENARIO = parseEnds(
-  `title: to be broken
+const SCENARIO_TEXT = `title: to be broken
 seconds: 3
 networks: [{ name: net1 }, { name: net2 }, { name: net3 }]
 ends: [{ name: a, at: [net1], knows: [b] }, { name: b, at: [net2] }]
 sessions: [{ kind: tcp, from: a, to: b, rateKbit: 100 }, { kind: udp, from: b, to: a, startAt: 0.5 }]
-events: [{ do: move, at: 1, end: b, to: [net3] }]`,
-  'broken.yaml',
-);
+events: [{ do: move, at: 1, end: b, to: [net3] }`;
+const SCENARIO = parseEnds(`${SCENARIO_TEXT}]`, 'broken.yaml');
 
 const broken = (at: number, breakIt: (world: EndsWorld) => void) =>
   runEnds(SCENARIO, { onWorld: (world) => void world.engine.at(at * 1e6, () => breakIt(world)) });
@@ -49,6 +47,20 @@ describe('what must hold', () => {
       for (const c of world.station('a').kernel!.shim.node.ilcc.all()) c.views[0] = { l0: 1, l1: 2, sum: 3 };
     });
     expect(violation).toMatch(/^a got a packet from [0-9a-f]{32}, which its program knows as [0-9a-f]{32}|damaged/);
+  });
+
+  test('names have a node where it was last, while it is nowhere', async () => {
+    const moves = `${SCENARIO_TEXT}, { do: move, at: 2, end: b, to: [net1], downtimeMs: 200 }]`;
+    const told: Uint8Array[] = [];
+    await runEnds(parseEnds(moves, 'moves.yaml'), {
+      onWorld: (world) => {
+        const ask = (): void => void told.push(world.addressFor(world.scenario.sessions[0]!));
+        for (const at of [0.5, 1.9, 2.1, 2.9]) world.engine.at(at * 1e6, ask);
+      },
+    });
+    const [net2, net3, nowhere, net1] = told.map((address) => address.join('.'));
+    expect(nowhere).toBe(net3);
+    expect(new Set([net1, net2, net3]).size).toBe(3);
   });
 
   test('a nonce that is believed though it is wrong is noticed', async () => {
@@ -85,6 +97,23 @@ describe('the oracle', () => {
     expect(oracle.arrived(insertNonce(answer, N)!, 'session', 1)).toBeNull();
     return oracle;
   }
+
+  test('an acknowledgement of our SYN proves the nonce that comes with it, and without one nothing', () => {
+    const oracle = new Oracle('00000000000000a1');
+    oracle.has('20010db800010000');
+    oracle.taught('00000000000000b1', ['20010db8000b0000']);
+    const syn = tcp6({ src: A, dst: B });
+    syn[53] = 0x02;
+    oracle.left(insertNonce(syn, OTHER)!);
+    const answer = tcp6({ src: B, dst: A });
+    answer.set(syn.slice(44, 48), 48);
+    answer[51]! += 1;
+    expect(oracle.arrived(packet(B, N), 'session', 1)).toBeNull();
+    expect(oracle.arrived(answer, 'session', 1)).toBeNull();
+    expect(oracle.isProved('00000000000000b1')).toBe(false);
+    expect(oracle.arrived(insertNonce(answer, N)!, 'session', 1)).toBeNull();
+    expect(oracle.isProved('00000000000000b1')).toBe(true);
+  });
 
   test.each<[string, Uint8Array, 'session' | 'plain' | 'taken', RegExp | null]>([
     ['right nonce', packet(B, N), 'session', null],

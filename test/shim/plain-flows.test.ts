@@ -138,13 +138,15 @@ describe('names teach a new Locator between a SYN without a nonce and its answer
 
   // shows: H23
   test.each([
-    ['before the old one', ['2001:db8:c::', '2001:db8:b::']],
-    ['instead of the old one', ['2001:db8:c::']],
-  ])('%s: the connection stays where it has begun, and what begins then has a nonce', (_, locators) => {
+    ['before the old one', ['2001:db8:c::', '2001:db8:b::'], false],
+    ['before the old one, and somebody sends a nonce in its name', ['2001:db8:c::', '2001:db8:b::'], true],
+    ['instead of the old one', ['2001:db8:c::'], false],
+  ])('%s: the connection stays where it has begun, and what begins then has a nonce', (_, locators, isForged) => {
     silent(tcp6 as Make);
     const syn = segment(STABLE_A, B, SYN);
     expect(a.pass(syn.slice(), 5 * SECOND)).toBeInstanceOf(Uint8Array);
     taught(5 * SECOND, ...locators);
+    if (isForged) a.pass(insertNonce(udp6({ src: B, dst: A }), Uint8Array.of(1, 2, 3, 4))!, 5 * SECOND);
     const answer = a.pass(reply(SYN | ACK, syn, true), 5 * SECOND) as Uint8Array;
     expect(addressesOf(answer)).toEqual({ src: full(B), dst: full(STABLE_A) });
     expect(next(5 * SECOND)).toBe(`${full(B)} plain`);

@@ -71,6 +71,40 @@ test('who gives the proof while programs wait for its answer is watched from the
   expect(a.shim.node.spokenTo).toEqual([c]);
 });
 
+describe('a node without ILNP, in whose name somebody sends a nonce', () => {
+  const SECOND = 1e6;
+  const segment = (src: string, dst: string, flags: number): Uint8Array => {
+    const packet = tcp6({ src, dst });
+    packet[53] = flags;
+    return packet;
+  };
+  const how = (packet: Uint8Array | string): string => ((packet as Uint8Array)[6] === 60 ? 'nonce' : 'plain');
+
+  // shows: H28
+  test('proves nothing when it acknowledges our SYN: its connection lives, and others begin after a silence', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    heard(a, B, OTHER, SECOND);
+    const syn = segment(STABLE_A, B, 0x02);
+    expect(how(a.pass(syn.slice(), SECOND))).toBe('nonce'); // which B does not take
+    expect(how(a.pass(syn.slice(), 4 * SECOND))).toBe('plain');
+    // B sends, and all it ever has to acknowledge is the SYN
+    const data = segment(B, A, 0x10);
+    data.set(syn.slice(42, 44), 40);
+    data.set(syn.slice(40, 42), 42);
+    data.set(syn.slice(44, 48), 48);
+    data[51]! += 1;
+    for (let second = 4; second < 100; second += 5) {
+      if (second > 64) heard(a, B, OTHER, second * SECOND);
+      expect(a.pass(data.slice(), second * SECOND)).toBeInstanceOf(Uint8Array);
+      expect(how(a.pass(segment(STABLE_A, B, 0x10), second * SECOND))).toBe('plain');
+    }
+    expect(a.shim.node.ilcc.all().next().value!.proved).toBe(false);
+    syn[41]! += 1;
+    expect(how(a.pass(syn.slice(), 100 * SECOND))).toBe('nonce');
+    expect(how(a.pass(syn.slice(), 103 * SECOND))).toBe('plain');
+  });
+});
+
 // shows: H28
 test('a stranger without proof is asked and gives way to another one with its NID; with proof it does not', () => {
   const a = endSystem(STABLE_A, ['2001:db8:1::']);

@@ -48,6 +48,8 @@ export class SimEnd {
   readonly oracle: Oracle;
   /** Locators it is reached at now, preferred first. */
   locators: readonly L64[] = [];
+  /** As names have it: where it was last, while it is nowhere. */
+  named: readonly L64[] = [];
   /** Connections that need not live: an end of them has restarted, or has moved while they were plain IPv6. */
   readonly excused = new WeakSet<TcpConnection>();
   /** Packets that nobody has sent. */
@@ -97,6 +99,7 @@ export class SimEnd {
   /** It is at these networks now; a link whose Locator is not spoken of is only listened to. */
   setLinks(links: ReadonlyMap<string, Link>, locators: readonly L64[]): void {
     this.locators = locators;
+    if (locators.length > 0) this.named = locators;
     if (this.kernel === undefined) {
       (this.host.addresses as Uint8Array[]).splice(0, 1, addressOf(locators[0]!, this.nid));
       this.#link = [...links.values()][0];
@@ -224,6 +227,13 @@ export class SimEnd {
     return c !== null && c.remoteNonce !== null && now >= c.plainUntil && !c.answersPlain && c.isAt(word[0]!, word[1]!);
   }
 
+  /** `ports`: ours first. */
+  #hasConnection(ports: number): boolean {
+    return this.host.connections.some(
+      ({ options }) => ((options.localPort << 16) | options.remotePort) >>> 0 === ports,
+    );
+  }
+
   /** Calls `found` with the name of the flow of a packet between programs, and the other end's address at `at`. */
   #flow(b: Uint8Array, at: number, found: (key: string, address: Uint8Array) => void): void {
     const protocol = b[ipv6.NEXT_HEADER]!;
@@ -235,6 +245,7 @@ export class SimEnd {
       ports = outward ? u32(b, o) : ((u16(b, o + 2) << 16) | u16(b, o)) >>> 0;
     else if (protocol === ipv6.ICMPV6 && b[o] === (outward ? ECHO_REQUEST : ECHO_REPLY)) ports = u16(b, o + 4);
     else return;
+    if (this.#hasRestarted && !this.#hasConnection(ports)) return; // nor has any program what was before
     found(`${protocol} ${ports} ${hexOf(b.subarray(at + 8, at + 16))}`, b.slice(at, at + 16));
   }
 }

@@ -190,7 +190,7 @@ export class Oracle {
       known.nonce = nonce;
     }
     known.heardAt = now;
-    if (this.#hasHeardSyn(b, packet)) known.proved = true;
+    if (nonce !== null && this.#hasHeardSyn(b, packet)) known.proved = true;
     return null;
   }
 

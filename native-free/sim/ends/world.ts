@@ -89,7 +89,7 @@ export class EndsWorld implements SessionWorld {
   addressFor({ from, to }: ScenarioSession): Uint8Array {
     const [asking, asked] = [this.station(from), this.station(to)];
     if (asking.spec.knows.includes(to)) this.#teach(asking, asked);
-    return addressOf(asked.locators[0] ?? this.#l64Of(asked.spec.at[0]!), asked.nid);
+    return addressOf(asked.named[0]!, asked.nid);
   }
 
   /** True when everybody has acknowledged where everybody is. */
@@ -274,7 +274,7 @@ export class EndsWorld implements SessionWorld {
   }
 
   #teach(end: SimEnd, other: SimEnd): void {
-    if (other.locators.length > 0) end.teach(other.nid, other.locators);
+    end.teach(other.nid, other.named);
   }
 
   /** Names know where a node is, when nobody else does; they take a while. */
