@@ -168,6 +168,29 @@ describe('somebody begins a connection with a nonce, moves, and tries without', 
   });
 });
 
+describe('somebody begins a connection without a nonce where names do not have it', () => {
+  function begun(nonce: Uint8Array | null) {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    const c = know(a, B);
+    expect(a.pass(insertNonce(udp6({ src: B, dst: A }), N)!)).toBeInstanceOf(Uint8Array);
+    a.pass(tcp6({ src: ELSEWHERE, dst: A })); // whoever has sent this
+    if (nonce !== null) c.replace([{ ...c.current, ...locatorOf(l64('2001:db8:ee::')) }], 1);
+    const first = syn(ELSEWHERE, A);
+    expect(a.pass(nonce === null ? first : insertNonce(first, nonce)!)).toBeInstanceOf(Uint8Array);
+    c.replace([{ ...c.current, ...locatorOf(l64('2001:db8:ee::')) }], 1);
+    return whereAndHow(a.pass(syn(STABLE_A, ELSEWHERE, first)) as Uint8Array);
+  }
+
+  test('it is answered so, also when names have it there since: its sender may be elsewhere by then, and begin once more', () => {
+    expect(begun(null)).toBe(`${full(ELSEWHERE)} plain`);
+  });
+
+  // shows: H23
+  test('the answer to one with a nonce has one, whatever somebody has sent without on its ports', () => {
+    expect(begun(N)).toBe(`${full(ELSEWHERE)} nonce`);
+  });
+});
+
 function echoReply(dst: string): Uint8Array {
   const message = echo6({ src: STABLE_A, dst }).slice(40);
   message[0] = 129;

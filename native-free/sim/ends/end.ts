@@ -29,6 +29,7 @@ const hexOf = (octets: Uint8Array): string => Buffer.from(octets).toString('hex'
 const hexL64 = (l64: L64): string => hexOf(addressOf(l64, { hi: 0, lo: 0 })).slice(0, 16);
 const hexNid = (nid: Nid): string => hexOf(addressOf({ hi: 0, lo: 0 }, nid)).slice(16);
 
+const isSyn = (b: Uint8Array): boolean => b[ipv6.NEXT_HEADER] === ipv6.TCP && (b[53]! & SYN) !== 0;
 const isReset = (b: Uint8Array): boolean => b[ipv6.NEXT_HEADER] === ipv6.TCP && (b[53]! & RST) !== 0;
 const attacker = addressOf(attackerL64(), { hi: 0, lo: 0 }).subarray(0, 8);
 /** What a program answers to what nobody has sent is no flow. */
@@ -59,6 +60,8 @@ export class SimEnd {
   readonly #peers = new Map<string, Uint8Array>();
   /** What programs said last on these went without ILNP. */
   readonly #plain = new WeakSet<TcpConnection>();
+  /** Who has sent a SYN without a nonce that was taken for plain IPv6: it is answered so. */
+  readonly #plainSyns = new Set<string>();
   #hasRestarted = false;
   #changes = 0;
   /** Most correspondents that it had to tell. */
@@ -188,6 +191,7 @@ export class SimEnd {
       verdict === ILNP ? 'session' : verdict === PLAIN ? 'plain' : verdict === TAKEN ? 'taken' : 'dropped';
     const why = this.oracle.arrived(before, outcome, this.kernel!.now);
     if (why !== null) this.#engine.violate(`${this.name} took ${why} for true`);
+    if (outcome === 'plain' && isSyn(before)) this.#plainSyns.add(hexOf(before.subarray(ipv6.SRC, ipv6.SRC + 16)));
     if (after === null || outcome !== 'session' || this.forged.has(packet.origin) || isReset(after.octets)) return;
     this.#flow(after.octets, ipv6.SRC, (key, address) => {
       const known = this.#peers.get(key);
@@ -219,11 +223,12 @@ export class SimEnd {
     if (sent > most) this.#engine.violate(`${this.name} sent ${sent} Locator Updates, at most ${most} are right`);
   }
 
-  /** True when the destination has sent us a nonce, is not given up, and nothing runs to it as plain IPv6. */
+  /** True when the destination has sent us a nonce, is not given up, and nothing runs or begins so with it as plain IPv6. */
   #isToSession(octets: Uint8Array): boolean {
     const { shim, now } = this.kernel!;
     const word = new Int32Array(octets.slice(ipv6.DST, ipv6.DST + 16).buffer);
     const c = shim.node.ilcc.find(word[2]!, word[3]!);
+    if (isSyn(octets) && this.#plainSyns.has(hexOf(octets.subarray(ipv6.DST, ipv6.DST + 16)))) return false;
     return c !== null && c.remoteNonce !== null && now >= c.plainUntil && !c.answersPlain && c.isAt(word[0]!, word[1]!);
   }
 
