@@ -1,5 +1,5 @@
 /** What the configuration says of single nodes, put into their entries when they enter the cache. */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import type { Convention, PeerSettings } from './messages.ts';
 
 /** `checksum`: of whom nothing is said. */

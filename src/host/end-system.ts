@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { ShimConfig } from '../config/load-shim.ts';
 import { readMtu } from '../device/interface-settings.ts';
 import { ifNameToIndex } from '../device/libc.ts';
-import { locatorOf } from '../ilnp/ilcc.ts';
+import { locatorOf } from '../ilnp/correspondent.ts';
 import { Names, type NamesReply } from '../names/names.ts';
 import { announce } from '../network/announce.ts';
 import { claimNetwork } from '../network/claim.ts';

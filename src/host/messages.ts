@@ -1,5 +1,5 @@
 /** What the control plane of an end system and the worker of its path say to each other. */
-import type { LocalLocator } from '../ilnp/ilcc.ts';
+import type { LocalLocator } from '../ilnp/correspondent.ts';
 import type { NamedHost } from '../shim/teach.ts';
 import type { TracedDecision } from '../shim/trace.ts';
 import type { UpdateState } from '../shim/update-log.ts';

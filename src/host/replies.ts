@@ -1,5 +1,5 @@
 /** Correspondents and Locator Updates as operators read them. */
-import { type Correspondent, l64Of } from '../ilnp/ilcc.ts';
+import { type Correspondent, l64Of } from '../ilnp/correspondent.ts';
 import type { UpdateEntry } from '../shim/update-log.ts';
 import { formatIlv, formatL64, formatNid } from '../wire/text.ts';
 import type { SessionReply, UpdateReply } from './messages.ts';

@@ -9,7 +9,7 @@
  * Big-endian. Times are of the wall clock, because they outlive the clock of the path.
  */
 import { crc32 } from 'node:zlib';
-import { Correspondent, type Locator, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
+import { Correspondent, type Locator, locatorOf, type RemoteLocator } from '../ilnp/correspondent.ts';
 import { native32, put32, u16, u32 } from '../wire/bytes.ts';
 
 export const RECORD_OCTETS = 512;

@@ -2,7 +2,8 @@
  * Which sessions have changed since they were last asked for. Goes round the whole cache, a few entries at a time so that
  * no packet waits; nothing on the path has to remember what it has changed.
  */
-import type { Correspondent, Ilcc } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
+import type { Ilcc } from '../ilnp/ilcc.ts';
 import { u32 } from '../wire/bytes.ts';
 import { type Clocks, isWorthKeeping, RECORD_OCTETS, recordOf } from './session-record.ts';
 

@@ -3,7 +3,7 @@
  * in session with another one; when that one speaks again they know it as before, so that a stranger's packet with any
  * nonce ends no session.
  */
-import { type Correspondent, type Locator, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, type RemoteLocator, sameLocator } from '../ilnp/correspondent.ts';
 import { sameOctets } from './same-octets.ts';
 
 /** `nonce` comes from one of its Locators. */

@@ -6,7 +6,7 @@
  * Where the convention may be another one than `full` the TUN has no offload (host/path.ts), so that no sum is partial
  * and no super-packet is cut by a card that would sum whole addresses.
  */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { fold, segmentSum } from '../wire/checksum.ts';
 import * as chain from '../wire/extension-headers.ts';

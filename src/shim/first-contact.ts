@@ -2,7 +2,7 @@
  * The first words to a node that names say speaks ILNP, and that has not answered yet: which pair of Locators they go by,
  * when they go without a nonce, and when names are asked again.
  */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import type { Node } from './node.ts';
 import { COUNT_FALLBACKS } from './verdict.ts';
 

@@ -4,8 +4,8 @@
  *
  * A store of fixed size (ilnp/sessions.ts); what a stranger sends pushes nothing out that is alive.
  */
-import type { Correspondent, Locator } from '../ilnp/ilcc.ts';
-import { sameLocator } from '../ilnp/ilcc.ts';
+import type { Correspondent, Locator } from '../ilnp/correspondent.ts';
+import { sameLocator } from '../ilnp/correspondent.ts';
 import { IDLE_SECONDS, Sessions } from '../ilnp/sessions.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';

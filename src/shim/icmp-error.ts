@@ -3,7 +3,7 @@
  * here has sent it, outbound as it was on the wire. Without that no Packet Too Big reaches a program. Errors are rare:
  * they are written again as a whole.
  */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { put16, put32, u16, u32 } from '../wire/bytes.ts';
 import { fold, segmentChecksum, segmentSum, sum64, update } from '../wire/checksum.ts';

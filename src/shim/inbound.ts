@@ -2,7 +2,7 @@
  * A packet for one of our Locators: who sends it, is it true (validate.ts), and back to what the program knows: without
  * the nonce, from the correspondent's Locator that the program uses, to our stable address.
  */
-import { Correspondent, type Locator, type RemoteLocator } from '../ilnp/ilcc.ts';
+import { Correspondent, type Locator, type RemoteLocator } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { u32 } from '../wire/bytes.ts';
 import { fold, sum64 } from '../wire/checksum.ts';

@@ -14,7 +14,13 @@
  * proves itself by the nonce. Only who is proved to hear us is asked: strangers cannot make us send. Pure: time comes in
  * as an argument (microseconds), packets go out through `Updates`.
  */
-import { type Correspondent, type LocalLocator, type Locator, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
+import {
+  type Correspondent,
+  type LocalLocator,
+  type Locator,
+  type RemoteLocator,
+  sameLocator,
+} from '../ilnp/correspondent.ts';
 import type { Node } from './node.ts';
 import type { Updates } from './updates.ts';
 import { COUNT_FAILOVERS, COUNT_QUESTIONS, COUNT_RETURNS } from './verdict.ts';

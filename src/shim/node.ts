@@ -1,7 +1,8 @@
 /**
  * What the path of an end system works with: who we are, where we are, whom we talk to. One owner, the worker of the TUN.
  */
-import { type Correspondent, type Ilcc, type LocalLocator, type Locator, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type LocalLocator, type Locator, sameLocator } from '../ilnp/correspondent.ts';
+import type { Ilcc } from '../ilnp/ilcc.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { EXPERIMENTAL_OPTION } from '../wire/update-authentication.ts';
 import { Flows } from './flows.ts';

@@ -2,7 +2,7 @@
  * A packet of a program on this node on its way out: our stable Locator becomes the current one, the Locator under which
  * programs know the correspondent becomes the one where it is, and the nonce goes in.
  */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { isAutomatic } from '../wire/automatic.ts';
 import { u32 } from '../wire/bytes.ts';

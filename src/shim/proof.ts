@@ -4,7 +4,7 @@
  * asked, by an echo request with random octets that only who is where our packets go can send back. That also tells our
  * nonce to who is only listened to (RFC 6741 section 13.1).
  */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import { u32 } from '../wire/bytes.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { icmpWithNonce } from '../wire/locator-update.ts';

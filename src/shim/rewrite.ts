@@ -2,7 +2,7 @@
  * Where octets of a packet change at an end system: Locators, the checksum with them, and the Nonce option going in and
  * out. What stands before the option moves, never the payload.
  */
-import type { Locator } from '../ilnp/ilcc.ts';
+import type { Locator } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { put16 } from '../wire/bytes.ts';
 import { checksumOffset, difference, fold, isZeroNone, sum64, update } from '../wire/checksum.ts';

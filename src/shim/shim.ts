@@ -6,7 +6,7 @@
  *   program ── stable Locator ──► outbound ── current Locators, nonce ──► network
  *   program ◄── stable Locator ── inbound  ◄── any of our Locators ────── network
  */
-import type { LocalLocator } from '../ilnp/ilcc.ts';
+import type { LocalLocator } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { inbound } from './inbound.ts';

@@ -2,7 +2,7 @@
  * A Locator Update or its acknowledgement from a correspondent, RFC 6743 section 4: with the right nonce it replaces the
  * Locators we have of it and is acknowledged, as often as it comes; without it is a forgery.
  */
-import { type Correspondent, type Locator, l64Of, locatorOf, type RemoteLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, l64Of, locatorOf, type RemoteLocator } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { sum64 } from '../wire/checksum.ts';
 import * as ipv6 from '../wire/ipv6.ts';

@@ -5,7 +5,7 @@
  *
  * Anybody can put a NID under a name of theirs, with their Locators: a session follows only the name it was taught by.
  */
-import { Correspondent, type RemoteLocator, sameLocator } from '../ilnp/ilcc.ts';
+import { Correspondent, type RemoteLocator, sameLocator } from '../ilnp/correspondent.ts';
 import { sum64 } from '../wire/checksum.ts';
 import { placed } from './claim.ts';
 import type { Node } from './node.ts';

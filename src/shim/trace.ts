@@ -2,7 +2,7 @@
  * The next packets of the path in words, for whoever asks: each before and after, what was decided, and by which row of
  * the validation table. Looks at the same state as the path, before the path does; decides nothing. Cold.
  */
-import { type Correspondent, l64Of } from '../ilnp/ilcc.ts';
+import { type Correspondent, l64Of } from '../ilnp/correspondent.ts';
 import type { PacketBatch } from '../packet/batch.ts';
 import { explainPacket, halfAt } from '../wire/explain.ts';
 import * as ipv6 from '../wire/ipv6.ts';

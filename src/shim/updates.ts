@@ -6,7 +6,7 @@
  *
  * Pure: time comes in as an argument (microseconds), packets go out through the node.
  */
-import { type Correspondent, type Locator, l64Of, locatorOf, sameLocator } from '../ilnp/ilcc.ts';
+import { type Correspondent, type Locator, l64Of, locatorOf, sameLocator } from '../ilnp/correspondent.ts';
 import * as ipv6 from '../wire/ipv6.ts';
 import { ADVERTISEMENT, type LocatorEntry, locatorUpdatePacket } from '../wire/locator-update.ts';
 import { authenticationOption } from '../wire/update-authentication.ts';

@@ -14,7 +14,7 @@
  * true owner of a NID out. Without proof a nonce from a known Locator replaces the one before; one from anywhere else is
  * another node with the same NID (RFC 6741 section 5.4), else a stranger could have what is for the true one.
  */
-import type { Correspondent } from '../ilnp/ilcc.ts';
+import type { Correspondent } from '../ilnp/correspondent.ts';
 import { sameOctets } from './same-octets.ts';
 
 /** Session of this correspondent. */

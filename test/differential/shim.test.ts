@@ -1,7 +1,7 @@
 /** What an end system puts on the wire and tells its correspondents, from sessions of the seed, as tshark reads it. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../native-free/random.ts';
-import { type Correspondent, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { type Correspondent, locatorOf } from '../../src/ilnp/correspondent.ts';
 import { DESTINATION_OPTIONS } from '../../src/wire/ipv6.ts';
 import { ACKNOWLEDGEMENT, ADVERTISEMENT, type LocatorEntry } from '../../src/wire/locator-update.ts';
 import { formatIlv, type Ilv, type L64 } from '../../src/wire/text.ts';

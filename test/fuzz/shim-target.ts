@@ -4,7 +4,8 @@
  * that whoever reads one of them decides differently, and all of them are looked at afterwards.
  */
 import { SeededRandom } from '../../native-free/random.ts';
-import { Correspondent, Ilcc, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { Correspondent, locatorOf } from '../../src/ilnp/correspondent.ts';
+import { Ilcc } from '../../src/ilnp/ilcc.ts';
 import { HEADROOM, PacketBatch } from '../../src/packet/batch.ts';
 import { Node } from '../../src/shim/node.ts';
 import { Shim } from '../../src/shim/shim.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { sessionReply, updateReply } from '../../src/host/replies.ts';
 import { shownPacket } from '../../src/host/shown-packet.ts';
-import { locatorOf } from '../../src/ilnp/ilcc.ts';
+import { locatorOf } from '../../src/ilnp/correspondent.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import { parseL64 } from '../../src/wire/text.ts';
 import { answer, endSystem, know, STABLE_A } from '../shim/support.ts';

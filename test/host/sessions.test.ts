@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SessionFile } from '../../src/host/session-file.ts';
 import { correspondentOf, isRecord, recordOf } from '../../src/host/session-record.ts';
 import { Unsaved } from '../../src/host/unsaved.ts';
-import { Correspondent, locatorOf, type RemoteLocator } from '../../src/ilnp/ilcc.ts';
+import { Correspondent, locatorOf, type RemoteLocator } from '../../src/ilnp/correspondent.ts';
 import { teach } from '../../src/shim/teach.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import { parseL64 } from '../../src/wire/text.ts';

@@ -1,6 +1,7 @@
 /** Locator Updates between nodes that share a key: replays, forgeries by who has the nonce, and peers that lack the key. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Correspondent, Ilcc } from '../../src/ilnp/ilcc.ts';
+import type { Correspondent } from '../../src/ilnp/correspondent.ts';
+import { Ilcc } from '../../src/ilnp/ilcc.ts';
 import { ADVERTISEMENT, acknowledgementOf, locatorUpdatePacket } from '../../src/wire/locator-update.ts';
 import { authenticationOption } from '../../src/wire/update-authentication.ts';
 import { addressesOf, full, octetsOf, udp6 } from '../support/packets.ts';

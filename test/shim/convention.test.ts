@@ -1,7 +1,8 @@
 /** Transport checksums without Locators, and peers of either kind: the program always has the sum of IPv6, right or wrong. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Correspondent, Ilcc } from '../../src/ilnp/ilcc.ts';
+import type { Correspondent } from '../../src/ilnp/correspondent.ts';
+import { Ilcc } from '../../src/ilnp/ilcc.ts';
 import { insertNonce } from '../../src/wire/nonce-option.ts';
 import {
   batchOf,

@@ -1,6 +1,6 @@
 /** The first words to a node that has not answered yet, and what a session that begins so must live through. */
 import { describe, expect, test } from 'vitest';
-import { locatorOf } from '../../src/ilnp/ilcc.ts';
+import { locatorOf } from '../../src/ilnp/correspondent.ts';
 import { teach } from '../../src/shim/teach.ts';
 import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
 import { addressesOf, echo6, error6, full, ipv6, sealed, tcp6, udp6 } from '../support/packets.ts';

@@ -1,7 +1,7 @@
 /** The way to a correspondent is watched: doubt, questions on every pair, failover, return without flapping, loss. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { echoReply } from '../../native-free/sim/icmp.ts';
-import { type Correspondent, l64Of, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { type Correspondent, l64Of, locatorOf } from '../../src/ilnp/correspondent.ts';
 import { COUNT_FAILOVERS, COUNT_QUESTIONS, COUNT_RETURNS } from '../../src/shim/verdict.ts';
 import { native32 } from '../../src/wire/bytes.ts';
 import { formatL64 } from '../../src/wire/text.ts';

@@ -1,6 +1,6 @@
 /** What runs as plain IPv6 to a node that was silent, when it is time to try ILNP with it again. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Correspondent, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { type Correspondent, locatorOf } from '../../src/ilnp/correspondent.ts';
 import { teach } from '../../src/shim/teach.ts';
 import { insertNonce, nonceOf } from '../../src/wire/nonce-option.ts';
 import { addressesOf, full, tcp6, udp6 } from '../support/packets.ts';

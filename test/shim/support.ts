@@ -1,5 +1,6 @@
 /** Two end systems and what is between them, in memory: packets go from one to the other octet for octet. */
-import { Correspondent, Ilcc, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { Correspondent, locatorOf } from '../../src/ilnp/correspondent.ts';
+import { Ilcc } from '../../src/ilnp/ilcc.ts';
 import type { PacketBatch } from '../../src/packet/batch.ts';
 import { Node, type NodeOptions } from '../../src/shim/node.ts';
 import { Shim } from '../../src/shim/shim.ts';

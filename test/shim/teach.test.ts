@@ -1,6 +1,6 @@
 /** When the DNS has the word about a correspondent, and when the correspondent itself. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Correspondent, l64Of, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { type Correspondent, l64Of, locatorOf } from '../../src/ilnp/correspondent.ts';
 import { teach } from '../../src/shim/teach.ts';
 import { native32 } from '../../src/wire/bytes.ts';
 import { ADVERTISEMENT, locatorUpdatePacket, readLocatorUpdate } from '../../src/wire/locator-update.ts';

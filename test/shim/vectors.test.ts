@@ -1,6 +1,7 @@
 /** An end system against published packets, octet for octet: H of the vectors, and its correspondent CN. */
 import { describe, expect, test } from 'vitest';
-import { type Correspondent, Ilcc, locatorOf } from '../../src/ilnp/ilcc.ts';
+import { type Correspondent, locatorOf } from '../../src/ilnp/correspondent.ts';
+import { Ilcc } from '../../src/ilnp/ilcc.ts';
 import { addressesOf, full, hasRightChecksum, joined } from '../support/packets.ts';
 import { vector } from '../support/vectors.ts';
 import { type End, endSystem, know, l64 } from './support.ts';

@@ -3,7 +3,8 @@
  * Locator, packets from links go into the TUN when they are for a Locator of this node. Between the two it forwards, and
  * takes a hop each way.
  */
-import { Ilcc, l64Of, locatorOf } from '../../../src/ilnp/ilcc.ts';
+import { l64Of, locatorOf } from '../../../src/ilnp/correspondent.ts';
+import { Ilcc } from '../../../src/ilnp/ilcc.ts';
 import { HEADROOM, PacketBatch } from '../../../src/packet/batch.ts';
 import { Node } from '../../../src/shim/node.ts';
 import { Shim } from '../../../src/shim/shim.ts';
