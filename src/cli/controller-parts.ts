@@ -107,5 +107,11 @@ const shownRule = ({ nids: { from, to }, sites }: PolicyRule) => ({
   sites,
 });
 
-const shownEntry = ({ nid, epoch, binding }: Entry): BindingReply[] =>
-  binding === null ? [] : [bindingReply({ nid, epoch, ...binding })];
+function shownEntry({ nid, epoch, binding, active }: Entry): BindingReply[] {
+  if (binding === null) return [];
+  const { at } = binding;
+  const left = active?.filter((site) => site !== at) ?? [];
+  const state = left.length > 0 ? 'releasing' : 'activating';
+  const move = active && ({ to: at, state, waitsFor: left.length > 0 ? left : [at], problem: null } as const);
+  return [bindingReply({ nid, epoch, ...binding }, move)];
+}

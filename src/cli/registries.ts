@@ -26,6 +26,7 @@ import type { ChannelPeer } from '../sites/peer-channel.ts';
 import { Registrations } from '../sites/registrations.ts';
 import { RegistryFollow } from '../sites/registry-follow.ts';
 import { RegistryRecord } from '../sites/registry-record.ts';
+import type { UnderWays } from '../sites/under-way.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { etcdAccess } from './etcd-access.ts';
 import { openStore } from './open-store.ts';
@@ -128,6 +129,11 @@ export class BorderRegistries {
   /** What is counted beside the path; empty without a registry. */
   get counters(): Record<string, Record<string, number>> {
     return this.#follow === undefined ? {} : { registry: { passed_over: this.#follow.passedOver } };
+  }
+
+  /** What was carried out here and is not known there. */
+  get underWay(): UnderWays {
+    return this.#record.underWay();
   }
 
   /** What `ilnp show registry` says. */

@@ -14,6 +14,7 @@ import { realtimeMicroseconds } from '../device/libc.ts';
 import type { TsigKey } from '../names/tsig.ts';
 import { readTsigKey } from '../names/tsig-key.ts';
 import {
+  type BindingReply,
   type BindingsPage,
   bindingReply,
   bindingsParams,
@@ -35,6 +36,7 @@ import type { Reply, Request } from '../sites/messages.ts';
 import { MoveRecord } from '../sites/move-record.ts';
 import { MoveReports } from '../sites/move-reports.ts';
 import { Moves } from '../sites/moves.ts';
+import { nidKey, nidOfKey } from '../sites/nid-key.ts';
 import { PeerChannel } from '../sites/peer-channel.ts';
 import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
@@ -60,6 +62,7 @@ export interface RunOptions {
 export const METHODS = [
   ...MOVE_METHODS,
   'bindings',
+  'moving',
   'counters',
   'config',
   'peers',
@@ -167,12 +170,25 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       log,
     });
 
+    const underWay = () => new Map([...registries.underWay, ...moves.underWay()]);
     methods = {
       ...moveMethods(moves, reports, { bindings: border.bindings, config: () => border.config, log }),
       bindings: (params): BindingsPage => {
         const { after, limit } = readParams(bindingsParams, params);
         const { page, next } = border.bindings.page(after ?? 0, limit);
-        return { bindings: page.map(bindingReply), next };
+        const moving = underWay();
+        const bindings = page.map((one) => {
+          const move = moving.get(nidKey(one.nid));
+          return bindingReply(one, move?.state === 'draining' ? null : move); // nothing of it will change any more
+        });
+        return { bindings, next };
+      },
+      moving: (params): BindingReply[] => {
+        readParams(noParams, params);
+        return [...underWay()].flatMap(([key, move]) => {
+          const binding = border.bindings.get(nidOfKey(key));
+          return binding === undefined ? [] : [bindingReply(binding, move)];
+        });
       },
       counters: (params): CountersReply => {
         readParams(noParams, params);

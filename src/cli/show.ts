@@ -1,4 +1,4 @@
-/** `ilnp show bindings|counters|config|peers|sessions|locators|updates|names|pair|registry`: what a running border, or end system, knows. */
+/** `ilnp show bindings|moves|counters|config|peers|sessions|locators|updates|names|pair|registry`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
 import type { GuestNameReply } from '../border/guest-names.ts';
 import type { SpeakerReply } from '../border/speakers.ts';
@@ -15,6 +15,7 @@ import type {
 } from '../runtime/control-methods.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
+import { underWayText } from './under-way-text.ts';
 
 interface ShowOptions extends SocketOptions {
   readonly json?: boolean;
@@ -22,6 +23,7 @@ interface ShowOptions extends SocketOptions {
 
 const SHOW = {
   bindings: showBindings,
+  moves: showMoving,
   counters: showCounters,
   config: showConfig,
   peers: showPeers,
@@ -51,7 +53,7 @@ export function registerShow(program: Command, out: Output = standardOutput): vo
   });
 }
 
-const BINDING_COLUMNS = ['NID', 'GUEST', 'HOME', 'UPLINK', 'AT', 'EPOCH'] as const;
+const BINDING_COLUMNS = ['NID', 'GUEST', 'HOME', 'UPLINK', 'AT', 'EPOCH', 'UNDER WAY'] as const;
 /** Columns keep the width of the first page, but never less than the longest identifier. */
 const WIDEST_NID = 'ffff:ffff:ffff:ffff'.length;
 
@@ -77,14 +79,22 @@ async function showBindings(client: ControlClient, out: Output, json: boolean): 
   if (json) await out.write('\n]\n');
 }
 
-const bindingRow = ({ nid, guest, home, uplink, at, epoch }: BindingReply): (string | number)[] => [
+const bindingRow = ({ nid, guest, home, uplink, at, epoch, move }: BindingReply): (string | number)[] => [
   nid,
   guest,
   home,
   uplink ?? '-',
   at,
   epoch,
+  underWayText(move),
 ];
+
+async function showMoving(client: ControlClient, out: Output, json: boolean): Promise<void> {
+  const moving = (await client.call('moving')) as readonly BindingReply[];
+  if (json) return out.write(`${JSON.stringify(moving)}\n`);
+  if (moving.length === 0) return out.write('no move is under way; ilnp moves lists those that are over\n');
+  await out.write(columns(BINDING_COLUMNS, moving.map(bindingRow)));
+}
 
 async function showCounters(client: ControlClient, out: Output, json: boolean): Promise<void> {
   const counters = (await client.call('counters')) as CountersReply;

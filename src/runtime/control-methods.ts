@@ -104,7 +104,7 @@ export const traceParams = z.strictObject({ count: z.int().min(1).max(MAX_TRACE)
 /** `traced`: what that trace has shown since the last call. */
 export const tracedParams = z.strictObject({ trace: z.int() });
 
-/** `counters`, `config`, `peers`: no parameters. */
+/** `moving`: answered by BindingReply of each with which something is under way. `counters`, `config`, `peers`: no parameters. */
 export const noParams = z.strictObject({});
 
 export interface MoveReply {
@@ -116,6 +116,31 @@ export interface MoveReply {
   readonly microseconds: number;
 }
 
+/** What is under way with an identifier, as the border knows it that was asked. */
+export interface UnderWayReply {
+  /** Where it goes; null: not known there. */
+  readonly to: string | null;
+  /**
+   * At home: `asked`, `prepared`, `held` (packets wait), `releasing` and `activating` (decided; `waitsFor` lets go of it, takes
+   * it), `draining` (moved, late packets are counted), `unsettled` (moved, the registry has not taken that). At any border: `waiting`
+   * (packets wait as home has said), `unwritten` (in force, not on disk).
+   */
+  readonly state:
+    | 'asked'
+    | 'prepared'
+    | 'held'
+    | 'releasing'
+    | 'activating'
+    | 'draining'
+    | 'unsettled'
+    | 'waiting'
+    | 'unwritten';
+  /** Sites that have to do something before it goes on. */
+  readonly waitsFor: readonly string[];
+  /** What kept it from going on when it was last tried, with its code; null: nothing so far. */
+  readonly problem: string | null;
+}
+
 export interface BindingReply {
   readonly nid: string;
   readonly guest: string;
@@ -123,6 +148,7 @@ export interface BindingReply {
   readonly uplink: string | null;
   readonly at: string;
   readonly epoch: number;
+  readonly move: UnderWayReply | null;
 }
 
 /** `next` goes on after this page; null at the end. A binding that moves meanwhile may be in two pages or in none. */
@@ -186,14 +212,18 @@ export function readParams<T>(schema: z.ZodType<T>, params: unknown): T {
 }
 
 /** Gives the JSON form of a binding. */
-export function bindingReply(binding: {
-  readonly nid: Nid;
-  readonly guest: L64;
-  readonly home: string;
-  readonly uplink: string | undefined;
-  readonly at: string;
-  readonly epoch: number;
-}): BindingReply {
+export function bindingReply(
+  binding: {
+    readonly nid: Nid;
+    readonly guest: L64;
+    readonly home: string;
+    readonly uplink: string | undefined;
+    readonly at: string;
+    readonly epoch: number;
+  },
+  move: UnderWayReply | null = null,
+): BindingReply {
   const { home, uplink, at, epoch } = binding;
-  return { nid: formatNid(binding.nid), guest: formatL64(binding.guest), home, uplink: uplink ?? null, at, epoch };
+  const nid = formatNid(binding.nid);
+  return { nid, guest: formatL64(binding.guest), home, uplink: uplink ?? null, at, epoch, move };
 }

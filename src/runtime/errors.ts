@@ -54,6 +54,12 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 /** Reason: longer than any of ours, short enough to be read. */
 const LONG_LINE = /^(.{1000}).{4,}/gm;
 
+/** An error in words, with its code if it has one of ours. */
+export function saidOf(error: unknown): string {
+  if (error instanceof IlnpError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** An error of a worker arrives without its class; a known code makes it one of ours again. */
 export function asOurs(error: Error & { code?: unknown }): Error {
   const { code } = error;

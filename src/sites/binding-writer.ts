@@ -9,11 +9,13 @@
  * One round at a time also means that two changes of one identifier can never overtake each other.
  */
 import type { Binding } from '../ilnp/bindings.ts';
+import { saidOf } from '../runtime/errors.ts';
 import { formatNid } from '../wire/text.ts';
 import type { Change } from './messages.ts';
 import type { RecordEntry } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
+import type { UnderWays } from './under-way.ts';
 
 /** The durable record as the machines see it. */
 export interface Recorder {
@@ -38,7 +40,8 @@ interface Waiting {
 interface Pending {
   readonly change: Change;
   onDisk: Promise<void>;
-  hasFailed: boolean;
+  /** Why it is not on disk; null: it is being written. */
+  problem: unknown;
 }
 
 export class BindingWriter {
@@ -67,6 +70,14 @@ export class BindingWriter {
     const recorded = Promise.all(onDisk).then(() => {});
     recorded.catch(() => {}); // who waits for it is told
     return { recorded };
+  }
+
+  /** Changes that are in force and could not be written down. */
+  *underWay(): UnderWays {
+    for (const [key, { change, problem }] of this.#pending) {
+      if (problem === null) continue;
+      yield [key, { to: change.at, state: 'unwritten', waitsFor: [this.#world.site], problem: saidOf(problem) }];
+    }
   }
 
   async #rounds(): Promise<void> {
@@ -107,11 +118,11 @@ export class BindingWriter {
   #record(changes: readonly Change[]): void {
     const { record, log } = this.#world;
     const all = new Map(changes.map(({ nid, at, epoch }) => [nidKey(nid), { nid, at, epoch }]));
-    for (const [key, { change, hasFailed }] of this.#pending) if (hasFailed && !all.has(key)) all.set(key, change);
+    for (const [key, { change, problem }] of this.#pending) if (problem !== null && !all.has(key)) all.set(key, change);
     if (all.size === 0) return;
     const entries = [...all.values()];
     const onDisk = record.append(entries);
-    const pending = entries.map((change): Pending => ({ change, onDisk, hasFailed: false }));
+    const pending = entries.map((change): Pending => ({ change, onDisk, problem: null }));
     for (const one of pending) this.#pending.set(nidKey(one.change.nid), one);
     onDisk.then(
       () => {
@@ -121,7 +132,7 @@ export class BindingWriter {
         }
       },
       (error) => {
-        for (const one of pending) one.hasFailed = true;
+        for (const one of pending) one.problem = error;
         const nids = entries.slice(0, 8).map(({ nid }) => formatNid(nid));
         log.warn({ nids, changes: entries.length, reason: String(error) }, 'in force, but not on disk');
       },
@@ -132,7 +143,7 @@ export class BindingWriter {
   #onDisk({ nid }: Change): Promise<void> {
     const pending = this.#pending.get(nidKey(nid));
     if (pending === undefined) return Promise.resolve();
-    if (pending.hasFailed) this.#record([pending.change]);
+    if (pending.problem !== null) this.#record([pending.change]);
     return this.#pending.get(nidKey(nid))!.onDisk;
   }
 }

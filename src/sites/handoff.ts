@@ -2,6 +2,7 @@
 import { addCounts, type KeepCounts, noCounts } from '../ilnp/keeping.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { type MoveReport, STEPS, type Step } from './move-report.ts';
+import type { UnderWay } from './under-way.ts';
 
 /** A move under way. */
 export interface Handoff {
@@ -21,6 +22,24 @@ export interface Handoff {
   isHeld: boolean;
   cancel: () => void;
 }
+
+/** One that has just been asked for. */
+export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 'octetsBefore'>): Handoff => ({
+  ...one,
+  times: new Map(),
+  sites: new Set(),
+  held: new Set(),
+  counts: new Map(),
+  to: null,
+  isHeld: false,
+  cancel: () => {},
+});
+
+/** How far it is. */
+export const underWayOf = ({ to, times, isHeld }: Handoff): UnderWay => ({
+  ...{ to, waitsFor: [], problem: null },
+  state: isHeld ? 'held' : times.has('prepared') ? 'prepared' : 'asked',
+});
 
 /** What became of it, and the sum of what the sites have said. */
 export function reportOf(

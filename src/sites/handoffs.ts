@@ -12,15 +12,17 @@
  * every site ends its own hold when its time is over.
  */
 import { COMMIT_MS, type KeepCounts } from '../ilnp/keeping.ts';
-import { IlnpError } from '../runtime/errors.ts';
+import { IlnpError, saidOf } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
-import { type Handoff, reportOf } from './handoff.ts';
+import { begun, type Handoff, reportOf, underWayOf } from './handoff.ts';
 import type { HomeMove, HomeMoves } from './home-moves.ts';
 import { KeyedLock } from './keyed-lock.ts';
+import { LateMoves } from './late-moves.ts';
 import type { Step } from './move-report.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
+import type { UnderWays } from './under-way.ts';
 
 /** A site that does not answer so long is not waited for. Reason: packets may be waiting elsewhere. */
 const KEEP_REQUEST_MS = 1500;
@@ -48,6 +50,7 @@ export class Handoffs {
   readonly #waiting = new Map<string, (isOver: boolean) => void>();
   /** Those of them that failed and whose decision is still to be carried out, or taken back. */
   readonly #stuck = new Set<string>();
+  readonly #late: LateMoves;
   readonly #lock = new KeyedLock();
   #closed = false;
 
@@ -55,11 +58,17 @@ export class Handoffs {
     this.#world = world;
     this.#home = home;
     this.#keeping = keeping;
+    this.#late = new LateMoves(world);
   }
 
   /** Moves that were begun and are not over. */
   get open(): number {
     return this.#open.size;
+  }
+
+  *underWay(): UnderWays {
+    for (const key of this.#waiting.keys()) yield [key, { to: null, state: 'draining', waitsFor: [], problem: null }];
+    for (const [key, handoff] of this.#open) yield [key, underWayOf(handoff)];
   }
 
   /**
@@ -125,7 +134,7 @@ export class Handoffs {
         void this.#drain(handoff, moved);
         return moved;
       } catch (error) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = saidOf(error);
         if (this.#home.isOpen(nid)) void this.#callOffLater(handoff, why);
         else await this.#callOff(handoff, 'failed', why);
         throw error;
@@ -137,6 +146,7 @@ export class Handoffs {
   settled(nid: Nid): void {
     const key = nidKey(nid);
     if (this.#stuck.has(key)) this.#waiting.get(key)?.(true);
+    this.#late.settled(nid);
   }
 
   close(): void {
@@ -152,8 +162,7 @@ export class Handoffs {
       try {
         await run(handoff);
       } catch (error) {
-        if (!(staysHeld && handoff.isHeld))
-          await this.#callOff(handoff, 'failed', error instanceof Error ? error.message : String(error));
+        if (!(staysHeld && handoff.isHeld)) await this.#callOff(handoff, 'failed', saidOf(error));
         throw error;
       }
     });
@@ -164,21 +173,9 @@ export class Handoffs {
     if (known !== undefined) return known;
     this.#binding(nid);
     this.#waiting.get(nidKey(nid))?.(false);
+    this.#late.forget(nid);
     const { clock, octets, wall } = this.#world;
-    const handoff: Handoff = {
-      nid,
-      by,
-      started: clock.now(),
-      askedAt: wall(),
-      octetsBefore: octets(),
-      times: new Map(),
-      sites: new Set(),
-      held: new Set(),
-      counts: new Map(),
-      to: null,
-      isHeld: false,
-      cancel: () => {},
-    };
+    const handoff = begun({ nid, by, started: clock.now(), askedAt: wall(), octetsBefore: octets() });
     this.#open.set(nidKey(nid), handoff);
     return handoff;
   }
@@ -313,11 +310,13 @@ export class Handoffs {
     handoff.cancel();
     this.#open.delete(key);
     this.#stuck.add(key);
+    const from = this.#binding(handoff.nid).at;
     const isOver = await this.#untilNext(handoff, this.#world.holdMs() + COMMIT_MS);
     this.#stuck.delete(key);
     if (this.#closed) return;
     if (!isOver) handoff.sites.clear();
-    await this.#callOff(handoff, 'failed', why);
+    else if (this.#home.isOpen(handoff.nid)) this.#late.expect({ handoff, from, why });
+    await this.#callOff(handoff, 'failed', why, from);
   }
 
   /** Resolves when the time is over; with false when the next move has begun, to which belongs what is kept then. */
@@ -334,15 +333,20 @@ export class Handoffs {
     });
   }
 
-  /** Resolves when packets do not wait here any more; the other sites are told, and end by themselves when they do not hear. */
-  async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string): Promise<void> {
+  /**
+   * Resolves when packets do not wait here any more; the other sites are told, and end by themselves when they do not hear. `from`:
+   * where the guest was when a decision got stuck, which may have been carried out since.
+   */
+  async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, from?: string): Promise<void> {
     handoff.cancel();
     if (this.#open.get(nidKey(handoff.nid)) === handoff) this.#open.delete(nidKey(handoff.nid));
     const octets = this.#world.octets() - handoff.octetsBefore;
     const ends = this.#ends(handoff);
     // a configuration that was re-read meanwhile may have it no more
     const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? { at: 'nowhere', epoch: 0 };
-    const report = (): void => this.#world.reports.add(reportOf(handoff, { from: at, epoch, outcome, why, octets }));
+    const isMoved = from !== undefined && at !== from && at === handoff.to;
+    const result = isMoved ? ({ from, outcome: 'moved' } as const) : { from: at, outcome };
+    const report = (): void => this.#world.reports.add(reportOf(handoff, { ...result, epoch, why, octets }));
     void Promise.all(ends.values()).then(report);
     await ends.get(this.#world.site);
   }
@@ -364,7 +368,7 @@ export class Handoffs {
     if (reply.kind !== 'kept') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to keep`);
     const { kind, firstAgo, acknowledgedAgo, ...counts } = reply;
     // by our clock, as if the answer had taken as long as the question
-    const then = this.#wallAt((asked + this.#world.clock.now()) / 2);
+    const then = this.#world.wall() - (this.#world.clock.now() - asked) / 2;
     const at = (ago: number | null): number => (ago === null ? 0 : then - ago);
     handoff.counts.set(site, { ...counts, firstAt: at(firstAgo), acknowledgedAt: at(acknowledgedAgo) });
   }
@@ -378,11 +382,6 @@ export class Handoffs {
 
   #done(handoff: Handoff, step: Step): void {
     handoff.times.set(step, this.#world.clock.now());
-  }
-
-  #wallAt(time: number): number {
-    const { clock, wall } = this.#world;
-    return wall() - (clock.now() - time);
   }
 
   #binding(nid: Nid) {

@@ -17,12 +17,14 @@
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { BindingWriter } from './binding-writer.ts';
+import { type Decision, opened, underWayOf } from './decision.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { type Change, fromWire, MAX_EPOCH, type Reply, toWire } from './messages.ts';
 import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { refusal } from './policy.ts';
+import type { UnderWays } from './under-way.ts';
 
 /** Reasons: a rollback should be quick, a dead site should cost little. */
 const RETRY_FIRST_MS = 250;
@@ -40,15 +42,6 @@ export interface HomeMove {
   readonly epoch: number;
   /** Signalling octets that another border counted. */
   readonly octets: number;
-}
-
-/** A decision under way. */
-interface Decision extends Change {
-  readonly active: Set<string>;
-  /** Sites that confirmed it and need not be told again. */
-  readonly heard: Set<string>;
-  /** That this site lets go is on disk, with the decision. */
-  readonly isReleased: boolean;
 }
 
 /** The other site holds something else with an epoch at least as great. */
@@ -85,6 +78,10 @@ export class HomeMoves {
   /** Decisions not yet settled. */
   get open(): number {
     return this.#open.size;
+  }
+
+  *underWay(): UnderWays {
+    for (const [key, decision] of this.#open) yield [key, underWayOf(decision)];
   }
 
   isOpen(nid: Nid): boolean {
@@ -135,8 +132,10 @@ export class HomeMoves {
   /** Nobody is disturbed before everybody who must agree to a move has said that it listens. */
   async ready(nid: Nid, to: string, force: boolean): Promise<void> {
     const sites = new Set(force ? [to] : [...this.activeSites(nid), to]);
-    const own = this.#world.foresee({ ...this.#binding(nid), at: to });
-    await Promise.all([own, ...[...sites].map((site) => this.#ready(site, nid, to, force))]);
+    const { foresee, record } = this.#world;
+    const own = foresee({ ...this.#binding(nid), at: to });
+    const room = record.append([]); // a registry would have the decision before our disk refuses it
+    await Promise.all([own, room, ...[...sites].map((site) => this.#ready(site, nid, to, force))]);
   }
 
   /** Why sites would not take part in a move; none: they would. Nobody is disturbed by the question. */
@@ -211,6 +210,7 @@ export class HomeMoves {
   /** Replaces a stuck decision by one back to `from`; gives the error to report. */
   async #giveUp(decision: Decision, from: string, force: boolean, error: unknown): Promise<Error> {
     const reason = error instanceof Error ? error.message : String(error);
+    decision.problem = error;
     // After force there is nothing to go back to: the old site is dead, so the new one is told until it hears.
     const target = force ? decision.at : from;
     let outcome = force ? `${target} is told as soon as it answers` : `it stays at ${target}`;
@@ -236,7 +236,7 @@ export class HomeMoves {
     if (epoch > MAX_EPOCH) throw new IlnpError('E_FULL', `no epoch is left for ${formatNid(nid)} after ${epoch - 1}`);
     const { site, record } = this.#world;
     const isReleased = active.has(site) && at !== site;
-    const decision: Decision = { nid, at, epoch, active: new Set(active), heard: new Set(), isReleased };
+    const decision: Decision = { ...opened({ nid, at, epoch, active: [...active] }), isReleased };
     const change = { nid, at, epoch };
     await record.append([{ ...change, active: [...active] }, ...(isReleased ? [change] : [])]);
     this.#open.set(nidKey(nid), decision);
@@ -273,6 +273,8 @@ export class HomeMoves {
   async #tell(site: string, decision: Decision): Promise<void> {
     const { nid, at, epoch } = decision;
     if (site === this.#world.site) {
+      // One of an earlier run, or of the registry: who lets go and cannot write it down has a guest at neither place.
+      if (at !== site && !decision.isReleased) await this.#world.record.append([]);
       const { recorded } = await this.#writer.write([{ nid, at, epoch }], { isRecorded: decision.isReleased });
       if (at !== site) await recorded; // else the decision is on disk, which a restart takes up again
     } else {
@@ -376,21 +378,13 @@ export class HomeMoves {
       await this.#carryOut(decision, false);
       await this.#settle(decision);
     } catch (error) {
+      decision.problem = error;
       if (!(error instanceof Conflict)) return; // tried again later
       const active = new Set([...decision.active, error.have.at]);
       await this.#decide(decision.nid, decision.at, error.have.epoch + 1, active).catch(() => {});
     }
   }
 }
-
-const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
-  nid,
-  at,
-  epoch,
-  active: new Set(active),
-  heard: new Set(),
-  isReleased: false,
-});
 
 const notHeard = (problem: string | null): IlnpError => {
   const why = problem === null ? '' : ` (${problem})`;

@@ -8,9 +8,12 @@
  * Appends that arrive while the disk is busy share the next fdatasync. At start the file is rewritten with one or two
  * lines per identifier and replaced by rename. A last line cut by a power failure is dropped with a warning, since
  * nobody was told what it says; damage before it is E_STATE with file and line, for an operator to look at.
+ *
+ * On a full disk who asks before a move (an append without entries) is refused; what was begun is written into room that was
+ * set aside for it (record-reserve.ts).
  */
 import { constants, createReadStream } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { IlnpError } from '../runtime/errors.ts';
@@ -18,6 +21,7 @@ import { makeFolder, syncFolder } from '../runtime/folder.ts';
 import { formatNid, type Nid, parseNid } from '../wire/text.ts';
 import { type Change, MAX_EPOCH, MAX_SITE_NAME } from './messages.ts';
 import { nidKey } from './nid-key.ts';
+import { RecordReserve } from './record-reserve.ts';
 
 /** A line of the record. */
 export interface RecordEntry extends Change {
@@ -56,6 +60,8 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | con
 
 /** What an append without entries tries: more than some lines. */
 const ROOM = ' '.repeat(4096);
+/** Octets of free disk at which room for a line is not in question. */
+const MUCH = 1 << 20;
 
 interface Waiting {
   readonly text: string;
@@ -66,16 +72,30 @@ interface Waiting {
 export class MoveRecord {
   readonly path: string;
   #file: FileHandle;
+  readonly #reserve: RecordReserve;
+  readonly #warn: (message: string) => void;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #failure: IlnpError | undefined;
+  /** The last write has failed. */
+  #isDoubtful = false;
   /** Octets of what was appended; nobody else writes to it. */
   #size: number;
 
-  private constructor(path: string, file: FileHandle, size: number) {
+  private constructor(
+    path: string,
+    {
+      file,
+      size,
+      reserve,
+      warn,
+    }: { file: FileHandle; size: number; reserve: RecordReserve; warn: (text: string) => void },
+  ) {
     this.path = path;
     this.#file = file;
     this.#size = size;
+    this.#reserve = reserve;
+    this.#warn = warn;
   }
 
   /** Reads, compacts and opens the record of `site` in folder `state`, making both when they are missing. */
@@ -90,7 +110,9 @@ export class MoveRecord {
       const loaded = await load(path, warn);
       await compact(path, loaded);
       const file = await open(path, APPEND, 0o600);
-      return { record: new MoveRecord(path, file, (await file.stat()).size), loaded };
+      const reserve = new RecordReserve(join(state, `${site}.moves.reserve`));
+      await reserve.fill().catch(() => {}); // a border forwards without; who asks before a move is told
+      return { record: new MoveRecord(path, { file, size: (await file.stat()).size, reserve, warn }), loaded };
     } catch (error) {
       throw error instanceof IlnpError ? error : stateError(path, error);
     }
@@ -110,6 +132,7 @@ export class MoveRecord {
     await this.#writing;
     this.#failure ??= new IlnpError('E_STATE', `${this.path}: is closed`);
     await this.#file.close();
+    await this.#reserve.close();
   }
 
   async #writeAll(): Promise<void> {
@@ -127,19 +150,40 @@ export class MoveRecord {
   }
 
   async #writeBatch(text: string): Promise<void> {
-    const octets = Buffer.from(text === '' ? ROOM : text);
+    const now = this.#file.stat(); // meanwhile
+    now.catch(() => {});
     try {
-      const now = this.#file.stat(); // meanwhile
-      now.catch(() => {});
-      await this.#write(octets);
+      if (text === '') await this.#tryRoom();
+      else await this.#write(Buffer.from(text)).catch((error) => this.#writeIntoReserve(text, error));
       if ((await now).nlink === 0)
         throw new Error('somebody has removed it; what is written now would be forgotten: restart the border');
+      this.#isDoubtful = false;
     } catch (error) {
+      this.#isDoubtful = true;
       await this.#cut();
       throw error;
     }
-    if (text === '') await this.#cut();
-    else this.#size += octets.length;
+    this.#size += Buffer.byteLength(text);
+  }
+
+  /** Whether something could be written: looked at where there is much room, as that costs no write, else tried. */
+  async #tryRoom(): Promise<void> {
+    await this.#reserve.fill();
+    const { bavail, bsize } = await statfs(dirname(this.path));
+    if (!this.#isDoubtful && bavail * bsize >= MUCH) return;
+    await this.#write(Buffer.from(ROOM));
+    await this.#cut();
+  }
+
+  /** The disk is full: what was begun gets the room that was set aside. */
+  async #writeIntoReserve(text: string, error: unknown): Promise<void> {
+    if (text === '' || !(await this.#reserve.give(error))) throw error;
+    this.#warn(
+      `${this.path}: ${error instanceof Error ? error.message : error}; written into the room set aside for that`,
+    );
+    await this.#cut();
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#write(Buffer.from(text));
   }
 
   async #write(octets: Uint8Array): Promise<void> {

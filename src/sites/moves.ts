@@ -28,6 +28,7 @@ import type { MovesWorld } from './moves-world.ts';
 import { refusal } from './policy.ts';
 import { SiteFeeds } from './site-feeds.ts';
 import { SiteKeeping } from './site-keeping.ts';
+import type { UnderWay } from './under-way.ts';
 
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
 const FORWARDED_MOVE_MS = 10_000;
@@ -71,6 +72,12 @@ export class Moves {
   /** Decisions of this home that some site has not confirmed yet. */
   get unsettled(): number {
     return this.#home.open;
+  }
+
+  /** What is under way with which identifier, by nidKey; of one that more is known of, what home knows. */
+  underWay(): ReadonlyMap<string, UnderWay> {
+    const parts = [this.#keeping, this.#writer, this.#handoffs, this.#home];
+    return new Map(parts.flatMap((part) => [...part.underWay()]));
   }
 
   /** Begins, after the record was loaded into the bindings; `open` are its decisions without an end. */

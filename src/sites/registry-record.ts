@@ -7,18 +7,21 @@
  * what is settled.
  */
 import { type RegistryOfRange, registryOf } from '../registry/ranges.ts';
-import type { Entry } from '../registry/registry.ts';
-import { IlnpError } from '../runtime/errors.ts';
+import type { Entry, Registry } from '../registry/registry.ts';
+import { type ErrorCode, IlnpError, saidOf } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { Recorder } from './binding-writer.ts';
 import type { Change } from './messages.ts';
 import type { OpenDecision, RecordEntry } from './move-record.ts';
 import type { BindingsView, MovesClock, SitesLog } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
+import type { UnderWays } from './under-way.ts';
 
 /** Reasons: soon after an election, seldom while the registry is away for a day. */
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 5000;
+/** Codes of a registry that does not answer, or whose disk is full: it is asked again. */
+const AWAY: ReadonlySet<ErrorCode> = new Set(['E_REGISTRY', 'E_PEER_UNREACHABLE', 'E_STATE']);
 /** A registry that was set back may be behind us; it is asked once more from what it has. */
 const TRIES = 2;
 
@@ -41,6 +44,8 @@ export class RegistryRecord implements Recorder {
   /** Identifiers whose last decision was not answered, by nidKey. */
   readonly #doubtful = new Set<string>();
   readonly #unsettled = new Map<string, Change>();
+  /** Registries that did not take that something is settled when they were last asked, and why. */
+  readonly #away = new Map<Registry, unknown>();
   #busy = false;
   #retryMs = RETRY_FIRST_MS;
   #cancelRetry: (() => void) | undefined;
@@ -56,16 +61,36 @@ export class RegistryRecord implements Recorder {
    * with what the registry says (registry-follow.ts).
    */
   async append(entries: readonly RecordEntry[]): Promise<void> {
-    await Promise.all(entries.filter(isDecision).map((decision) => this.#decide(decision)));
-    await this.#options.record.append(entries.filter((entry) => this.#concernsUs(entry)));
-    for (const entry of entries) if (entry.settled) this.settle(entry);
+    const decisions = entries.filter(isDecision);
+    await Promise.all(decisions.map((decision) => this.#decide(decision)));
+    try {
+      await this.#options.record.append(entries.filter((entry) => this.#concernsUs(entry)));
+    } catch (error) {
+      if (decisions.length === 0 || !(error instanceof IlnpError)) throw error;
+      const outcome = 'the registry has the decision, which is carried out as soon as it can be written here';
+      throw new IlnpError(error.code, `${error.message}; ${outcome}`, { cause: error });
+    } finally {
+      // Also when our disk is full: a restart would carry out what is settled once more, which changes nothing.
+      for (const entry of entries) if (entry.settled) this.settle(entry);
+    }
   }
 
   /** Says in the registry that a decision was carried out, as often as it takes. */
   settle({ nid, at, epoch }: Change): void {
-    if (registryOf(this.#options.registries, nid) === undefined) return;
+    const registry = registryOf(this.#options.registries, nid);
+    if (registry === undefined) return;
+    this.#unsettled.delete(nidKey(nid));
     this.#unsettled.set(nidKey(nid), { nid, at, epoch });
-    if (this.#cancelRetry === undefined) void this.#pump();
+    if (!this.#away.has(registry)) void this.#pump();
+  }
+
+  /** What was carried out and could not be said there so far. */
+  *underWay(): UnderWays {
+    for (const [key, { nid, at }] of this.#unsettled) {
+      const registry = registryOf(this.#options.registries, nid);
+      const problem = registry && this.#away.get(registry);
+      if (problem !== undefined) yield [key, { to: at, state: 'unsettled', waitsFor: [], problem: saidOf(problem) }];
+    }
   }
 
   isDoubtful(nid: Nid): boolean {
@@ -113,45 +138,47 @@ export class RegistryRecord implements Recorder {
   async #pump(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
-    try {
-      // A newer one may come for an identifier while its older one is said.
-      for (let next = firstOf(this.#unsettled); next !== undefined && !this.#closed; next = firstOf(this.#unsettled)) {
-        const [key, change] = next;
-        await this.#settleOne(change);
+    // Those that come meanwhile are at the end of the map.
+    for (const [key, change] of this.#unsettled) {
+      const registry = registryOf(this.#options.registries, change.nid);
+      if (this.#closed) break;
+      if (registry === undefined || this.#away.has(registry)) continue;
+      try {
+        await this.#settleOne(registry, change);
         if (this.#decided.get(key) === change.epoch) this.#decided.delete(key);
         if (this.#unsettled.get(key) === change) this.#unsettled.delete(key);
-        this.#retryMs = RETRY_FIRST_MS;
+      } catch (error) {
+        this.#away.set(registry, error);
       }
-    } catch {
-      this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => {
-        this.#cancelRetry = undefined;
-        void this.#pump();
-      });
-      this.#retryMs = Math.min(2 * this.#retryMs, RETRY_LAST_MS);
-    } finally {
-      this.#busy = false;
     }
+    this.#busy = false;
+    if (this.#away.size === 0) this.#retryMs = RETRY_FIRST_MS;
+    else this.#retryLater();
   }
 
-  async #settleOne({ nid, at, epoch }: Change): Promise<void> {
-    const { registries, bindings, log } = this.#options;
+  #retryLater(): void {
+    if (this.#cancelRetry !== undefined || this.#closed) return;
+    this.#cancelRetry = this.#options.clock.after(this.#retryMs, () => {
+      this.#cancelRetry = undefined;
+      this.#away.clear();
+      void this.#pump();
+    });
+    this.#retryMs = Math.min(2 * this.#retryMs, RETRY_LAST_MS);
+  }
+
+  /** Rejects if the registry is not to be had. */
+  async #settleOne(registry: Registry, { nid, at, epoch }: Change): Promise<void> {
+    const { bindings, log } = this.#options;
     const known = bindings.get(nid);
-    const registry = registryOf(registries, nid);
-    if (known === undefined || registry === undefined) return;
+    if (known === undefined) return;
     const { guest, home, uplink } = known;
     try {
       await registry.swap(epoch, { nid, epoch, binding: { guest, home, uplink, at } });
     } catch (error) {
-      if (!(error instanceof IlnpError) || error.code === 'E_REGISTRY' || error.code === 'E_PEER_UNREACHABLE')
-        throw error;
+      if (!(error instanceof IlnpError) || AWAY.has(error.code)) throw error;
       log.warn({ nid: formatNid(nid), reason: error.message }, 'the registry does not take that a move is settled');
     }
   }
-}
-
-function firstOf<K, V>(map: ReadonlyMap<K, V>): readonly [K, V] | undefined {
-  for (const one of map) return one;
-  return undefined;
 }
 
 const isDecision = (entry: RecordEntry): entry is RecordEntry & OpenDecision => entry.active !== undefined;

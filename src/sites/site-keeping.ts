@@ -6,6 +6,7 @@ import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
 import type { Nid } from '../wire/text.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
+import type { UnderWays } from './under-way.ts';
 
 /** How long a guest may still send from the site it has left, and stragglers for it are counted. */
 export const GRACE_MS = 1000;
@@ -26,6 +27,10 @@ export class SiteKeeping {
 
   constructor(world: Pick<MovesWorld, 'keep' | 'site'>) {
     this.#world = world;
+  }
+
+  *underWay(): UnderWays {
+    for (const key of this.#held.keys()) yield [key, { to: null, state: 'waiting', waitsFor: [], problem: null }];
   }
 
   isHeld(nid: Nid): boolean {

@@ -14,6 +14,7 @@ import {
   bindingsParams,
   moveParams,
   readParams,
+  type UnderWayReply,
 } from '../../src/runtime/control-methods.ts';
 import { ControlSocket } from '../../src/runtime/control-socket.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
@@ -24,6 +25,7 @@ let path: string;
 let server: ControlSocket;
 let asked: unknown[];
 let count: number;
+let moving: BindingReply[];
 
 const binding = (i: number): BindingReply =>
   bindingReply({
@@ -40,6 +42,7 @@ beforeEach(async () => {
   path = join(folder, 'site1.sock');
   asked = [];
   count = 3;
+  moving = [];
   server = await ControlSocket.open(path, {
     move: (params) => {
       const { nid, to, force } = readParams(moveParams, params);
@@ -56,6 +59,7 @@ beforeEach(async () => {
       const page = Array.from({ length: end - after }, (_, i) => binding(after + i + 1));
       return { bindings: page, next: end < count ? end : null };
     },
+    moving: () => moving,
     counters: () => ({ forward: { outside: 12, DROP_NONCE_MISMATCH: 3 }, moves: 1 }),
     config: () => ({ site: 'site1', uplinks: [{ name: 'isp1', l64: '2001:db8:1::/64' }] }),
     peers: () => [
@@ -124,10 +128,10 @@ describe('ilnp show', () => {
   test('bindings, aligned', async () => {
     expect(await run('show', 'bindings')).toBe(
       [
-        'NID      GUEST        HOME   UPLINK  AT     EPOCH',
-        '0:0:0:1  fd00:9::/64  site1  -       site2      1',
-        '0:0:0:2  fd00:9::/64  site1  isp1    site2      2',
-        '0:0:0:3  fd00:9::/64  site1  -       site2      3',
+        'NID      GUEST        HOME   UPLINK  AT     EPOCH  UNDER WAY',
+        '0:0:0:1  fd00:9::/64  site1  -       site2      1  -',
+        '0:0:0:2  fd00:9::/64  site1  isp1    site2      2  -',
+        '0:0:0:3  fd00:9::/64  site1  -       site2      3  -',
         '',
       ].join('\n'),
     );
@@ -150,6 +154,31 @@ describe('ilnp show', () => {
 
     expect(lines).toHaveLength(12_001);
     expect(new Set(lines.map((line) => line.search(/site2|AT/))).size).toBe(1);
+  });
+
+  test('moves: who is under way, how far, why not further, and what helps', async () => {
+    expect(await run('show', 'moves')).toBe('no move is under way; ilnp moves lists those that are over\n');
+    const none = { waitsFor: [], problem: null };
+    const ways: UnderWayReply[] = [
+      { to: 'site3', state: 'held', ...none },
+      { to: 'site3', state: 'releasing', waitsFor: ['site2'], problem: 'E_STATE: site2: no space left on device' },
+      { to: 'site3', state: 'releasing', waitsFor: ['site2'], problem: 'E_PEER_UNREACHABLE: site2 does not answer' },
+      { to: 'site3', state: 'activating', waitsFor: ['site3'], problem: 'E_PEER_UNREACHABLE: site3 does not answer' },
+      { to: 'site3', state: 'unsettled', waitsFor: [], problem: 'E_STATE: r1: no space left on device' },
+    ];
+    moving = ways.map((move, i) => ({ ...binding(i + 1), move }));
+
+    const table = (await run('show', 'moves')).trimEnd().split('\n');
+
+    expect(table.map((line) => line.slice(table[0]!.indexOf('UNDER')))).toEqual([
+      'UNDER WAY',
+      'to site3: packets wait',
+      'to site3: decided, site2 must let go of it: E_STATE: site2: no space left on device; goes on when there is room on the disk of site2',
+      'to site3: decided, site2 must let go of it: E_PEER_UNREACHABLE: site2 does not answer; goes on when site2 answers; if it is dead, ilnp move --force moves without it',
+      'to site3: decided, site3 must take it: E_PEER_UNREACHABLE: site3 does not answer; goes on when site3 answers',
+      'to site3: moved, the registry does not know it: E_STATE: r1: no space left on device; goes on when the registry takes it',
+    ]);
+    expect(JSON.parse(await run('show', 'moves', '--json'))).toEqual(moving);
   });
 
   test('counters by name, groups before them', async () => {
@@ -184,7 +213,7 @@ describe('ilnp show', () => {
 
   test('anything else is a usage error that lists what there is', async () => {
     await expect(run('show', 'weather')).rejects.toMatchObject({
-      message: expect.stringContaining('Allowed choices are bindings, counters, config, peers'),
+      message: expect.stringContaining('Allowed choices are bindings, moves, counters, config, peers'),
     });
   });
 });

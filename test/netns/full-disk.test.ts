@@ -1,6 +1,7 @@
 /** The disk that holds what a border remembers is full, or none at all: refused by name, nothing half done, and it goes on. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { MoveRecord } from '../../src/sites/move-record.ts';
 import { global, type Site } from './support/addresses.ts';
 import { succeed } from './support/command.ts';
 import { Lab } from './support/lab.ts';
@@ -118,6 +119,65 @@ test.each([
     expect((await moveA1('site1')).code).toBe(0);
   },
 );
+
+test('a move that was prepared before the disks of both sites were full is carried out, from home and back', async () => {
+  for (const one of [1, 2] as const)
+    configure(one, (text) => stateOnDisk(text).replace(/^limits: .*$/m, 'limits: { sessions: 1024 }'));
+  await lab.start(1);
+  await lab.start(2);
+  await until('the borders to agree', async () => (await lab.show<{ connected: boolean }[]>('peers', 2))[0]?.connected);
+  const session = await openSession(lab, 'records', { listener: 'vm-a1', connector: 'cn', to: global('a1') });
+  for (const to of ['site2', 'site1']) {
+    const step = (...words: string[]) => lab.ilnp('move', '0:0:0:a1', '--to', to, ...words, '--socket', lab.socket(1));
+    expect((await step('--prepare')).code).toBe(0);
+    leave(0);
+
+    const { code, stderr } = await step('--commit');
+
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    await until('both to agree', async () => (await whereIsA1(1)) === to && (await whereIsA1(2)) === to);
+    expect((await moveA1(to === 'site1' ? 'site2' : 'site1')).stderr).toMatch(/^ilnp: E_STATE: .*ENOSPC/m);
+    leave();
+  }
+  await session.connector.receives(50);
+  await session.end();
+});
+
+test('what was begun is written on a full disk, until the room set aside is used up; whoever asks before is refused', async () => {
+  const warnings: string[] = [];
+  const open = () => MoveRecord.open(`${disk}/state`, 'site9', (text) => warnings.push(text));
+  const { record } = await open();
+  const lines = (epoch: number) =>
+    Array.from({ length: 100 }, (_, lo) => ({ nid: { hi: 0, lo: lo + 1 }, at: 'site2', epoch }));
+  leave(0);
+  let written = 0;
+  while (
+    written < 1000 &&
+    (await record.append(lines(written + 1)).then(
+      () => true,
+      () => false,
+    ))
+  )
+    written++;
+
+  expect(warnings.filter((text) => text.includes('ENOSPC'))).toHaveLength(1);
+  expect(written * 100).toBeGreaterThan(500); // some hundred moves
+  expect(written).toBeLessThan(1000);
+  await expect(record.append([])).rejects.toMatchObject({
+    code: 'E_STATE',
+    message: expect.stringContaining('ENOSPC'),
+  });
+  leave();
+  await record.append([]);
+  await record.append(lines(2000));
+  await record.close();
+
+  const { record: again, loaded } = await open();
+  expect(new Set([...loaded.moved.values()].map(({ epoch }) => epoch))).toEqual(new Set([2000]));
+  await again.close();
+  expect(readdirSync(`${disk}/state`)).toEqual(['site9.moves.jsonl']);
+});
 
 test('SIGHUP that cannot be written to the journal: refused, everything stays', async () => {
   configure(1, socketOnDisk);

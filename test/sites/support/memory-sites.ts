@@ -115,6 +115,8 @@ export class MemorySites {
   /** "site key" pairs that may be wrong until they hear: declared dead by an operator, or without their disk. */
   readonly #outlaws = new Set<string>();
   faults: Faults = NO_FAULTS;
+  /** Sites whose disk is full. */
+  readonly full = new Set<string>();
   octets = 0;
   requests: string[] = [];
   /** Holds that nobody ended before their time was over. */
@@ -390,7 +392,7 @@ export class MemorySites {
   /** The disks write in order; a crash may come before or after the entries are on them. */
   #append(site: Site, entries: readonly RecordEntry[], running: Running): Promise<void> {
     const copy = structuredClone(entries);
-    const refuses = this.#random() < this.faults.diskRefuses;
+    const refuses = this.#random() < this.faults.diskRefuses || this.full.has(site.name);
     return new Promise((resolve, reject) => {
       this.#inOrder(running, () => {
         if (refuses) return reject(new IlnpError('E_STATE', 'no space left on device'));

@@ -1,0 +1,34 @@
+/** Decisions of a home that are not carried out yet (home-moves.ts). */
+import { saidOf } from '../runtime/errors.ts';
+import type { Change } from './messages.ts';
+import type { OpenDecision } from './move-record.ts';
+import type { UnderWay } from './under-way.ts';
+
+/** A decision under way. */
+export interface Decision extends Change {
+  readonly active: Set<string>;
+  /** Sites that confirmed it and need not be told again. */
+  readonly heard: Set<string>;
+  /** That this site lets go is on disk, with the decision. */
+  readonly isReleased: boolean;
+  /** Why it could not be carried out when that was last tried. */
+  problem: unknown;
+}
+
+/** One that was found: on our disk at the start, or in the registry. */
+export const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
+  ...{ nid, at, epoch, active: new Set(active), heard: new Set() },
+  isReleased: false,
+  problem: null,
+});
+
+/** Who has to let go, or, when nobody else has, to take it. */
+export function underWayOf({ at, active, problem }: Decision): UnderWay {
+  const left = [...active].filter((site) => site !== at);
+  return {
+    to: at,
+    state: left.length > 0 ? 'releasing' : 'activating',
+    waitsFor: left.length > 0 ? left : [at],
+    problem: problem === null ? null : saidOf(problem),
+  };
+}
