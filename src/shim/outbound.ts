@@ -21,6 +21,7 @@ import * as verdicts from './verdict.ts';
 import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
 
 const SYN = 0x02;
+const RST = 0x04;
 const ACK = 0x10;
 const TCP_SEQUENCE = 4;
 const TCP_FLAGS = 13;
@@ -40,6 +41,7 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const protocol = chain.protocolOf(upper);
   const at = o + chain.offsetOf(upper);
   const isSyn = protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & SYN) !== 0;
+  const isReset = protocol === ipv6.TCP && at + 20 <= end && (b[at + TCP_FLAGS]! & RST) !== 0;
   const named = correspondent(node, word, w);
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
   // whose SYN had a nonce is not answered without
@@ -55,8 +57,8 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);
   const source = c === null ? node.flows.ownFor(word, w, flow, node, now) : (c.own ?? node.locators[0]!);
   const destination = c === null ? null : c.target(now);
-  // also without a nonce: the answer to a SYN may have one
-  if (named !== null && (c !== null || isSyn)) {
+  // also without a nonce: the answer to a SYN may have one; not by a reset, which is what anybody gets who knows the ports
+  if (named !== null && (c !== null || isSyn) && !isReset) {
     const view = named.viewIndex(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
     if (named.views.length > 1) node.flows.viewUsed(word, w, flow, view, now);
     if (isSyn) named.challenge((u32(b, at + TCP_SEQUENCE) + 1) >>> 0);

@@ -155,6 +155,18 @@ describe('somebody begins a connection with a nonce, moves, and tries without', 
     expect(addressesOf(begun().pass(another) as Uint8Array).src).toBe(full(ELSEWHERE));
   });
 
+  test('what our kernel answers to somebody who knows its ports does not change how programs know it', () => {
+    const a = begun();
+    a.pass(insertNonce(udp6({ src: ELSEWHERE, dst: A }), N)!);
+    const forged = tcp6({ src: ELSEWHERE, dst: A });
+    forged[51]! ^= 1;
+    expect(addressesOf(a.pass(forged) as Uint8Array).src).toBe(full(ELSEWHERE));
+    const reset = syn(STABLE_A, ELSEWHERE, forged);
+    reset[53] = 0x04;
+    expect(whereAndHow(a.pass(reset) as Uint8Array)).toBe(`${full(ELSEWHERE)} nonce`);
+    expect(addressesOf(a.pass(insertNonce(syn(ELSEWHERE, A), N)!) as Uint8Array).src).toBe(full(B));
+  });
+
   test('with the nonce it is taken, and from where it was, as the one connection', () => {
     const a = begun();
     for (const again of [insertNonce(syn(ELSEWHERE, A), N)!, syn(B, A)])
