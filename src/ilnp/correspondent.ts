@@ -97,6 +97,8 @@ export class Correspondent {
   readonly challenges: number[] = [];
   /** The last connections that it has begun with a nonce, while nothing shows that it hears us: ports, first number, and so on. */
   readonly #begun: number[] = [];
+  /** Ports of the last connections that it has begun as plain IPv6 (shim/plain-syn.ts). */
+  readonly plainSyns: number[] = [];
   /** Octets that it was asked to send back as proof that it hears us, when it may be asked again, and the pause then. */
   question: Uint8Array | null = null;
   askAt = 0;

@@ -17,6 +17,7 @@ import { doubt } from './first-contact.ts';
 import { flowOf } from './flows.ts';
 import { takeError } from './icmp-error.ts';
 import type { Node } from './node.ts';
+import { took } from './plain-syn.ts';
 import { ask, ECHO_REPLY, hasHeardSyn, isAnswer } from './proof.ts';
 import { removeNonce } from './remove-nonce.ts';
 import { adjustChecksum, giveHopBack, isPartial, put } from './rewrite.ts';
@@ -118,6 +119,8 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
       else if (c!.credit > ENOUGH_HEARD || (c!.isConfigured && protocol !== ipv6.TCP)) ask(node, c!, now);
     }
   }
+
+  if (syn >= 0) took(c!, flow, !isSession);
 
   const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);

@@ -16,6 +16,7 @@ import { isDoubtful, isWorthTrying } from './first-contact.ts';
 import { flowOf } from './flows.ts';
 import { translateOwnQuote } from './icmp-error.ts';
 import type { Node } from './node.ts';
+import { isAnsweredPlain } from './plain-syn.ts';
 import { adjustChecksum, giveHopBack, insertNonce, isPartial, put, putLonger } from './rewrite.ts';
 import * as verdicts from './verdict.ts';
 import { COUNT_NONCES_OUT, COUNT_OUT, COUNT_WITHOUT_NONCE } from './verdict.ts';
@@ -46,12 +47,12 @@ export function outbound(batch: PacketBatch, i: number, node: Node, now: number)
   const flow = chain.isFragment(upper) ? 0 : flowOf(batch, protocol, at, end, true);
   // whose SYN had a nonce is not answered without
   const isFirst = isSyn && !named?.hasBegun(flow, -1);
-  // what runs so stays so, as does the answer to a SYN that had none; what begins tries again
+  // what runs so stays so, what begins tries again
   const begins = isSyn && (b[at + TCP_FLAGS]! & ACK) === 0;
-  const staysPlain = !begins && named !== null && (named.answersPlain || (isFirst && !named.proved));
   const isPlain =
     named === null ||
-    (staysPlain && node.flows.runsPlain(word, w, flow, protocol === ipv6.TCP, now)) ||
+    (!begins && named.answersPlain && node.flows.runsPlain(word, w, flow, protocol === ipv6.TCP, now)) ||
+    (isFirst && !begins && isAnsweredPlain(named, flow)) ||
     !speaks(node, named, isFirst, now);
   const c = isPlain ? null : named;
   if (c !== null && c.sentAt === 0 && c.own === null) node.begin(c);

@@ -197,6 +197,16 @@ describe('somebody begins a connection without a nonce where names do not have i
     expect(begun(null)).toBe(`${full(ELSEWHERE)} plain`);
   });
 
+  test('from where it is known to be, and has sent a nonce, it is answered with one, whatever somebody has sent before', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    know(a, B);
+    a.pass(tcp6({ src: B, dst: A }));
+    expect(a.pass(insertNonce(udp6({ src: B, dst: A }), N)!)).toBeInstanceOf(Uint8Array);
+    const first = syn(B, A);
+    expect(a.pass(first)).toBeInstanceOf(Uint8Array);
+    expect(whereAndHow(a.pass(syn(STABLE_A, B, first)) as Uint8Array)).toBe(`${full(B)} nonce`);
+  });
+
   // shows: H23
   test('the answer to one with a nonce has one, whatever somebody has sent without on its ports', () => {
     expect(begun(N)).toBe(`${full(ELSEWHERE)} nonce`);

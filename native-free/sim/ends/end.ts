@@ -191,7 +191,11 @@ export class SimEnd {
       verdict === ILNP ? 'session' : verdict === PLAIN ? 'plain' : verdict === TAKEN ? 'taken' : 'dropped';
     const why = this.oracle.arrived(before, outcome, this.kernel!.now);
     if (why !== null) this.#engine.violate(`${this.name} took ${why} for true`);
-    if (outcome === 'plain' && isSyn(before)) this.#plainSyns.add(hexOf(before.subarray(ipv6.SRC, ipv6.SRC + 16)));
+    if (isSyn(before)) {
+      const from = hexOf(before.subarray(ipv6.SRC, ipv6.SRC + 16));
+      if (outcome === 'plain') this.#plainSyns.add(from);
+      else if (outcome === 'session') this.#plainSyns.delete(from);
+    }
     if (after === null || outcome !== 'session' || this.forged.has(packet.origin) || isReset(after.octets)) return;
     this.#flow(after.octets, ipv6.SRC, (key, address) => {
       const known = this.#peers.get(key);
