@@ -120,7 +120,7 @@ export function inbound(batch: PacketBatch, i: number, node: Node, control: Cont
     }
   }
 
-  if (syn >= 0) took(c!, flow, !isSession);
+  if (syn >= 0) took(c!, flow, !isSession && !isKnown);
 
   const own = node.valid(word[w + ipv6.W_DST_L64]!, word[w + ipv6.W_DST_L64 + 1]!);
   if (!isSession && own !== null) node.flows.arrivedAt(word, w, flow, own, now);

@@ -7,7 +7,7 @@ import type { Correspondent } from '../ilnp/correspondent.ts';
 
 const KEPT = 8;
 
-/** A SYN of `c` came on these ports; `isPlain`: it was no part of its session. */
+/** A SYN of `c` came on these ports; `isPlain`: without a nonce, and from where it was not known to be. */
 export function took(c: Correspondent, ports: number, isPlain: boolean): void {
   const at = c.plainSyns.indexOf(ports);
   if (at >= 0) c.plainSyns.splice(at, 1);

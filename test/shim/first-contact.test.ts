@@ -207,6 +207,14 @@ describe('somebody begins a connection without a nonce where names do not have i
     expect(whereAndHow(a.pass(syn(STABLE_A, B, first)) as Uint8Array)).toBe(`${full(B)} nonce`);
   });
 
+  test('from where names have it, it is answered with one: one end that finds the other is enough', () => {
+    const a = endSystem(STABLE_A, ['2001:db8:1::']);
+    know(a, B);
+    const first = syn(B, A);
+    a.pass(first);
+    expect(whereAndHow(a.pass(syn(STABLE_A, B, first)) as Uint8Array)).toBe(`${full(B)} nonce`);
+  });
+
   // shows: H23
   test('the answer to one with a nonce has one, whatever somebody has sent without on its ports', () => {
     expect(begun(N)).toBe(`${full(ELSEWHERE)} nonce`);
