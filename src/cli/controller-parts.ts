@@ -77,11 +77,13 @@ export function methodsOf(
   };
 }
 
-/** Reads the file again; gives the configuration that holds now. */
+/** Reads the file again, and the key; `take` puts both into force. What is wrong with either is logged, and nothing changes. */
 export async function reread(
   path: string,
-  { config, channel, log }: { config: ControllerConfig; channel: PeerChannel | undefined; log: Logger },
-): Promise<ControllerConfig> {
+  config: ControllerConfig,
+  take: (next: ControllerConfig, key: Uint8Array) => void,
+  log: Logger,
+): Promise<void> {
   try {
     const next = loadControllerConfig(path);
     const fixed = (['controller', 'listen', 'socket', 'state', 'limits', 'pair'] as const).filter(
@@ -89,18 +91,17 @@ export async function reread(
     );
     if (fixed.length > 0)
       throw new IlnpError('E_CONFIG', `these settings change only by a restart: ${fixed.join(', ')}`);
-    channel?.setPeers(peersOf(next), await readSiteKey(next.keyFile));
+    take(next, await readSiteKey(next.keyFile));
     log.level = next.log.level;
     log.info({ sites: next.sites }, 'took the configuration over');
-    return next;
   } catch (error) {
     const code = error instanceof IlnpError ? error.code : undefined;
     log.error({ code }, `the configuration stays as it was: ${(error as Error).message}`);
-    return config;
   }
 }
 
-const peersOf = ({ sites }: ControllerConfig): ChannelPeer[] => sites.map((site) => ({ site, control: undefined }));
+export const peersOf = ({ sites }: ControllerConfig): ChannelPeer[] =>
+  sites.map((site) => ({ site, control: undefined }));
 
 const shownRule = ({ nids: { from, to }, sites }: PolicyRule) => ({
   nids: `${formatNid(from)} - ${formatNid(to)}`,

@@ -24,7 +24,7 @@ import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { BordersDoor } from './borders-door.ts';
 import { pairMethods } from './controller-pair-methods.ts';
-import { methodsOf, noController, openChannel, reread, serviceOf } from './controller-parts.ts';
+import { methodsOf, noController, openChannel, peersOf, reread, serviceOf } from './controller-parts.ts';
 import { MONOTONIC } from './monotonic.ts';
 import { openStore } from './open-store.ts';
 
@@ -308,9 +308,12 @@ class ControllerOfPair {
         problem = '';
       } catch (error) {
         const reason = String(error);
-        const isNews = reason !== problem && (error as IlnpError).code !== 'E_PEER_UNREACHABLE';
+        const isSilent = (error as IlnpError).code === 'E_PEER_UNREACHABLE';
+        const isNews = reason !== problem && !isSilent;
         if (isNews && standby === this.#standby) this.#log.warn({ reason }, 'the copy cannot go on');
         problem = reason;
+        // A copy is made anew after a failure, all of it: not over and over while the disk is full.
+        if (!isSilent) await Promise.race([pause(PATIENCE_MS), this.#ended]);
       }
       if (problem !== '' || !standby.isFollowing || this.#served !== undefined) await pause(AGAIN_MS);
     }
@@ -363,12 +366,12 @@ class ControllerOfPair {
   }
 
   readonly #reload = (): void => {
-    void reread(this.#path, { config: this.#config, channel: this.#door.channel, log: this.#log }).then(
-      async (config) => {
-        this.#config = config;
-        this.#channel?.setPeers(this.#others, await readSiteKey(config.keyFile));
-      },
-    );
+    const take = (next: ControllerConfig, key: Uint8Array): void => {
+      this.#config = next;
+      this.#door.channel?.setPeers(peersOf(next), key);
+      this.#channel?.setPeers(this.#others, key);
+    };
+    void reread(this.#path, this.#config, take, this.#log);
   };
 
   /** The operator's word. */

@@ -5,7 +5,7 @@ import { noParams, type PairReply, readParams } from '../runtime/control-methods
 import { ControlSocket } from '../runtime/control-socket.ts';
 import { lockState } from '../runtime/state-lock.ts';
 import type { Reply, Request } from '../sites/messages.ts';
-import { methodsOf, noController, openChannel, reread, serviceOf } from './controller-parts.ts';
+import { methodsOf, noController, openChannel, peersOf, reread, serviceOf } from './controller-parts.ts';
 import { openStore } from './open-store.ts';
 import { runControllerPair } from './run-controller-pair.ts';
 import { untilSignal } from './until-signal.ts';
@@ -43,9 +43,11 @@ export async function runController(config: ControllerConfig, path: string, log:
     undo.push(() => control.close());
     await channel.start();
     undo.push(() => channel.close());
-    const reload = async (): Promise<void> => {
-      now = await reread(path, { config: now, channel, log });
+    const take = (next: ControllerConfig, key: Uint8Array): void => {
+      now = next;
+      channel.setPeers(peersOf(next), key);
     };
+    const reload = (): void => void reread(path, now, take, log);
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
     log.info({ entries: store.state.size, revision: store.state.revision, pid: process.pid }, 'ready');

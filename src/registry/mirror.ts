@@ -14,6 +14,11 @@ import type { RegistryState } from './state.ts';
 const WAIT_MS = 300;
 /** A standby that gets no further for so long is waited for no longer; longer than WAIT_MS and a slow disk. */
 const GONE_MS = 3000;
+/**
+ * One that copies, or reads what it has copied, is expected for so long: nothing waits for it, only lines are kept. Reason: a
+ * million entries are read in ten seconds.
+ */
+const COPYING_MS = 120_000;
 /** Lines of one answer, and octets of them, about. */
 const LINES = 4096;
 const OCTETS = 512 << 10;
@@ -180,13 +185,15 @@ export class RegistryMirror {
   #heard(seq: number): void {
     const queue = this.#queue!;
     const more = Math.min(Math.max(0, seq - this.#confirmed), queue.length);
-    if (more > 0 || queue.length === 0 || !this.#isWhole) this.#expect(); // else its disk may be full
+    const isNew = !this.#isWhole;
+    const isStuck = more === 0 && queue.length > 0; // its disk may be full
     queue.splice(0, more);
     this.#confirmed += more;
-    if (!this.#isWhole) {
+    if (isNew) {
       this.#isWhole = true;
       this.#wholeAt = this.#confirmed + queue.length;
     }
+    if (isNew || !isStuck) this.#expect();
     if (this.#pending !== undefined && this.#pending.seq <= this.#confirmed) this.#settle();
     if (this.#isHolder || this.#confirmed < this.#wholeAt) return;
     this.#isHolder = true;
@@ -201,7 +208,8 @@ export class RegistryMirror {
 
   #expect(): void {
     this.#cancelGone();
-    this.#cancelGone = this.#options.after(this.#options.goneMs ?? GONE_MS, () => this.#lost());
+    const { after, goneMs = GONE_MS } = this.#options;
+    this.#cancelGone = after(this.#isWhole ? goneMs : COPYING_MS, () => this.#lost());
   }
 
   #lost(): void {

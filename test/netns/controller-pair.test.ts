@@ -1,4 +1,5 @@
 /** Two controllers and a real keepalived: one dies during moves, they are cut apart, one comes back; nothing confirmed is lost. */
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RegistryClient } from '../../src/registry/client.ts';
 import type { Entry } from '../../src/registry/registry.ts';
@@ -6,7 +7,7 @@ import { formatNid } from '../../src/wire/text.ts';
 import { GUEST, listed } from '../registry/entries.ts';
 import { enterOwnNetwork } from '../support/own-network.ts';
 import { global } from './support/addresses.ts';
-import { ControllerPair } from './support/controller-pair.ts';
+import { ControllerPair, type Name } from './support/controller-pair.ts';
 import { Lab } from './support/lab.ts';
 import { openSession } from './support/probe.ts';
 import { expectIntact } from './support/sessions.ts';
@@ -39,6 +40,7 @@ afterAll(async () => {
 const held = (lo: number): Promise<Entry | null> => registry.get({ hi: 0, lo }).catch(() => null);
 const at = async (site: 1 | 2, nid: string): Promise<string | undefined> =>
   (await lab.show<{ nid: string; at: string }[]>('bindings', site)).find((one) => one.nid === nid)?.at;
+const elsewhere = async (nid: string): Promise<string> => ((await at(1, nid)) === 'site1' ? 'site2' : 'site1');
 const HI = 0x77;
 /** Entries of this process, at a site that no border here is. */
 const entryOf = (lo: number, epoch: number): Entry => ({
@@ -156,9 +158,40 @@ test('cut apart, both with the address: one is believed at most, and what was co
   expectIntact(await session.end());
 });
 
+/** Who serves, and the other one. */
+async function roles(): Promise<readonly [Name, Name]> {
+  return (await pair.pair('k1')).role === 'active' ? ['k1', 'k2'] : ['k2', 'k1'];
+}
+
+test('SIGHUP at both while entries change: what is right is taken, what is wrong is not, and both go on', async () => {
+  const both = ['k1', 'k2'] as const;
+  const [{ term }, from] = [await pair.pair('k1'), both.map((name) => pair.said(name).length)];
+  const since = (k: number): string => pair.said(both[k]!).slice(from[k]);
+  const writers = new Writers(registry, 8, (lo, epoch) => ({ ...entryOf(lo, epoch), nid: { hi: HI, lo: lo + 300 } }));
+  await until('the writers write', () => writers.swaps > 100);
+
+  pair.reconfigure((text) => `${text}policy: [{ nids: "0:0:0:77", sites: [site3] }]\n`);
+  for (const k of [0, 1])
+    await until(`${both[k]} to take it over`, () => since(k).includes('took the configuration over'));
+  const [first] = await roles();
+  expect((await pair.ilnp(first, 'show', 'config')).stdout).toContain('0:0:0:77');
+  const binding = { guest: GUEST, home: 'site3', uplink: undefined, at: 'site2' };
+  const forbidden = { nid: { hi: 0, lo: 0x77 }, epoch: 0, binding };
+  await expect(registry.swap(null, forbidden)).rejects.toMatchObject({ code: 'E_POLICY' });
+
+  pair.reconfigure((text) => text.replace(/^keyFile: .*$/m, 'keyFile: none.key'));
+  for (const k of [0, 1])
+    await until(`${both[k]} to refuse it`, () => /"E_KEY".*configuration stays as it was/.test(since(k)));
+  const before = writers.swaps;
+  await until('the writers write on', () => writers.swaps > before + 100);
+  await writers.end();
+  pair.reconfigure((text) => text.replace(/^keyFile: .*$/m, `keyFile: ${lab.directory}/site.key`));
+  await pair.whole(first);
+  expect((await pair.pair(first)).term).toBe(term);
+});
+
 test('one that lacks what was confirmed serves only by the word of an operator, and the other one follows it', async () => {
-  const { role } = await pair.pair('k1');
-  const [first, second] = role === 'active' ? (['k1', 'k2'] as const) : (['k2', 'k1'] as const);
+  const [first, second] = await roles();
   await pair.kill(second);
   await until(
     'a change is confirmed by one alone',
@@ -178,4 +211,55 @@ test('one that lacks what was confirmed serves only by the word of an operator, 
   expect(await registry.get({ hi: HI, lo: 200 })).toBeNull();
   await pair.start(first);
   await pair.whole(second);
+});
+
+test('a full disk, of who serves and then of who stands by: refused by name, nothing lost, and all goes on when there is room', async () => {
+  const [old, first] = await roles();
+  await pair.kill(`keepalived-${first}`, 'SIGTERM'); // it would not see the mount
+  await pair.kill(first);
+  const disk = await pair.mount(first, 4 << 20);
+  await pair.start(first);
+  await pair.watch(first);
+  await pair.whole(old);
+  await pair.kill(`keepalived-${old}`, 'SIGTERM');
+  await pair.watch(old);
+  await pair.whole(first);
+  const { term } = await pair.pair(first);
+  const fill = (): void => {
+    const { bavail, bsize } = statfsSync(disk);
+    writeFileSync(`${disk}/filling`, new Uint8Array(Number(bavail) * Number(bsize)));
+  };
+
+  fill();
+  let done = 0;
+  const refused = async (): Promise<string | undefined> => {
+    for (; done < 1000; done++) {
+      const error = await registry.swap(null, entryOf(1000 + done, 0)).then(
+        () => null,
+        (one) => one,
+      );
+      if (error !== null) return `${error.code} ${error.message}`;
+    }
+    return undefined;
+  };
+  expect(await refused()).toMatch(/^E_STATE .*ENOSPC/);
+  expect((await held(0xa2))?.binding).toBeTruthy();
+  expect(await pair.pair(first)).toMatchObject({ role: 'active', isReady: true, term });
+  const { stderr } = await lab.ilnp('move', '0:0:0:a1', '--to', await elsewhere('0:0:0:a1'), '--socket', lab.socket(1));
+  expect(stderr).toMatch(/^ilnp: E_STATE: .*ENOSPC/m);
+  rmSync(`${disk}/filling`);
+  expect(await registry.swap(null, entryOf(1000 + done, 0))).toEqual({ swapped: true });
+
+  fill();
+  await pair.kill(first);
+  await until('the other one serves', async () => (await pair.pair(old)).role === 'active', 20_000);
+  await until('it answers', async () => (await registry.get({ hi: HI, lo: 1000 + done }).catch(() => null)) !== null);
+  const begun = pair.said(first).length;
+  await pair.start(first);
+  await until('it cannot copy', () => /the copy cannot go on/.test(pair.said(first).slice(begun)));
+  expect(await registry.swap(null, entryOf(5000, 0))).toEqual({ swapped: true });
+  rmSync(`${disk}/filling`);
+  await pair.whole(old);
+  const { all } = await listed(registry);
+  for (let lo = 1000; lo <= 1000 + done; lo++) expect(all.has(formatNid({ hi: HI, lo }))).toBe(true);
 });

@@ -26,7 +26,8 @@ async function network(): Promise<Network> {
   return made;
 }
 
-const holds = (node: Node): Promise<void> => expect.poll(() => node.holds, { timeout: 10_000, interval: 2 }).toBe(true);
+const holds = (node: Node, timeout = 10_000): Promise<void> =>
+  expect.poll(() => node.holds, { timeout, interval: 2 }).toBe(true);
 
 /** `a` serves and `b` has everything. */
 async function pair(): Promise<{ net: Network; a: Node; b: Node; client: RegistryClient }> {
@@ -296,6 +297,53 @@ test(
     expect(b.store.state.get({ hi: 0, lo: 1 })).toBeNull();
   },
   SLOW,
+);
+
+test(
+  'a standby that reads long what it has copied stands by then, with what was confirmed meanwhile',
+  async () => {
+    const { b, client, net, a } = await pair();
+    await b.kill();
+    for (let lo = 1; lo <= 100; lo++) await client.swap(null, entryOf(lo, 0));
+    rmSync(b.state, { recursive: true });
+    b.readMs = 1200; // the other one gives up one that is silent for half a second
+    await b.start();
+    for (let lo = 101; lo <= 400; lo++) await client.swap(null, entryOf(lo, 0));
+    await holds(b);
+    await a.kill();
+    net.give('b');
+    await b.serve();
+    expect((await listed(client)).all.size).toBe(400);
+  },
+  SLOW,
+);
+
+test(
+  'a copy of 100,000 entries, while entries change',
+  async () => {
+    const { b, client, net, a } = await pair();
+    await b.kill();
+    const ATONCE = 500;
+    for (let lo = 1; lo < 100_000; lo += ATONCE)
+      await Promise.all(Array.from({ length: ATONCE }, (_, i) => a.store.swap(null, entryOf(lo + i, 0))));
+    rmSync(b.state, { recursive: true });
+    await b.start();
+    let last = 0;
+    const isThere = holds(b, SLOW);
+    let isOver = false;
+    void isThere.finally(() => {
+      isOver = true;
+    });
+    for (; !isOver; last++) await client.swap(last, entryOf(7, last + 1));
+    await isThere;
+    await a.kill();
+    net.give('b');
+    await b.serve();
+    expect(b.store.state.size).toBe(100_000);
+    expect(await client.get({ hi: 0, lo: 7 })).toEqual(entryOf(7, last));
+    expect(last).toBeGreaterThan(10);
+  },
+  2 * SLOW,
 );
 
 test('where nobody knows of a term, the one with the entries is not followed by one without', async () => {

@@ -92,6 +92,8 @@ export class Node {
   witness!: Witness;
   claimant!: Claimant;
   isUp = false;
+  /** How long it takes to read what is on its disk. */
+  readMs = 0;
   /** It has confirmed that there is a standby, or none. */
   standbys: boolean[] = [];
   readonly #network: Network;
@@ -235,6 +237,7 @@ export class Node {
   }
 
   async #open(): Promise<RegistryStore> {
+    await pause(this.readMs);
     const store = await RegistryStore.open({
       state: this.state,
       name: 'r1',

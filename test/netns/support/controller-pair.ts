@@ -33,6 +33,7 @@ export class ControllerPair {
   readonly #lab: Lab;
   readonly #running = new Map<string, ChildProcess>();
   readonly #over = new AbortController();
+  readonly #mounted: string[] = [];
   #channel: PeerChannel | undefined;
 
   constructor(lab: Lab) {
@@ -60,6 +61,7 @@ export class ControllerPair {
     this.#over.abort();
     await this.#channel?.close();
     for (const what of [...this.#running.keys()]) await this.kill(what);
+    for (const state of this.#mounted.splice(0)) await succeed('umount', [state]);
     await this.#removeNamespaces();
   }
 
@@ -87,6 +89,25 @@ export class ControllerPair {
   /** Its disk is another one, with nothing on it; it must not run. */
   forget(name: Name): void {
     rmSync(`${this.#folder(name)}/state`, { recursive: true });
+  }
+
+  /** Its disk is a small one of its own, with nothing on it, until `down`; it must not run. Gives the folder. */
+  async mount(name: Name, octets: number): Promise<string> {
+    const state = `${this.#folder(name)}/state`;
+    this.forget(name);
+    mkdirSync(state);
+    await succeed('mount', ['-t', 'tmpfs', '-o', `size=${octets}`, 'ilnp-test', state]);
+    this.#mounted.push(state);
+    return state;
+  }
+
+  /** Changes the configuration of both, and says so to them. */
+  reconfigure(edit: (text: string) => string): void {
+    for (const name of CONTROLLERS) {
+      const file = `${this.#folder(name)}/r1.yaml`;
+      writeFileSync(file, edit(readFileSync(file, 'utf8')));
+      this.#running.get(name)?.kill('SIGHUP');
+    }
   }
 
   /** Cuts the two off from each other, and from nobody else; or joins them again. */
