@@ -16,6 +16,7 @@ import type {
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 import { underWayText } from './under-way-text.ts';
+import { ofWhoHas } from './who-has.ts';
 
 interface ShowOptions extends SocketOptions {
   readonly json?: boolean;
@@ -46,7 +47,7 @@ export function registerShow(program: Command, out: Output = standardOutput): vo
   ).action(async (what: keyof typeof SHOW, options: ShowOptions) => {
     const client = await ControlClient.connect(await socketOf(options));
     try {
-      await SHOW[what](client, out, options.json ?? false);
+      await ofWhoHas(what, () => SHOW[what](client, out, options.json ?? false));
     } finally {
       client.close();
     }
@@ -125,6 +126,7 @@ async function showPair(client: ControlClient, out: Output, json: boolean): Prom
 async function showRegistry(client: ControlClient, out: Output, json: boolean): Promise<void> {
   const registries = (await client.call('registry')) as readonly RegistryReply[];
   if (json) return out.write(`${JSON.stringify(registries)}\n`);
+  if (registries.length === 0) return out.write('no registry is configured: the home of each identifier decides\n');
   const rows = registries.map(({ range, keptBy, isHeard, problem, secondsAgo }) => [
     range,
     keptBy,

@@ -6,6 +6,7 @@ import { ControlClient } from '../runtime/control-client.ts';
 import { MAX_TRACE } from '../runtime/control-methods.ts';
 import { type Output, standardOutput } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
+import { ofWhoHas } from './who-has.ts';
 import { wholeUpTo } from './whole.ts';
 
 interface TraceOptions extends SocketOptions {
@@ -28,7 +29,9 @@ export function registerTrace(program: Command, out: Output = standardOutput): v
   ).action(async (options: TraceOptions) => {
     const client = await ControlClient.connect(await socketOf(options));
     try {
-      const { trace } = (await client.call('trace', { count: options.count })) as { trace: number };
+      const { trace } = await ofWhoHas('trace', async () => {
+        return (await client.call('trace', { count: options.count })) as { trace: number };
+      });
       for (let left = options.count; left > 0 && !out.ended; ) {
         const reply = (await client.call('traced', { trace })) as TraceReply;
         left = reply.left;

@@ -60,6 +60,7 @@ beforeEach(async () => {
       return { bindings: page, next: end < count ? end : null };
     },
     moving: () => moving,
+    registry: () => [],
     counters: () => ({ forward: { outside: 12, DROP_NONCE_MISMATCH: 3 }, moves: 1 }),
     config: () => ({ site: 'site1', uplinks: [{ name: 'isp1', l64: '2001:db8:1::/64' }] }),
     peers: () => [
@@ -209,6 +210,15 @@ describe('ilnp show', () => {
       ].join('\n'),
     );
     expect(JSON.parse(await run('show', 'peers', '--json'))).toHaveLength(2);
+  });
+
+  test('what only others have: who would know', async () => {
+    const message = 'who listens on this socket has no locators; only end systems (ilnp shim) have';
+    await expect(run('show', 'locators')).rejects.toMatchObject({ code: 'E_USAGE', message });
+  });
+
+  test('without a registry it says so', async () => {
+    expect(await run('show', 'registry')).toBe('no registry is configured: the home of each identifier decides\n');
   });
 
   test('anything else is a usage error that lists what there is', async () => {

@@ -84,3 +84,10 @@ test('Locator Updates as a table', async () => {
     ].join('\n'),
   );
 });
+
+test('a border router has no trace: it is said who has', async () => {
+  await server.close();
+  server = await ControlSocket.open(path, { bindings: () => ({ bindings: [], next: null }) });
+  const message = 'who listens on this socket has no trace; only end systems (ilnp shim) have';
+  await expect(run('trace')).rejects.toMatchObject({ code: 'E_USAGE', message });
+});
