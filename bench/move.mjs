@@ -135,7 +135,7 @@ async function run(rate, how, delay) {
       await control.call('hold', { nid: NID });
       await control.call('paused', { nid: NID });
     }
-    if (how === 'told') await tell(from, 'migrating');
+    if (how === 'told') await Promise.all([tell(to, 'incoming'), tell(from, 'migrating')]);
     const pause = await carry(cut, from, to, (paused) => (how === 'told' ? tell(from, 'stopped', paused) : null));
     if (how === 'held') await control.call('resumed', { nid: NID });
     const asked = now();

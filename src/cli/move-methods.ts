@@ -54,10 +54,10 @@ export function moveMethods(
   }: { readonly bindings: BindingsView; readonly config: () => SiteConfig; readonly log: Logger },
 ): ControlMethods {
   const reply = (result: MoveResult): MoveReply => ({ ...result, nid: formatNid(result.nid) });
-  /** All is said at once, in this order: home may be far away. */
+  /** All is said at once: home may be far away. */
   const arrived = async (nid: Nid, ago: number, by: string): Promise<MoveReply> => {
-    const noted = Promise.all([moves.expect(nid), moves.step(nid, 'resumed', { ago })]);
-    const [result] = await Promise.all([moves.move(nid, config().site, { by }), noted]);
+    const expected = moves.expect(nid);
+    const [result] = await Promise.all([moves.move(nid, config().site, { by, resumedAgo: ago }), expected]);
     return reply(result);
   };
   const asked = (by: string): string => `${by} at ${config().site}`;

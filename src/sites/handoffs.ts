@@ -39,6 +39,8 @@ export interface HandoffOptions {
   readonly hold: boolean;
   /** Who asks, for the report. */
   readonly by: string;
+  /** Microseconds since the guest runs at the new site, for the report. */
+  readonly resumedAgo?: number | undefined;
 }
 
 export class Handoffs {
@@ -114,12 +116,13 @@ export class Handoffs {
   }
 
   /** Carries a move out, what is missing of its steps included; the caller has checked that it and `to` exist. */
-  move(nid: Nid, to: string, { force, hold, by }: HandoffOptions): Promise<HomeMove> {
+  move(nid: Nid, to: string, { force, hold, by, resumedAgo }: HandoffOptions): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
       const binding = this.#binding(nid);
       if (!this.#open.has(nidKey(nid)) && this.#home.isSurelyAt(nid, to))
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
+      if (resumedAgo !== undefined) handoff.times.set('resumed', this.#world.clock.now() - resumedAgo);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');
       handoff.to = to;
       try {

@@ -65,7 +65,11 @@ const duration = z.int().min(0).max(MAX_KEEP_MS);
 const by = z.string().max(128);
 
 const request = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('move'), nid, to: site, force: z.boolean(), hold: z.boolean(), by }),
+  z.strictObject({
+    ...{ kind: z.literal('move'), nid, to: site, force: z.boolean(), hold: z.boolean(), by },
+    /** Microseconds since the guest runs there, for the report. */
+    resumedAgo: z.number().min(0).optional(),
+  }),
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
   z.strictObject({ kind: z.literal('set'), changes }),
   z.strictObject({ kind: z.literal('report'), changes }),

@@ -103,7 +103,8 @@ export class Moves {
     options: Partial<HandoffOptions> & { readonly mover?: string } = {},
   ): Promise<MoveResult> {
     const { clock, octets, site } = this.#world;
-    const how = { force: options.force ?? false, hold: options.hold ?? true, by: options.by ?? `at ${site}` };
+    const { force = false, hold = true, by = `at ${site}`, resumedAgo } = options;
+    const how = { force, hold, by, ...(resumedAgo !== undefined && { resumedAgo }) };
     const started = clock.now();
     const before = octets();
     const { home } = this.#binding(nid);
@@ -278,9 +279,12 @@ export class Moves {
   }
 
   async #handleMove(mover: string, request: Request & { readonly kind: 'move' }): Promise<Reply> {
-    const { force, hold, by } = request;
+    const { force, hold, by, resumedAgo } = request;
     const nid = this.#ours(nidOf(request.nid));
-    const { from, to, epoch, octets, microseconds } = await this.move(nid, request.to, { force, hold, by, mover });
+    const { from, to, epoch, octets, microseconds } = await this.move(nid, request.to, {
+      ...{ force, hold, by, mover },
+      ...(resumedAgo !== undefined && { resumedAgo }),
+    });
     return { kind: 'moved', from, to, epoch, octets, microseconds };
   }
 
