@@ -15,6 +15,7 @@ import {
 } from '../runtime/control-methods.ts';
 import type { ControlMethods } from '../runtime/control-socket.ts';
 import { IlnpError } from '../runtime/errors.ts';
+import { underWayOf } from '../sites/decision.ts';
 import { controllerObjection } from '../sites/entry-rules.ts';
 import { errorReply, type Reply, type Request } from '../sites/messages.ts';
 import { type ChannelPeer, PeerChannel } from '../sites/peer-channel.ts';
@@ -110,9 +111,6 @@ const shownRule = ({ nids: { from, to }, sites }: PolicyRule) => ({
 
 function shownEntry({ nid, epoch, binding, active }: Entry): BindingReply[] {
   if (binding === null) return [];
-  const { at } = binding;
-  const left = active?.filter((site) => site !== at) ?? [];
-  const state = left.length > 0 ? 'releasing' : 'activating';
-  const move = active && ({ to: at, state, waitsFor: left.length > 0 ? left : [at], problem: null } as const);
+  const move = active && underWayOf({ at: binding.at, active, problem: null });
   return [bindingReply({ nid, epoch, ...binding }, move)];
 }

@@ -1,5 +1,4 @@
 /** Checks who keeps the bindings: the keys of each kind, names that exist, ranges that do not overlap. */
-
 import { compareNids } from '../wire/nid-order.ts';
 import type { Nid } from '../wire/text.ts';
 import type { SiteDraft } from './schema.ts';

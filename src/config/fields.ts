@@ -5,6 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { writeName } from '../wire/dns-name.ts';
 import { formatGroups, type Groups, parseGroups } from '../wire/ipv6-text.ts';
+import { compareNids } from '../wire/nid-order.ts';
 import { parseNid } from '../wire/text.ts';
 import { isUnicastPrefix } from '../wire/unicast.ts';
 import type { Endpoint, NidRange } from './site-config.ts';
@@ -31,7 +32,7 @@ export function parseNidRange(text: string): NidRange | null {
   const from = parseNid(first);
   const to = parseNid(last);
   if (from === null || to === null || more.length > 0) return null;
-  return from.hi < to.hi || (from.hi === to.hi && from.lo <= to.lo) ? { from, to } : null;
+  return compareNids(from, to) <= 0 ? { from, to } : null;
 }
 
 /** Accepts an http(s) address of a host and a port, and nothing behind them: no secrets, no path. */

@@ -22,8 +22,11 @@ export const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
   problem: null,
 });
 
+/** What tells how far a decision is, wherever it is read. */
+type DecisionState = Pick<Decision, 'at' | 'problem'> & { readonly active: Iterable<string> };
+
 /** Who has to let go, or, when nobody else has, to take it. */
-export function underWayOf({ at, active, problem }: Decision): UnderWay {
+export function underWayOf({ at, active, problem }: DecisionState): UnderWay {
   const left = [...active].filter((site) => site !== at);
   return {
     to: at,
