@@ -82,8 +82,8 @@ describe('the oracle', () => {
   const packet = (src: string, nonce: Uint8Array | null): Uint8Array =>
     nonce === null ? udp6({ src, dst: A }) : insertNonce(udp6({ src, dst: A }), nonce)!;
 
-  /** In session with B, which has acknowledged our SYN. */
-  function inSession(): Oracle {
+  /** We have sent B a SYN; a segment of B that acknowledges it. */
+  function called(): { oracle: Oracle; answer: Uint8Array } {
     const oracle = new Oracle('00000000000000a1');
     oracle.has('20010db800010000');
     oracle.taught('00000000000000b1', ['20010db8000b0000']);
@@ -93,21 +93,19 @@ describe('the oracle', () => {
     const answer = tcp6({ src: B, dst: A });
     answer.set(syn.slice(44, 48), 48);
     answer[51]! += 1;
+    return { oracle, answer };
+  }
+
+  /** In session with B, which has acknowledged our SYN. */
+  function inSession(): Oracle {
+    const { oracle, answer } = called();
     answer[53] = 0x12;
     expect(oracle.arrived(insertNonce(answer, N)!, 'session', 1)).toBeNull();
     return oracle;
   }
 
   test('an acknowledgement of our SYN proves the nonce that comes with it, and without one nothing', () => {
-    const oracle = new Oracle('00000000000000a1');
-    oracle.has('20010db800010000');
-    oracle.taught('00000000000000b1', ['20010db8000b0000']);
-    const syn = tcp6({ src: A, dst: B });
-    syn[53] = 0x02;
-    oracle.left(insertNonce(syn, OTHER)!);
-    const answer = tcp6({ src: B, dst: A });
-    answer.set(syn.slice(44, 48), 48);
-    answer[51]! += 1;
+    const { oracle, answer } = called();
     expect(oracle.arrived(packet(B, N), 'session', 1)).toBeNull();
     expect(oracle.arrived(answer, 'session', 1)).toBeNull();
     expect(oracle.isProved('00000000000000b1')).toBe(false);

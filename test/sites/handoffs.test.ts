@@ -24,22 +24,8 @@ beforeEach(async () => {
   await pass(1000);
 });
 
-const pass = (ms: number): Promise<void> => sites.time.runUntil(sites.time.now + ms);
-
-/** What became of a promise after some time. */
-async function outcomeIn(ms: number, promise: Promise<unknown>): Promise<string> {
-  let outcome = 'under way';
-  promise.then(
-    () => {
-      outcome = 'done';
-    },
-    (error) => {
-      outcome = `${error.code}: ${error.message}`;
-    },
-  );
-  await pass(ms);
-  return outcome;
-}
+const pass = (ms: number): Promise<void> => sites.pass(ms);
+const outcomeIn = (ms: number, promise: Promise<unknown>): Promise<string> => sites.outcomeIn(ms, promise);
 
 describe('step by step', () => {
   const home = () => sites.moves('site1');

@@ -18,24 +18,10 @@ const begin = async (at: string, hasRegistry = false): Promise<void> => {
   await pass(1000);
 };
 
-const pass = (ms: number): Promise<void> => sites.time.runUntil(sites.time.now + ms);
+const pass = (ms: number): Promise<void> => sites.pass(ms);
+const outcomeIn = (ms: number, promise: Promise<unknown>): Promise<string> => sites.outcomeIn(ms, promise);
 const said = (site = 'site1') => sites.moves(site).underWay().get(nidKey(NID));
 const states = () => ['site1', 'site2', 'site3'].map((site) => said(site)?.state ?? '-');
-
-/** What became of a promise after some time. */
-async function outcomeIn(ms: number, promise: Promise<unknown>): Promise<string> {
-  let outcome = 'under way';
-  promise.then(
-    () => {
-      outcome = 'done';
-    },
-    (error) => {
-      outcome = `${error.code}: ${error.message}`;
-    },
-  );
-  await pass(ms);
-  return outcome;
-}
 
 /** Lets time pass until a site was asked something. */
 async function asked(request: string): Promise<void> {

@@ -140,6 +140,26 @@ export class MemorySites {
     for (const name of names) this.start(name);
   }
 
+  /** Lets time pass, milliseconds. */
+  pass(ms: number): Promise<void> {
+    return this.time.runUntil(this.time.now + ms);
+  }
+
+  /** What became of a promise after some time. */
+  async outcomeIn(ms: number, promise: Promise<unknown>): Promise<string> {
+    let outcome = 'under way';
+    promise.then(
+      () => {
+        outcome = 'done';
+      },
+      (error) => {
+        outcome = `${error.code}: ${error.message}`;
+      },
+    );
+    await this.pass(ms);
+    return outcome;
+  }
+
   moves(name: string): Moves {
     const { running } = this.sites.get(name)!;
     if (running === undefined) throw new Error(`${name} is down`);
