@@ -187,14 +187,11 @@ export class Border {
     return this.#serial(() => this.#put(moved));
   }
 
-  /**
-   * Makes ready for a move: compiling a binding of a class that is new takes longer than a move may, and so does what has not
-   * run for long. Nothing changes.
-   */
+  /** Makes ready for a binding of a class that is new: compiling it takes longer than a move may. Nothing changes. */
   foresee(binding: Binding): Promise<void> {
     return this.#serial(async () => {
       this.bindings.classOf(binding);
-      await this.#put([]);
+      if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
     });
   }
 
