@@ -22,7 +22,8 @@ import { Upstreams } from './upstreams.ts';
 const HOSTS_TTL = 60;
 /** Names remembered, for nodes that get lost. */
 const TAUGHT_MAX = 65_536;
-const WITHDRAW_MS = 2000;
+/** Longer than the tries of a withdrawal. */
+const WITHDRAW_MS = 2500;
 
 export interface NamesOptions {
   readonly config: NamesConfig;
@@ -94,7 +95,7 @@ export class Names {
     log.info({ resolvConf: nameserver }, 'names are answered here; /etc/resolv.conf is left alone, programs need this');
   }
 
-  /** Takes this node's records out of the zone, if its server answers at once. */
+  /** Takes this node's records out of the zone, if its server answers in time. */
   async stop(): Promise<void> {
     await this.#listener?.close();
     this.#listener = null;

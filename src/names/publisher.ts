@@ -92,13 +92,13 @@ export class Publisher {
     this.#wake();
   }
 
-  /** Takes everything of ours out of the zone, if the server answers at once; nothing is published after that. */
+  /** Takes everything of ours out of the zone, if the server answers within two seconds; nothing is published after that. */
   async withdraw(): Promise<void> {
     this.#isStopping = true;
     this.#wake();
     await this.#running;
     if (this.#published === null) return;
-    const problem = await this.#update([], TRIES.slice(0, 1));
+    const problem = await this.#update([], TRIES.slice(0, 2));
     if (problem !== null) this.#options.log.warn({ problem }, 'the records of this node stay in the zone');
     else this.#published = null;
   }

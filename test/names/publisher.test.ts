@@ -242,10 +242,19 @@ describe('the end', () => {
   });
 
   test('says what stays when the server does not answer', async () => {
-    const { publisher, said } = against([(request) => signedReply(request, {}), () => null]);
+    const { publisher, said } = against([(request) => signedReply(request, {}), () => null, () => null]);
     publisher.publish(ONE);
     await current(publisher);
     await publisher.withdraw();
     expect(said.join()).toContain('stay in the zone');
+  });
+
+  test('asks a server that is slow once more', async () => {
+    const { publisher, asked, said } = against([(request) => signedReply(request, {}), () => null]);
+    publisher.publish(ONE);
+    await current(publisher);
+    await publisher.withdraw();
+    expect(asked.slice(1).map(l64sIn)).toEqual([[], []]);
+    expect(said.join()).not.toContain('stay in the zone');
   });
 });

@@ -5,7 +5,8 @@
  *   core ── knot  2001:db8:d1::53          core ── bind  2001:db8:d2::53
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { command, type Output, succeed } from './command.ts';
 import type { Namespaces } from './lab.ts';
@@ -59,6 +60,8 @@ interface LabWithCore extends Namespaces {
 
 export class NameServers {
   readonly #lab: LabWithCore;
+  /** In memory: a server that waits half a second for a busy disk is asked again, and gone without by whoever ends. */
+  readonly #directory = mkdtempSync('/dev/shm/ilnp-names-');
   readonly #running = new Map<ServerName, ChildProcess>();
 
   constructor(lab: LabWithCore) {
@@ -100,6 +103,7 @@ export class NameServers {
     for (const server of SERVERS) await command('ip', ['netns', 'del', this.#lab.namespace(server)]);
     for (const host of ['a', 'b'] as const)
       rmSync(`/etc/netns/${this.#lab.namespace(host)}`, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** What the file of a key of this name holds, as tsig-keygen writes it. */
@@ -149,7 +153,7 @@ export class NameServers {
   }
 
   #folder(server: ServerName): string {
-    const folder = `${this.#lab.directory}/${server}`;
+    const folder = join(this.#directory, server);
     mkdirSync(folder, { recursive: true });
     return folder;
   }
