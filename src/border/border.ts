@@ -11,7 +11,7 @@ import { type ConfigDiff, diffConfig } from '../config/diff.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
-import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
+import { BEHIND_MS, COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
 import { claimNetwork } from '../network/claim.ts';
 import { Gateway, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
@@ -200,6 +200,7 @@ export class Border {
     const key = formatNid(nid);
     if (order.what === 'end') this.#keepClock.end(key);
     else this.#keepClock.keep(key, order.ms);
+    if (order.what === 'release' && order.behind > 0) setTimeout(() => this.#path.wake(), BEHIND_MS + 1);
     const counts = await this.#path.keep(nid, order);
     return order.what === 'end' ? { ...counts, ...this.#speakers?.toldOf(nid, realtimeMicroseconds()) } : counts;
   }

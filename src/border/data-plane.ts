@@ -159,14 +159,17 @@ export class DataPlane {
 
   /**
    * Has every worker do what is ordered for a NID; the sum of what they did, when it is in force or all was let go. E_FULL
-   * when too many NIDs are kept. Each queue keeps its own packets: those of one flow are in one.
+   * when too many NIDs are kept. Each queue keeps its own packets: those of one flow are in one. How many of those that are
+   * on their way come to which of several queues, nobody can know.
    */
   keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
     if (this.#lanes.length === 0 || this.#stopping) return Promise.resolve(noCounts());
     const id = ++this.#fence;
+    const isAlone = this.#lanes.length === 1;
+    const own = order.what === 'release' && !isAlone ? { ...order, behind: 0 } : order;
     return new Promise((done, failed) => {
       this.#asked.set(id, { left: this.#lanes.length, counts: noCounts(), done, failed });
-      this.#send({ kind: 'keep', id, nid0: native32(nid.hi) | 0, nid1: native32(nid.lo) | 0, order });
+      this.#send({ kind: 'keep', id, nid0: native32(nid.hi) | 0, nid1: native32(nid.lo) | 0, order: own });
     });
   }
 

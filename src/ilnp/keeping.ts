@@ -13,14 +13,24 @@ export type KeepOrder =
   /**
    * Let go by the tables as they are now, beginning with copies of what was sent since `since`: microseconds of the wall
    * clock (CLOCK_REALTIME of this machine), null: no copies. What comes for it from then on is counted, and with `departs`
-   * it may still send from here though it has left.
+   * it may still send from here though it has left. `behind`: so many segments that other borders let go were on their way
+   * here when the order was given: they go first, and are waited for no longer than BEHIND_MS.
    */
-  | { readonly what: 'release'; readonly ms: number; readonly since: number | null; readonly departs: boolean }
+  | {
+      readonly what: 'release';
+      readonly ms: number;
+      readonly since: number | null;
+      readonly departs: boolean;
+      readonly behind: number;
+    }
   /** Let go and forget it. */
   | { readonly what: 'end' };
 
 /** A commit that begins while packets may wait takes at most so long; they wait as much longer. */
 export const COMMIT_MS = 2000;
+
+/** Reason: a busy kernel may hand over packets some milliseconds after news that set out later; what was lost on the way never comes. */
+export const BEHIND_MS = 25;
 
 /** What was done for one NID since it is kept. */
 export interface KeepCounts {
@@ -31,6 +41,8 @@ export interface KeepCounts {
   replayed: number;
   /** Packets for it that came from other borders though it was at another site, after the release: they were sent on. */
   sentOn: number;
+  /** Segments that were let go towards other borders. */
+  letGo: number;
   /** When the first packet went towards it after a release had begun, microseconds of the wall clock; 0: none has. */
   firstAt: number;
   /** When a correspondent has first acknowledged a Locator Update that was sent for it here, wall clock; 0: none has. */
@@ -45,6 +57,7 @@ export const noCounts = (): KeepCounts => ({
   expired: 0,
   replayed: 0,
   sentOn: 0,
+  letGo: 0,
   firstAt: 0,
   acknowledgedAt: 0,
   updateOctets: 0,
@@ -57,6 +70,7 @@ export function addCounts(sum: KeepCounts, more: KeepCounts): void {
   sum.expired += more.expired;
   sum.replayed += more.replayed;
   sum.sentOn += more.sentOn;
+  sum.letGo += more.letGo;
   sum.updateOctets += more.updateOctets;
   sum.firstAt = earliest(sum.firstAt, more.firstAt);
   sum.acknowledgedAt = earliest(sum.acknowledgedAt, more.acknowledgedAt);

@@ -6,15 +6,17 @@
  *                       └─retain─► a copy, and on its way
  *
  * Packets are kept as they came, before a Locator has changed, so that the path decides anew when they are let go. What
- * came from other borders (`first`) goes before the rest: it had set out earlier, to the place the guest has left. A kept
+ * came from other borders (`first`) goes before the rest: it had set out earlier, to the place the guest has left. News may
+ * pass it on the way: who is told that another border has let go is told how much, and waits for that (`behind`). A kept
  * binding has the twin of its class (fib.ts), which leaves the straight flows; other bindings notice nothing.
  *
  * The budget is shared fairly: where it is used up, a guest that has less than its share takes room from the one that has
  * most, whose oldest packets are lost. So nobody who floods one guest on the move takes the room of another.
  */
-import { type KeepCounts, type KeepOrder, noCounts } from '../ilnp/keeping.ts';
+import { BEHIND_MS, type KeepCounts, type KeepOrder, noCounts } from '../ilnp/keeping.ts';
 import { LocatorTable, S_CLASS } from '../ilnp/locator-table.ts';
 import { type PacketBatch, SITE } from '../packet/batch.ts';
+import { segmentsOf } from '../packet/segments.ts';
 import { DROP_HOLD_FULL, DROP_NOT_HERE, FORWARD, HELD } from '../packet/verdict.ts';
 import { W_DST_NID } from '../wire/ipv6.ts';
 import type { Fib } from './fib.ts';
@@ -42,6 +44,11 @@ class Kept {
   since = Number.POSITIVE_INFINITY;
   /** When the hold began that packets wait in. */
   heldSince = 0;
+  /** Segments that came from other borders since it holds. */
+  arrived = 0;
+  /** So many are let go before the rest, unless it is later than that. */
+  behind = 0;
+  behindUntil = 0;
   holdUntil = Number.POSITIVE_INFINITY;
   until = 0;
   onReleased: ((counts: KeepCounts) => void)[] = [];
@@ -97,9 +104,9 @@ export class Keeper {
     return this.#index.size > 0;
   }
 
-  /** Something waits to be let go: `fill`. */
+  /** Something can be let go now: `fill`. */
   get releasing(): boolean {
-    return this.#releasing > 0;
+    return this.#releasing > 0 && this.#next() !== null;
   }
 
   /**
@@ -121,6 +128,7 @@ export class Keeper {
       case 'hold':
         // one that is prolonged again and again keeps no packet longer than one that is not
         if (kept.waiting === 0) kept.heldSince = this.#now;
+        if (!kept.holding) kept.arrived = 0;
         kept.holding = true;
         kept.holdUntil = Math.min(until, kept.heldSince + this.store.limits.us);
         break;
@@ -134,6 +142,8 @@ export class Keeper {
         kept.until = until;
         kept.departs = order.departs;
         kept.released = true;
+        kept.behind = kept.holding ? order.behind : 0;
+        kept.behindUntil = this.#now + BEHIND_MS * 1000;
         kept.onReleased.push(done);
         this.#release(kept, order.since ?? Number.POSITIVE_INFINITY);
         return true;
@@ -160,7 +170,7 @@ export class Keeper {
    * many there are.
    */
   fill(batch: PacketBatch, slots: number): number {
-    const kept = this.#kept.find((one) => one?.releasing) ?? null;
+    const kept = this.#next();
     batch.count = 0;
     if (kept === null) return 0;
     this.#pumped = kept;
@@ -207,7 +217,9 @@ export class Keeper {
     const w = (batch.offset[i]! >>> 2) + W_DST_NID;
     const kept = this.#find(word[w]!, word[w + 1]!);
     if (kept === null) return FORWARD;
-    if (kept !== this.#pumped) {
+    if (kept === this.#pumped) {
+      if (batch.egress[i] === SITE) kept.counts.letGo += segmentsOf(batch, i);
+    } else {
       if (kept.holding) return this.#hold(kept, batch, i);
       if (kept.windowUs > 0) this.#retain(kept, batch, i);
       if (kept.released && batch.port[i] === SITE && batch.egress[i] === SITE) kept.counts.sentOn++;
@@ -244,8 +256,16 @@ export class Keeper {
     for (const kept of this.#kept) if (kept !== null) this.#fib.setKept(kept.nid0, kept.nid1, isKept);
   }
 
+  /** The next whose packets go: nothing older is on its way to them. */
+  #next(): Kept | null {
+    for (const kept of this.#kept)
+      if (kept?.releasing && (kept.arrived >= kept.behind || this.#now >= kept.behindUntil)) return kept;
+    return null;
+  }
+
   #hold(kept: Kept, batch: PacketBatch, i: number): number {
     const queue = batch.port[i] === SITE ? kept.first : kept.rest;
+    if (queue === kept.first) kept.arrived += segmentsOf(batch, i);
     const { now } = this.#fib;
     let isKept = queue.push(batch, i, now, false);
     while (!isKept && this.#takeRoomFor(kept)) isKept = queue.push(batch, i, now, false);

@@ -126,7 +126,7 @@ export function rehearse(vnet: boolean): readonly Float64Array[] {
     at = to;
     for (const own of from === 0 ? [0, 1] : [1, 0]) {
       borders[own]!.put(to, move);
-      borders[own]!.keeper.order(NID0, NID1, { what: 'release', ms: 1000, since, departs: own === from });
+      borders[own]!.keeper.order(NID0, NID1, { what: 'release', ms: 1000, since, departs: own === from, behind: 0 });
       letGo(own);
     }
     traffic(to);

@@ -258,8 +258,9 @@ export class Handoffs {
     const { site, clock } = this.#world;
     const from = this.#binding(nid).at;
     let released: Promise<void> | undefined;
+    let behind = 0;
     const release = (): Promise<void> => {
-      released ??= this.#keeping.release(nid, from === site).then((counts) => {
+      released ??= this.#keeping.release(nid, from === site, behind).then((counts) => {
         handoff.counts.set(site, counts);
         this.#done(handoff, 'released');
       });
@@ -276,7 +277,8 @@ export class Handoffs {
     };
     if (isHeld) bePatient();
     try {
-      const moved = await this.#home.commit(nid, to, force, () => {
+      const moved = await this.#home.commit(nid, to, force, (letGo) => {
+        if (to === site) behind = letGo;
         if (isHeld && from === site && handoff.held.has(to) && this.#isThere(to)) void release();
       });
       this.#done(handoff, 'committed');

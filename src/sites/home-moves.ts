@@ -151,9 +151,9 @@ export class HomeMoves {
 
   /**
    * Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. `onTelling`: `to` is
-   * being told, everybody else has switched.
+   * being told, everybody else has switched and let go so many segments.
    */
-  commit(nid: Nid, to: string, force: boolean, onTelling: () => void = () => {}): Promise<HomeMove> {
+  commit(nid: Nid, to: string, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
       const binding = this.#binding(nid);
       const pending = this.#open.get(nidKey(nid));
@@ -187,7 +187,7 @@ export class HomeMoves {
     from: string,
     { nid, at, epoch }: Change,
     active: ReadonlySet<string>,
-    { force, onTelling }: { readonly force: boolean; readonly onTelling: () => void },
+    { force, onTelling }: { readonly force: boolean; readonly onTelling: (letGo: number) => void },
   ): Promise<number> {
     let decision = await this.#decide(nid, at, epoch, active);
     for (let conflicts = 0; ; conflicts++) {
@@ -243,12 +243,12 @@ export class HomeMoves {
     return decision;
   }
 
-  async #carryOut(decision: Decision, force: boolean, onTelling: () => void = () => {}): Promise<void> {
+  async #carryOut(decision: Decision, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<void> {
     const release = [...decision.active].filter((site) => site !== decision.at);
     await Promise.all(
       release.map(async (site) => {
         try {
-          await this.#tell(site, decision);
+          decision.letGo += await this.#tell(site, decision);
         } catch (error) {
           if (!force || site === this.#world.site || error instanceof Conflict) throw error;
           this.#world.log.warn({ nid: formatNid(decision.nid), site }, 'moved by force without the old site');
@@ -261,7 +261,7 @@ export class HomeMoves {
     decision.active.add(decision.at);
     try {
       const told = this.#tell(decision.at, decision);
-      onTelling();
+      onTelling(decision.letGo);
       await told;
     } catch (error) {
       if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
@@ -269,22 +269,25 @@ export class HomeMoves {
     }
   }
 
-  /** Resolves when `site` has switched. */
-  async #tell(site: string, decision: Decision): Promise<void> {
+  /** Resolves when `site` has switched, with the segments that it has let go towards others. */
+  async #tell(site: string, decision: Decision): Promise<number> {
     const { nid, at, epoch } = decision;
+    let letGo = 0;
     if (site === this.#world.site) {
       // One of an earlier run, or of the registry: who lets go and cannot write it down has a guest at neither place.
       if (at !== site && !decision.isReleased) await this.#world.record.append([]);
       const { recorded } = await this.#writer.write([{ nid, at, epoch }], { isRecorded: decision.isReleased });
       if (at !== site) await recorded; // else the decision is on disk, which a restart takes up again
     } else {
-      const reply = await this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })] });
-      this.#checkHave(site, reply, decision);
+      const behind = site === at ? decision.letGo : 0;
+      const reply = await this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })], behind });
+      letGo = this.#checkHave(site, reply, decision);
     }
     decision.heard.add(site);
+    return letGo;
   }
 
-  #checkHave(site: string, reply: Reply, decision: Decision): void {
+  #checkHave(site: string, reply: Reply, decision: Decision): number {
     if (reply.kind !== 'have') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to set`);
     const [newer] = reply.newer;
     if (newer !== undefined) {
@@ -296,10 +299,10 @@ export class HomeMoves {
       );
     }
     const [refused] = reply.refused;
-    if (refused === undefined) return;
+    if (refused === undefined) return reply.letGo;
     const [, , code] = refused;
     // A site that does not know the identifier cannot be active for it.
-    if (code === 'E_UNKNOWN_NID' && site !== decision.at) return;
+    if (code === 'E_UNKNOWN_NID' && site !== decision.at) return 0;
     throw new IlnpError(code, `refused by ${site}`);
   }
 

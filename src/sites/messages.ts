@@ -71,7 +71,8 @@ const request = z.discriminatedUnion('kind', [
     resumedAgo: z.number().min(0).optional(),
   }),
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
-  z.strictObject({ kind: z.literal('set'), changes }),
+  /** `behind`: of the one it is about, so many segments are on their way to the receiver: others have let them go. */
+  z.strictObject({ kind: z.literal('set'), changes, behind: z.int().min(0).optional() }),
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
   z.strictObject({ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration }),
@@ -110,6 +111,7 @@ const reply = z.discriminatedUnion('kind', [
     expired: count,
     replayed: count,
     sentOn: count,
+    letGo: count,
     /** Microseconds since the first packet went towards the guest after the release; null: none has. */
     firstAgo: z.number().nullable(),
     /** The same of the first Locator Update that was acknowledged. */
@@ -121,6 +123,8 @@ const reply = z.discriminatedUnion('kind', [
     kind: z.literal('have'),
     newer: changes,
     refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
+    /** Segments that waited for these changes and have gone to other borders. */
+    letGo: count,
   }),
   z.strictObject({ kind: z.literal('registered'), epoch, isOver: z.boolean() }),
   z.strictObject({ kind: z.literal('registry'), answer: z.unknown(), term: z.int().min(0).optional() }),

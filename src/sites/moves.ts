@@ -206,7 +206,7 @@ export class Moves {
         case 'ready':
           return await this.#handleReady(from, request);
         case 'set':
-          return await this.#handleSet(from, request.changes);
+          return await this.#handleSet(from, request.changes, request.behind);
         case 'report':
           await this.#home.adopt(request.changes.map(fromWire).filter((change) => this.#isSite(change.at)));
           return { kind: 'ready' };
@@ -317,7 +317,7 @@ export class Moves {
     return { kind: 'ready' };
   }
 
-  async #handleSet(from: string, changes: readonly WireChange[]): Promise<Reply> {
+  async #handleSet(from: string, changes: readonly WireChange[], behind = 0): Promise<Reply> {
     const { policy, site } = this.#world;
     const refused: (Reply & { kind: 'have' })['refused'] = [];
     const accepted: Change[] = [];
@@ -332,7 +332,7 @@ export class Moves {
         refused.push([nid.hi, nid.lo, 'E_POLICY']);
       else accepted.push(change);
     }
-    await this.#switch(accepted);
+    const letGo = await this.#switch(accepted, behind);
     const newer: WireChange[] = [];
     for (const { nid, at, epoch } of accepted) {
       const binding = this.#world.bindings.get(nid);
@@ -340,17 +340,18 @@ export class Moves {
       if (binding.epoch > 0) this.#feeds.remember(from, nid);
       if (binding.epoch !== epoch || binding.at !== at) newer.push(toWire(binding));
     }
-    return { kind: 'have', newer, refused };
+    return { kind: 'have', newer, refused, letGo };
   }
 
-  /** Switches bindings that others have decided about, and lets go what waited for that here. */
-  async #switch(changes: readonly Change[]): Promise<void> {
+  /** Switches bindings that others have decided about, and lets go what waited for that here; the segments that went to other sites. */
+  async #switch(changes: readonly Change[], behind = 0): Promise<number> {
     const { site, bindings } = this.#world;
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map(({ nid, at }) => ({ nid, departs: at !== site && bindings.get(nid)?.at === site }));
     const { recorded } = await this.#writer.write(changes);
-    await this.#keeping.switched(switched);
+    const letGo = await this.#keeping.switched(switched, behind);
     await recorded;
+    return letGo;
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {

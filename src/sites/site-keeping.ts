@@ -58,11 +58,14 @@ export class SiteKeeping {
     return this.#world.keep(nid, { what: 'retain', ms: MIGRATION_MS, windowMs });
   }
 
-  /** Lets go what is held, by the tables as they are now. `departs`: the guest has left this site. */
-  release(nid: Nid, departs: boolean): Promise<KeepCounts> {
+  /**
+   * Lets go what is held, by the tables as they are now. `departs`: the guest has left this site. `behind`: so many segments
+   * that other sites let go are on their way here.
+   */
+  release(nid: Nid, departs: boolean, behind: number): Promise<KeepCounts> {
     const since = departs ? (this.#held.get(nidKey(nid))?.since ?? null) : null;
     this.#held.delete(nidKey(nid));
-    const order: KeepOrder = { what: 'release', ms: GRACE_MS + COUNTS_MS, since, departs };
+    const order: KeepOrder = { what: 'release', ms: GRACE_MS + COUNTS_MS, since, departs, behind };
     return this.#world.keep(nid, order);
   }
 
@@ -72,8 +75,11 @@ export class SiteKeeping {
     return this.#world.keep(nid, { what: 'end' });
   }
 
-  /** Bindings have changed here; resolves when what waited for them was sent. */
-  async switched(changes: Iterable<{ readonly nid: Nid; readonly departs: boolean }>): Promise<void> {
-    for (const { nid, departs } of changes) if (this.isHeld(nid)) await this.release(nid, departs);
+  /** Bindings have changed here; resolves when what waited for them was sent, with the segments that went to other sites. */
+  async switched(changes: Iterable<{ readonly nid: Nid; readonly departs: boolean }>, behind: number): Promise<number> {
+    let letGo = 0;
+    for (const { nid, departs } of changes)
+      if (this.isHeld(nid)) letGo += (await this.release(nid, departs, behind)).letGo;
+    return letGo;
   }
 }

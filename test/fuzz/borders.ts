@@ -155,7 +155,7 @@ function keeping(fib: Fib): Keeper {
   ordered(0xa1, { what: 'hold', ms });
   ordered(0xa2, { what: 'expect', ms });
   ordered(0xb1, { what: 'retain', ms, windowMs: 10 });
-  ordered(0xb2, { what: 'release', ms, since: 0, departs: true });
+  ordered(0xb2, { what: 'release', ms, since: 0, departs: true, behind: 0 });
   return keeper;
 }
 

@@ -48,7 +48,7 @@ export const MESSAGES: readonly unknown[] = [
   ],
   [4, { kind: 'report', changes: [] }],
   [5, { kind: 'moved', from: 'site1', to: 'site2', epoch: 4, octets: 100, microseconds: 2000 }],
-  [6, { kind: 'have', newer: [[0, 0xa1, 'site2', 5]], refused: [[0, 0xa2, 'E_UNKNOWN_NID']] }],
+  [6, { kind: 'have', newer: [[0, 0xa1, 'site2', 5]], refused: [[0, 0xa2, 'E_UNKNOWN_NID']], letGo: 0 }],
   [7, { kind: 'error', code: 'E_STATE', message: 'no' }],
   [8, { kind: 'ready' }],
   [9, { kind: 'spoken', sessions: [[0, 0xa1, 0, 0xc0, 0x20010db8, 0xc0000, new Uint8Array(4), new Uint8Array(12)]] }],

@@ -205,7 +205,7 @@ describe.skipIf(!isRoot).each(['auto', 'poll'] as const)('the path, io %s', (io)
     expect(world.here.got.length).toBe(0);
 
     await world.put(world.guest('site2', 1));
-    const released = world.plane.keep(nid, { what: 'release', ms: 0, since: null, departs: false });
+    const released = world.plane.keep(nid, { what: 'release', ms: 0, since: null, departs: false, behind: 0 });
     for (let n = 2000; n < 3000; n += 50) {
       world.send(...range(n, n + 50));
       await setImmediate();
@@ -232,7 +232,7 @@ describe.skipIf(!isRoot).each(['auto', 'poll'] as const)('the path, io %s', (io)
     world.send(...range(50, 60));
     await until('the last to wait', () => world.plane.counters()[HELD] === 10);
     await world.put(world.guest('site2', 1));
-    await world.plane.keep(nid, { what: 'release', ms: 0, since, departs: false });
+    await world.plane.keep(nid, { what: 'release', ms: 0, since, departs: false, behind: 0 });
     await until('all to arrive', () => world.away.got.length === 40);
     expect(world.awayNumbers).toEqual(range(20, 60));
 

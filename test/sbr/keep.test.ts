@@ -1,7 +1,7 @@
 /** What is kept for a guest on the move: order, bounds, copies, and that nobody else notices. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type KeepCounts, noCounts } from '../../src/ilnp/keeping.ts';
+import { BEHIND_MS, type KeepCounts, noCounts } from '../../src/ilnp/keeping.ts';
 import { HEADROOM, INSIDE, OUTSIDE, PacketBatch, SITE } from '../../src/packet/batch.ts';
 import { DROP_HOLD_FULL, DROP_NOT_HERE, FORWARD, HELD } from '../../src/packet/verdict.ts';
 import { COUNT_HOLD_GAVE_WAY, COUNT_PACKETS_IN, type Fib } from '../../src/sbr/fib.ts';
@@ -38,6 +38,20 @@ const numbered = (n: number, src = CN, dst = GLOBAL, size = 8): Uint8Array => {
   payload.set([n >>> 8, n & 0xff]);
   return udp6({ src, dst }, payload);
 };
+
+/** UDP of so many octets, to be cut into segments of `size`. */
+const superPacket =
+  (octets: number, size: number) =>
+  (port: number, dst = GLOBAL): PacketBatch => {
+    const batch = new PacketBatch(new ArrayBuffer(66_048), 1, true);
+    batch.bytes.set(numbered(1, CN, dst, octets), HEADROOM);
+    batch.bytes.set([1, 5, 48, 0, size & 0xff, size >>> 8, 40, 0, 6, 0], HEADROOM - 10);
+    batch.offset[0] = HEADROOM;
+    batch.length[0] = 48 + octets;
+    batch.port[0] = port;
+    batch.count = 1;
+    return batch;
+  };
 
 interface Left {
   readonly number: number;
@@ -78,10 +92,10 @@ function pump(slots = 3, now = 1e6): Left[] {
 
 const numbers = (left: readonly Left[]): number[] => left.map(({ number }) => number);
 const hold = (ms = 4000): boolean => keeper.order(0, A1, { what: 'hold', ms });
-const release = (order: { since?: number; ms?: number; departs?: boolean } = {}): KeepCounts => {
+const release = (order: { since?: number; ms?: number; departs?: boolean; behind?: number } = {}): KeepCounts => {
   const counts: KeepCounts = noCounts();
-  const { since = null, ms = 9000, departs = false } = order;
-  keeper.order(0, A1, { what: 'release', since, ms, departs }, (c) => Object.assign(counts, c));
+  const { since = null, ms = 9000, departs = false, behind = 0 } = order;
+  keeper.order(0, A1, { what: 'release', since, ms, departs, behind }, (c) => Object.assign(counts, c));
   return counts;
 };
 
@@ -171,6 +185,52 @@ describe('hold', () => {
     release();
 
     expect(numbers(pump())).toEqual([2, 4, 1, 3]);
+  });
+
+  test('what other borders have let go is waited for, also where news of it has passed it', () => {
+    hold();
+    pass(fib, SITE, numbered(2, 'fd00:2::b1', GUEST));
+    pass(fib, OUTSIDE, numbered(4));
+    release({ behind: 2 });
+    expect(pump()).toEqual([]);
+    pass(fib, OUTSIDE, numbered(5));
+    expect(pump()).toEqual([]);
+    pass(fib, SITE, numbered(3, 'fd00:2::b1', GUEST));
+
+    expect(numbers(pump())).toEqual([2, 3, 4, 5]);
+  });
+
+  test('it is not waited for for ever, and only by a hold that was there', () => {
+    keeper.tick(1e6);
+    hold();
+    pass(fib, OUTSIDE, numbered(1));
+    release({ behind: 1 });
+    keeper.tick(1e6 + BEHIND_MS * 1000 - 1);
+    expect(pump()).toEqual([]);
+    keeper.tick(1e6 + BEHIND_MS * 1000);
+    expect(numbers(pump())).toEqual([1]);
+
+    release({ behind: 1 });
+    expect(keeper.releasing).toBe(true);
+  });
+
+  test('what is let go towards another border is counted as it will be on the wire, and so is what comes', () => {
+    const wire = superPacket(30_000, 1200);
+    hold();
+    forward(wire(OUTSIDE), fib, 1e6);
+    pass(fib, OUTSIDE, numbered(1));
+    moveAway();
+    const counts = release();
+    pump();
+    expect(counts.letGo).toBe(25 + 1);
+
+    keeper.order(0, A1, { what: 'end' });
+    hold();
+    release({ behind: 25 });
+    pass(fib, SITE, numbered(2, 'fd00:2::b1', GUEST));
+    expect(pump()).toEqual([]);
+    forward(superPacket(28_800, 1200)(SITE, GUEST), fib, 1e6);
+    expect(pump()).toHaveLength(2);
   });
 
   test('packets are counted as arrived once, and their two verdicts by name', () => {
@@ -272,7 +332,7 @@ describe('a flood towards one guest on the move', () => {
     }
     const counts = [noCounts(), noCounts()];
     [A1, A2].forEach((nid1, k) => {
-      keeper.order(0, nid1, { what: 'release', since: null, ms: 9000, departs: false }, (c) =>
+      keeper.order(0, nid1, { what: 'release', since: null, ms: 9000, departs: false, behind: 0 }, (c) =>
         Object.assign(counts[k]!, c),
       );
     });
@@ -295,7 +355,7 @@ describe('a flood towards one guest on the move', () => {
       pass(fib, OUTSIDE, numbered(n), 1e6);
       if (n >= FLOOD - 40 * EACH && n % EACH === 0) pass(fib, OUTSIDE, numbered(30_000 + n, CN, OTHER), 1e6);
     }
-    keeper.order(0, A2, { what: 'release', since: 0, ms: 9000, departs: false });
+    keeper.order(0, A2, { what: 'release', since: 0, ms: 9000, departs: false, behind: 0 });
 
     expect(numbers(pump())).toHaveLength(40);
   });

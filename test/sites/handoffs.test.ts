@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
 import { MoveReports } from '../../src/sites/move-reports.ts';
-import { MemorySites, randomOf } from './support/memory-sites.ts';
+import { LET_GO, MemorySites, randomOf } from './support/memory-sites.ts';
 
 const NID = { hi: 0, lo: 0xa1 };
 const BINDING: Binding = {
@@ -263,6 +263,16 @@ test('a guest that is said to have stopped again has heard nothing since the fir
   await outcomeIn(100, sites.moves('site2').stopped(NID, sites.time.now * 1000, 'a script'));
   expect(await outcomeIn(100, sites.moves('site3').move(NID, 'site3'))).toBe('done');
   expect(sites.released.get('site2')?.since).toBe(first - 2000);
+});
+
+test.each([
+  ['home', 'site1', 'site1'],
+  ['a third site', 'site3', 'site3'],
+])('what goes to %s is let go behind what the old site has sent there', async (_, to, waits) => {
+  const home = sites.moves('site1');
+  expect(await outcomeIn(200, home.move(NID, to))).toBe('done');
+  const behind = [...sites.released].map(([site, order]) => [site, order.behind]);
+  expect(Object.fromEntries(behind)).toEqual({ site1: 0, site2: 0, site3: 0, [waits]: LET_GO });
 });
 
 test('home does not wait for a commit for ever: after half a second it lets go by its tables', async () => {

@@ -220,7 +220,7 @@ describe('after a restart', () => {
 
       // told twice: the second answer, too, is given when it is on disk
       const second = sites.moves('site3').handle('site1', here);
-      expect(await outcome(Promise.race([first, second]))).toEqual({ kind: 'have', newer: [], refused: [] });
+      expect(await outcome(Promise.race([first, second]))).toEqual({ kind: 'have', newer: [], refused: [], letGo: 0 });
       sites.crash('site3');
       sites.start('site3');
 
@@ -235,7 +235,7 @@ describe('after a restart', () => {
     for (let times = 0; times < 2; times++) expect(await tell()).toMatchObject({ kind: 'error', code: 'E_STATE' });
     sites.faults = NO_FAULTS;
 
-    expect(await tell()).toEqual({ kind: 'have', newer: [], refused: [] });
+    expect(await tell()).toEqual({ kind: 'have', newer: [], refused: [], letGo: 0 });
     sites.crash('site2');
     sites.start('site2');
 
@@ -338,7 +338,7 @@ describe('whom a border believes', () => {
   const handle = (from: string, request: Request) => outcome(sites.moves('site2').handle(from, request));
 
   test('home, about newer epochs', async () => {
-    expect(await handle('site1', set('site3', 5))).toEqual({ kind: 'have', newer: [], refused: [] });
+    expect(await handle('site1', set('site3', 5))).toEqual({ kind: 'have', newer: [], refused: [], letGo: 0 });
     expect(sites.binding('site2', A1)).toMatchObject({ at: 'site3', epoch: 5 });
   });
 
@@ -349,6 +349,7 @@ describe('whom a border believes', () => {
       kind: 'have',
       newer: [[0, 0xa1, 'site3', 5]],
       refused: [],
+      letGo: 0,
     });
     expect(sites.binding('site2', A1)).toMatchObject({ at: 'site3', epoch: 5 });
   });
@@ -358,6 +359,7 @@ describe('whom a border believes', () => {
       kind: 'have',
       newer: [],
       refused: [[0, 0xa1, 'E_UNKNOWN_NID']],
+      letGo: 0,
     });
     expect(await handle('site3', { kind: 'ready', nid: [0, 0xa1], to: 'site3' })).toMatchObject({
       code: 'E_UNKNOWN_NID',

@@ -107,6 +107,9 @@ class Site {
   }
 }
 
+/** Segments that every site lets go towards another one. */
+export const LET_GO = 5;
+
 export class MemorySites {
   readonly time = new VirtualTime();
   readonly sites = new Map<string, Site>();
@@ -357,7 +360,7 @@ export class MemorySites {
       }),
       keep: (nid, order) => {
         if (order.what === 'release') this.released.set(site.name, order);
-        return this.#keep(nid, order, self());
+        return this.#keep(nid, order, site.name, self());
       },
       holdMs: () => HOLD_MS,
       reports: { add: (report) => this.reports.push(report) },
@@ -387,13 +390,14 @@ export class MemorySites {
     return [...this.sites.values()].filter(({ running }) => running?.held.has(nidKey(nid))).map(({ name }) => name);
   }
 
-  #keep(nid: Nid, order: KeepOrder, running: Running): Promise<KeepCounts> {
+  #keep(nid: Nid, order: KeepOrder, name: string, running: Running): Promise<KeepCounts> {
     return new Promise((resolve) => {
       this.time.after(this.#random(), () => {
         if (!running.alive) return;
         const key = nidKey(nid);
         // as if one packet had waited in every hold; who has forgotten it has kept none
         const counts = { ...noCounts(), held: order.what === 'end' && running.held.has(key) ? 1 : 0 };
+        if (order.what === 'release' && running.table.get(key)?.at !== name) counts.letGo = LET_GO;
         if (order.what !== 'expect' && order.what !== 'retain') {
           running.held.get(key)?.();
           running.held.delete(key);
