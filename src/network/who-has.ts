@@ -1,4 +1,4 @@
-/** Asks on a link whether a machine is still there: a Neighbor Solicitation and some patience (RFC 4861 section 7.2). */
+/** Asks on a link who has an address, and whether a machine is still there: Neighbor Solicitations (RFC 4861 section 7.2). */
 import { setTimeout as pause } from 'node:timers/promises';
 import * as libc from '../device/libc.ts';
 import { macOctetsOf } from '../device/link-layer.ts';
@@ -19,8 +19,7 @@ const MESSAGE_MAX = 256;
 
 /** True when somebody on `link` answers for `address` (16 octets) within `ms`; false also where nobody can be asked. E_NETWORK: no socket. */
 export async function whoHas(link: string, address: Uint8Array, ms: number): Promise<boolean> {
-  const fd = libc.socket(AF_INET6, SOCK_RAW_CLOEXEC_NONBLOCK, IPPROTO_ICMPV6);
-  if (fd < 0) throw new IlnpError('E_NETWORK', `a socket to ask on ${link}: errno ${libc.errno()}`);
+  const fd = solicitingSocket(link);
   const room = libc.mapAnonymous(4096);
   try {
     if (!solicit(fd, link, address)) return false;
@@ -41,6 +40,19 @@ export async function whoHas(link: string, address: Uint8Array, ms: number): Pro
     libc.close(fd);
     libc.unmap(room);
   }
+}
+
+/** Asks all of `link` who has `address`; the kernel takes the answer, as one to its own question. E_NETWORK: no socket. */
+export function askOnce(link: string, address: Uint8Array): void {
+  const fd = solicitingSocket(link);
+  solicit(fd, link, address);
+  libc.close(fd);
+}
+
+function solicitingSocket(link: string): number {
+  const fd = libc.socket(AF_INET6, SOCK_RAW_CLOEXEC_NONBLOCK, IPPROTO_ICMPV6);
+  if (fd < 0) throw new IlnpError('E_NETWORK', `a socket to ask on ${link}: errno ${libc.errno()}`);
+  return fd;
 }
 
 function solicit(fd: number, link: string, address: Uint8Array): boolean {

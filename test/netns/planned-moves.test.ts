@@ -114,6 +114,21 @@ test('home again, and then without any pause: nothing is lost', async () => {
   expectPerfect(await running.end());
 });
 
+test('a guest that does not answer at once when it has arrived: it is asked again, and nothing is lost', async () => {
+  const running = await load();
+  const deaf = `ip netns exec ${lab.namespace('vm-a1')} nft`;
+  const hook = 'add chain ip6 deaf asked { type filter hook input priority 0; }';
+  const rule = 'add rule ip6 deaf asked icmpv6 type nd-neighbor-solicit drop';
+  const begins = `${deaf} 'add table ip6 deaf; ${hook}; ${rule}' || exit 9`;
+  const hears = `(sleep 0.08; ${deaf} delete table ip6 deaf) >/dev/null 2>&1 &`;
+  const awhile = `${begins}; ${carry('host2', 0.1)}; ${hears}`;
+
+  expect(await moveWith('site2', 1, '--run', awhile)).toMatchObject({ code: 0 });
+  await running.goOn();
+
+  expectPerfect(await running.end());
+});
+
 describe('a move that does not come to pass', () => {
   test('because the command fails: everything is as before, and nothing is lost', async () => {
     const running = await load();
