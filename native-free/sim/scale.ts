@@ -73,7 +73,8 @@ export async function runScale(size: ScaleSize, seed: number): Promise<ScaleResu
   let changesTold = 0;
   let lastTold = 0;
   const send = (_site: string, request: Request): Promise<Reply> => {
-    const reply: Reply = request.kind === 'set' ? { kind: 'have', newer: [], refused: [], letGo: 0 } : { kind: 'ready' };
+    const reply: Reply =
+      request.kind === 'set' ? { kind: 'have', newer: [], refused: [], letGo: 0 } : { kind: 'ready' };
     octets += frame([messages, request]).length + frame([messages, reply]).length + 2 * TLS_RECORD;
     messages += 2;
     if (request.kind === 'set') changesTold += request.changes.length;
