@@ -16,12 +16,12 @@
 import { BEHIND_MS, type KeepCounts, type KeepOrder, noCounts } from '../ilnp/keeping.ts';
 import { LocatorTable, S_CLASS } from '../ilnp/locator-table.ts';
 import { type PacketBatch, SITE } from '../packet/batch.ts';
-import { segmentsOf } from '../packet/segments.ts';
 import { DROP_HOLD_FULL, DROP_NOT_HERE, FORWARD, HELD } from '../packet/verdict.ts';
 import { W_DST_NID } from '../wire/ipv6.ts';
 import type { Fib } from './fib.ts';
 import * as fibs from './fib.ts';
 import { type KeepLimits, KeptStore, PacketQueue } from './kept-packets.ts';
+import { segmentsOf } from './segments.ts';
 
 /** NIDs kept at a time. */
 export const KEPT_MAX = 1024;
