@@ -205,6 +205,12 @@ export class Border {
     return order.what === 'end' ? { ...counts, ...this.#speakers?.toldOf(nid, realtimeMicroseconds()) } : counts;
   }
 
+  /** A guest has just arrived, as a hypervisor says: while home decides, its link-layer address is asked for. Returns at once. */
+  awaits(nid: Nid): void {
+    const binding = this.bindings.get(nid);
+    if (binding !== undefined) void this.#neighbours.resolve(this.config, [binding]);
+  }
+
   /** Takes bindings that were not here, or whose guest, home or uplink is another now. */
   register(bindings: readonly Binding[]): Promise<void> {
     return this.#serial(async () => {

@@ -50,13 +50,21 @@ export function moveMethods(
   {
     bindings,
     config,
+    onArrived,
     log,
-  }: { readonly bindings: BindingsView; readonly config: () => SiteConfig; readonly log: Logger },
+  }: {
+    readonly bindings: BindingsView;
+    readonly config: () => SiteConfig;
+    /** A guest runs here, and home is about to be told. */
+    readonly onArrived: (nid: Nid) => void;
+    readonly log: Logger;
+  },
 ): ControlMethods {
   const reply = (result: MoveResult): MoveReply => ({ ...result, nid: formatNid(result.nid) });
   /** All is said at once: home may be far away. */
   const arrived = async (nid: Nid, ago: number, by: string): Promise<MoveReply> => {
     const expected = moves.expect(nid);
+    onArrived(nid);
     const [result] = await Promise.all([moves.move(nid, config().site, { by, resumedAgo: ago }), expected]);
     return reply(result);
   };

@@ -172,7 +172,12 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
 
     const underWay = () => new Map([...registries.underWay, ...moves.underWay()]);
     methods = {
-      ...moveMethods(moves, reports, { bindings: border.bindings, config: () => border.config, log }),
+      ...moveMethods(moves, reports, {
+        bindings: border.bindings,
+        config: () => border.config,
+        onArrived: (nid) => border.awaits(nid),
+        log,
+      }),
       bindings: (params): BindingsPage => {
         const { after, limit } = readParams(bindingsParams, params);
         const { page, next } = border.bindings.page(after ?? 0, limit);

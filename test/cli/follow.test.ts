@@ -10,6 +10,7 @@ import { registerFollow } from '../../src/cli/follow.ts';
 import { moveMethods } from '../../src/cli/move-methods.ts';
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import type { Binding } from '../../src/ilnp/bindings.ts';
+import { controlCall } from '../../src/runtime/control-client.ts';
 import { ControlSocket } from '../../src/runtime/control-socket.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
 import type { MoveReports } from '../../src/sites/move-reports.ts';
@@ -48,6 +49,11 @@ beforeEach(async () => {
       heard.push('migrating');
       throw new IlnpError('E_STATE', 'no room');
     },
+    expect: async () => void heard.push('expected'),
+    move: async () => {
+      heard.push('home is told');
+      return { nid: { hi: 0, lo: 0xa2 } };
+    },
   };
   const methods = moveMethods(moves as unknown as Moves, {} as MoveReports, {
     bindings: {
@@ -55,6 +61,7 @@ beforeEach(async () => {
       all: () => [].values(),
     },
     config: () => ({ site: 'site1', policy: [rule] }) as unknown as SiteConfig,
+    onArrived: () => heard.push('is asked for'),
     log: pino({ level: 'silent' }),
   });
   border = await ControlSocket.open(join(folder, 'site1.sock'), methods);
@@ -104,4 +111,9 @@ test('news that the border did not take are its end, with the code', async () =>
   });
   await expect(told).rejects.toMatchObject({ code: 'E_STATE' });
   expect(heard).toEqual(['migrating']);
+});
+
+test('a guest that has arrived is asked for while home is told', async () => {
+  await controlCall(join(folder, 'site1.sock'), 'guest', { nid: '0:0:0:a2', news: 'arrived', at: 1, now: 2 });
+  expect(heard).toEqual(['expected', 'is asked for', 'home is told']);
 });
