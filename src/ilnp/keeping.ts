@@ -41,7 +41,7 @@ export interface KeepCounts {
   replayed: number;
   /** Packets for it that came from other borders though it was at another site, after the release: they were sent on. */
   sentOn: number;
-  /** Segments that were let go towards other borders. */
+  /** Segments of the last hold that were let go towards other borders. */
   letGo: number;
   /** When the first packet went towards it after a release had begun, microseconds of the wall clock; 0: none has. */
   firstAt: number;

@@ -114,7 +114,11 @@ export class Neighbours {
       return { interface: link.interface, address: formatIlv(guest, nid) };
     });
     if (wanted.length === 0) return true;
-    return await resolveNeighbours(this.#socket, wanted, RESOLVE_MS).catch(() => false); // then packets ask
+    try {
+      return await resolveNeighbours(this.#socket, wanted, RESOLVE_MS);
+    } catch {
+      return false; // no socket: then packets ask
+    }
   }
 
   async clear(): Promise<void> {

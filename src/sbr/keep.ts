@@ -128,7 +128,10 @@ export class Keeper {
       case 'hold':
         // one that is prolonged again and again keeps no packet longer than one that is not
         if (kept.waiting === 0) kept.heldSince = this.#now;
-        if (!kept.holding) kept.arrived = 0;
+        if (!kept.holding) {
+          kept.arrived = 0;
+          kept.counts.letGo = 0; // that of an earlier move
+        }
         kept.holding = true;
         kept.holdUntil = Math.min(until, kept.heldSince + this.store.limits.us);
         break;
@@ -142,8 +145,10 @@ export class Keeper {
         kept.until = until;
         kept.departs = order.departs;
         kept.released = true;
-        kept.behind = kept.holding ? order.behind : 0;
-        kept.behindUntil = this.#now + BEHIND_MS * 1000;
+        if (!kept.releasing) {
+          kept.behind = kept.holding ? order.behind : 0;
+          kept.behindUntil = this.#now + BEHIND_MS * 1000;
+        }
         kept.onReleased.push(done);
         this.#release(kept, order.since ?? Number.POSITIVE_INFINITY);
         return true;

@@ -248,7 +248,8 @@ export class HomeMoves {
     await Promise.all(
       release.map(async (site) => {
         try {
-          decision.letGo += await this.#tell(site, decision);
+          const letGo = await this.#tell(site, decision);
+          decision.letGo += letGo; // only now: others are told at the same time
         } catch (error) {
           if (!force || site === this.#world.site || error instanceof Conflict) throw error;
           this.#world.log.warn({ nid: formatNid(decision.nid), site }, 'moved by force without the old site');

@@ -233,6 +233,33 @@ describe('hold', () => {
     expect(pump()).toHaveLength(2);
   });
 
+  test('what was let go in an earlier move is not counted again', () => {
+    moveAway();
+    hold();
+    for (let n = 0; n < 3; n++) pass(fib, OUTSIDE, numbered(n));
+    const earlier = release();
+    pump();
+    expect(earlier.letGo).toBe(3);
+
+    hold();
+    pass(fib, OUTSIDE, numbered(3));
+    const counts = release();
+    pump();
+    expect(counts.letGo).toBe(1);
+  });
+
+  test('who says again and again that more is on its way does not make packets wait longer', () => {
+    keeper.tick(1e6);
+    hold();
+    pass(fib, OUTSIDE, numbered(1));
+    release({ behind: 1 });
+    keeper.tick(1e6 + BEHIND_MS * 999);
+    hold();
+    release({ behind: 2 });
+    keeper.tick(1e6 + BEHIND_MS * 1000);
+    expect(numbers(pump())).toEqual([1]);
+  });
+
   test('packets are counted as arrived once, and their two verdicts by name', () => {
     hold();
     for (let n = 0; n < 5; n++) pass(fib, OUTSIDE, numbered(n));
