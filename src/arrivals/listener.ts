@@ -5,10 +5,9 @@
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import * as libc from '../device/libc.ts';
-import { macOf } from '../device/link-layer.ts';
 import { IlnpError } from '../runtime/errors.ts';
-import { readSighting, type Sighting } from '../wire/neighbour-discovery.ts';
-import type { Heard, ListenStart } from './worker-messages.ts';
+import type { Sighting } from '../wire/neighbour-discovery.ts';
+import type { ListenStart, Seen } from './worker-messages.ts';
 
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
@@ -53,11 +52,13 @@ export class Listener {
     this.#links = [...links];
     this.#fds = links.map(packetSocket);
     this.#wakeFd = libc.eventfd(0, CLOEXEC_NONBLOCK);
-    const workerData: ListenStart = { fds: this.#fds, wakeFd: this.#wakeFd };
+    const workerData: ListenStart = { links: this.#links, fds: this.#fds, wakeFd: this.#wakeFd };
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, name: 'arrivals' });
     this.#worker = worker;
     this.#ended = new Promise((done) => worker.once('exit', () => done()));
-    worker.on('message', ({ link, frame }: Heard) => this.#heard(this.#links[link]!, frame));
+    worker.on('message', (seen: readonly Seen[]) => {
+      for (const { link, sighting } of seen) this.#onSeen(link, sighting);
+    });
   }
 
   async stop(): Promise<void> {
@@ -68,13 +69,6 @@ export class Listener {
     this.#worker = null;
     this.#fds = [];
     this.#links = [];
-  }
-
-  #heard(link: string, frame: Uint8Array): void {
-    const sighting = readSighting(frame);
-    // what this machine itself has sent passes here too, for example where it answers for guests that are away
-    if (sighting === null || sighting.mac === macOf(link)) return;
-    this.#onSeen(link, sighting);
   }
 }
 
