@@ -200,8 +200,10 @@ export class Border {
     const key = formatNid(nid);
     if (order.what === 'end') this.#keepClock.end(key);
     else this.#keepClock.keep(key, order.ms);
-    if (order.what === 'release' && order.behind > 0) setTimeout(() => this.#path.wake(), BEHIND_MS + 1);
-    const counts = await this.#path.keep(nid, order);
+    const waits = order.what === 'release' && order.behind > 0;
+    // more than once: a worker that is busy begins to wait later
+    const look = waits ? setInterval(() => this.#path.wake(), BEHIND_MS + 1) : undefined;
+    const counts = await this.#path.keep(nid, order).finally(() => clearInterval(look));
     return order.what === 'end' ? { ...counts, ...this.#speakers?.toldOf(nid, realtimeMicroseconds()) } : counts;
   }
 

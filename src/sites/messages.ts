@@ -59,6 +59,8 @@ const nid = z.tuple([half, half]);
 const mac = z.string().regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/);
 const changes = z.array(z.tuple([half, half, site, epoch])).max(MAX_CHANGES);
 
+/** Most segments that one site lets go in a move: no budget holds as many, and sums of them stay whole numbers. */
+const MAX_SEGMENTS = 2 ** 32;
 /** Longest time that packets are kept, milliseconds. */
 const MAX_KEEP_MS = 3_600_000;
 const duration = z.int().min(0).max(MAX_KEEP_MS);
@@ -124,7 +126,7 @@ const reply = z.discriminatedUnion('kind', [
     newer: changes,
     refused: z.array(z.tuple([half, half, code])).max(MAX_CHANGES),
     /** Segments that waited for these changes and have gone to other borders. */
-    letGo: count,
+    letGo: count.max(MAX_SEGMENTS),
   }),
   z.strictObject({ kind: z.literal('registered'), epoch, isOver: z.boolean() }),
   z.strictObject({ kind: z.literal('registry'), answer: z.unknown(), term: z.int().min(0).optional() }),

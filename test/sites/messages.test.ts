@@ -19,3 +19,10 @@ test.each([
     message: expect.stringMatching(`^${what} is not ours: .{20,200}$`),
   });
 });
+
+test('what sites say that they have let go can be added up and told', () => {
+  const have = (letGo: number) => parseReply({ kind: 'have', newer: [], refused: [], letGo });
+  expect(() => have(Number.MAX_SAFE_INTEGER)).toThrow(expect.objectContaining({ code: 'E_PROTOCOL' }));
+  expect(have(2 ** 32)).toMatchObject({ letGo: 2 ** 32 });
+  expect(parseRequest({ kind: 'set', changes: [], behind: 1000 * 2 ** 32 })).toMatchObject({ kind: 'set' });
+});
