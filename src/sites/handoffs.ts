@@ -264,6 +264,7 @@ export class Handoffs {
         handoff.counts.set(site, counts);
         this.#done(handoff, 'released');
       });
+      released.catch(() => {}); // who waits for it is told
       return released;
     };
     const isHeld = handoff.held.has(site);

@@ -2,10 +2,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
+import { IlnpError } from '../../src/runtime/errors.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
 import { MoveReports } from '../../src/sites/move-reports.ts';
+import { SiteKeeping } from '../../src/sites/site-keeping.ts';
 import { LET_GO, MemorySites, randomOf } from './support/memory-sites.ts';
 
 const NID = { hi: 0, lo: 0xa1 };
@@ -299,6 +301,20 @@ test('home, which the guest has left, does not let go before it knows of its new
 
   expect(await outcomeIn(5000, move)).toMatch(/^E_REGISTRY/);
   expect(sites.holding(NID)).toEqual([]);
+});
+
+test('home that cannot let go says so to whoever waits for the move, and goes on', async () => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [{ ...BINDING, at: 'site1' }], randomOf(1));
+  await pass(1000);
+  const lost: unknown[] = [];
+  const onLost = (error: unknown): void => void lost.push(error);
+  process.on('unhandledRejection', onLost);
+  const release = vi.spyOn(SiteKeeping.prototype, 'release').mockRejectedValueOnce(new IlnpError('E_FULL', 'no room'));
+
+  expect(await outcomeIn(2000, sites.moves('site1').move(NID, 'site3'))).toMatch(/^E_FULL/);
+  release.mockRestore();
+  process.off('unhandledRejection', onLost);
+  expect(lost).toEqual([]);
 });
 
 describe('reports', () => {
