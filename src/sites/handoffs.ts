@@ -316,7 +316,7 @@ export class Handoffs {
     handoff.cancel();
     this.#open.delete(key);
     this.#stuck.add(key);
-    const from = this.#binding(handoff.nid).at;
+    const from = this.#world.bindings.get(handoff.nid)?.at ?? 'nowhere'; // as #callOff
     const isOver = await this.#untilNext(handoff, this.#world.holdMs() + COMMIT_MS);
     this.#stuck.delete(key);
     if (this.#closed) return;

@@ -317,6 +317,24 @@ test('home that cannot let go says so to whoever waits for the move, and goes on
   expect(lost).toEqual([]);
 });
 
+test('an identifier that a re-read configuration has no more while its move is stuck ends no border', async () => {
+  const lost: unknown[] = [];
+  const onLost = (error: unknown): void => void lost.push(error);
+  process.on('unhandledRejection', onLost);
+  await outcomeIn(100, sites.moves('site1').step(NID, 'prepare', { to: 'site3' }));
+  await outcomeIn(100, sites.moves('site1').step(NID, 'hold'));
+  sites.faults = { ...sites.faults, loss: 1 };
+  const move = sites.moves('site1').move(NID, 'site3');
+  move.catch(() => {});
+  await pass(100);
+  sites.forget('site1', NID);
+
+  expect(await outcomeIn(20_000, move)).toMatch(/^E_/);
+  await pass(10_000);
+  process.off('unhandledRejection', onLost);
+  expect(lost).toEqual([]);
+});
+
 describe('reports', () => {
   let folder: string;
   beforeEach(() => {
