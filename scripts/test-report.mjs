@@ -26,6 +26,17 @@ function failuresOf(file) {
   );
 }
 
+/** A file as its second try left it; what failed at first and was left out then has failed. */
+function secondTry(file, again) {
+  if (again === undefined) return file;
+  const hasFailed = new Map(cases(file, 'failed').map((one) => [one.fullName, one]));
+  const assertionResults = again.assertionResults.map((one) =>
+    one.status === 'passed' ? one : (hasFailed.get(one.fullName) ?? one),
+  );
+  const status = assertionResults.some((one) => one.status === 'failed') ? 'failed' : again.status;
+  return { ...again, assertionResults, status };
+}
+
 const verbs = {
   counts([{ testResults }]) {
     const sum = (count) => testResults.reduce((total, file) => total + count(file), 0);
@@ -39,7 +50,7 @@ const verbs = {
   },
   merge([first, second]) {
     const again = new Map(second.testResults.map((file) => [file.name, file]));
-    first.testResults = first.testResults.map((file) => again.get(file.name) ?? file);
+    first.testResults = first.testResults.map((file) => secondTry(file, again.get(file.name)));
     writeFileSync(paths[0], JSON.stringify(first));
     return [];
   },

@@ -22,6 +22,7 @@ function report(name: string, files: Record<string, { status: string; cases: str
     assertionResults: cases.map((one, k) => ({
       ancestorTitles: ['in knot'],
       title: `case ${k}`,
+      fullName: `in knot case ${k}`,
       status: one,
       failureMessages: one === 'failed' ? ['Error: 3 are not 2\n    at somewhere'] : [],
     })),
@@ -58,4 +59,13 @@ test('a second try stands in the place of the first, whatever came of it', () =>
   ask('merge', first, second);
   expect(ask('counts', first)).toEqual(['4 1']);
   expect(ask('failures', first)).toEqual(['test/c.test.ts > in knot > case 0: Error: 3 are not 2']);
+});
+
+test('what failed and is left out of the second try has failed', () => {
+  const first = report('first', FIRST);
+  ask('merge', first, report('second', { 'test/b.test.ts': { status: 'passed', cases: ['passed', 'skipped'] } }));
+  expect(ask('failures', first)).toEqual([
+    'test/b.test.ts > in knot > case 1: Error: 3 are not 2',
+    'test/c.test.ts: no lab',
+  ]);
 });

@@ -19,7 +19,7 @@ const { fds, links, wakeFd } = workerData as ListenStart;
 const room = libc.mapAnonymous(4096);
 const waiting = new Int32Array(2 * (fds.length + 1));
 const taken = new Uint32Array(fds.length);
-let slice = 0;
+let slice = -1;
 let own: readonly string[] = [];
 
 for (;;) {

@@ -22,10 +22,10 @@ const ANNOUNCE_GAP_MS = 10;
  */
 export const MAX_NEIGHBOURS = 16_384;
 /**
- * How long a guest that has arrived is waited for. Reasons: what waits for it too would be lost, but for some packets; home does not
- * wait for ever; an emulated one answers in 20 ms, on a busy machine in some hundred.
+ * How long a guest that has arrived is waited for. Reasons: what waits for it too would be lost, but for some packets; other changes
+ * wait meanwhile, and home is patient for half a second (sites/handoffs.ts); an emulated one answers in 20 ms.
  */
-const RESOLVE_MS = 400;
+const RESOLVE_MS = 200;
 /** Most guests asked for at a time. */
 const MAX_RESOLVED = 64;
 /** Commands at a time, so that the process hears signals and other borders in between. */

@@ -25,6 +25,8 @@ import { until } from './support/wait.ts';
 if (isRoot) enterOwnNetwork();
 
 const GUEST_GLOBAL = '2001:db8:1::a1';
+/** Datagrams on their way; reason: a socket keeps some 270 small ones for a program that has no time to read. */
+const MOST_UNREAD = 200;
 const CHANGES = 200_000;
 /** Number of a packet that is sent last. */
 const LAST = 0xffffffff;
@@ -250,8 +252,10 @@ describe.skipIf(!isRoot).each(['auto', 'poll'] as const)('the path, io %s', (io)
     let sending = true;
     const load = (async () => {
       while (sending) {
-        world.send(...range(sent, sent + 5));
-        sent += 5;
+        if (sent - world.here.got.length - world.away.got.length < MOST_UNREAD) {
+          world.send(...range(sent, sent + 5));
+          sent += 5;
+        }
         await setImmediate();
       }
     })();
@@ -303,7 +307,7 @@ describe.skipIf(!isRoot).each(['auto', 'poll'] as const)('the path, io %s', (io)
     let sending = true;
     const load = (async () => {
       while (sending) {
-        world.send(sent++);
+        if (sent - world.here.got.length < MOST_UNREAD) world.send(sent++);
         await setImmediate();
       }
     })();
