@@ -15,7 +15,9 @@ import { serverOptions } from './peer-tls.ts';
 import { linkIdentity, linkKey } from './site-key.ts';
 
 /** Connections without a name yet, from addresses that are no peer's. */
-const MAX_STRANGERS = 64;
+const MAX_STRANGERS = 32;
+/** As many of them begin a hand-shake in a second. Reason: each takes a millisecond of the thread that moves guests. */
+const STRANGERS_A_SECOND = 32;
 /** The same from one address, a peer's or not: peers have theirs, whatever strangers do. */
 const MAX_PER_ADDRESS = 16;
 /** Connections of one peer; it needs one, a second overlaps while the first is dying. */
@@ -51,6 +53,9 @@ export class PeerListener {
   #peerAddresses: ReadonlySet<string> = new Set();
   readonly #sockets = new Set<Socket>();
   readonly #connections = new Map<string, Set<AnsweringConnection>>();
+  /** The second that strangers are counted in, and how many came in it. */
+  #second = 0;
+  #came = 0;
   #nextLog = 0;
   #unlogged = 0;
 
@@ -164,7 +169,16 @@ export class PeerListener {
       if (from === address) same++;
       if (!this.#peerAddresses.has(from)) others++;
     }
-    return same < MAX_PER_ADDRESS && (this.#peerAddresses.has(address) || others < MAX_STRANGERS);
+    if (same >= MAX_PER_ADDRESS) return false;
+    return this.#peerAddresses.has(address) || (others < MAX_STRANGERS && this.#isInTime());
+  }
+
+  /** One more stranger; false when there were enough in this second. */
+  #isInTime(): boolean {
+    const second = Math.floor(performance.now() / 1000);
+    if (second !== this.#second) this.#came = 0;
+    this.#second = second;
+    return ++this.#came <= STRANGERS_A_SECOND;
   }
 
   #keyOf(identity: string, socket: TLSSocket): Uint8Array | undefined {
