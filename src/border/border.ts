@@ -11,7 +11,7 @@ import { type ConfigDiff, diffConfig } from '../config/diff.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
 import { type Binding, Bindings } from '../ilnp/bindings.ts';
-import { BEHIND_MS, COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
+import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { KnownPair } from '../ilnp/pairs.ts';
 import { claimNetwork } from '../network/claim.ts';
 import { Gateway, manualCommands, removeTuns, requireInterfaces } from '../network/gateway.ts';
@@ -191,7 +191,7 @@ export class Border {
   foresee(binding: Binding): Promise<void> {
     return this.#serial(async () => {
       this.bindings.classOf(binding);
-      if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
+      await this.#compileNewClasses();
     });
   }
 
@@ -200,10 +200,8 @@ export class Border {
     const key = formatNid(nid);
     if (order.what === 'end') this.#keepClock.end(key);
     else this.#keepClock.keep(key, order.ms);
-    const waits = order.what === 'release' && order.behind > 0;
-    // more than once: a worker that is busy begins to wait later
-    const look = waits ? setInterval(() => this.#path.wake(), BEHIND_MS + 1) : undefined;
-    const counts = await this.#path.keep(nid, order).finally(() => clearInterval(look));
+    const kept = this.#path.keep(nid, order);
+    const counts = await (order.what === 'release' && order.behind > 0 ? this.#keepClock.lookUntil(kept) : kept);
     return order.what === 'end' ? { ...counts, ...this.#speakers?.toldOf(nid, realtimeMicroseconds()) } : counts;
   }
 
@@ -311,7 +309,7 @@ export class Border {
     const arrived = moved.filter((b) => b.at === site && this.bindings.get(b.nid)?.at !== site);
     const departed = moved.filter((b) => b.at !== site && this.bindings.get(b.nid)?.at === site);
     for (const binding of moved) this.bindings.put(binding);
-    if (this.bindings.classes.length !== this.#compiledClasses) await this.#recompile();
+    await this.#compileNewClasses();
     const awaited = arrived.filter(({ nid }) => this.#keepClock.isKept(formatNid(nid))); // packets wait for them
     this.#speakers?.arrived(nidsOf(arrived), nidsOf(awaited)); // before their packets take another way
     const isInForce = this.#path.put(moved, (b) => this.bindings.classOf(b));
@@ -346,8 +344,8 @@ export class Border {
     if (this.#manual.length > 0) this.#log.info({ commands: this.#manual.splice(0) }, 'to be run by hand');
   }
 
-  async #recompile(): Promise<void> {
-    await this.#path.setImage(this.#compile());
+  async #compileNewClasses(): Promise<void> {
+    if (this.bindings.classes.length !== this.#compiledClasses) await this.#path.setImage(this.#compile());
   }
 
   /** Tells the correspondents of guests what has changed; resolves when every worker sends what follows after that. */

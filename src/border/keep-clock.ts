@@ -1,5 +1,7 @@
 /** While packets of some guest are kept, the workers look at the time, also where nothing arrives. */
 
+import { BEHIND_MS } from '../ilnp/keeping.ts';
+
 /** How late a hold may end. */
 const TICK_MS = 100;
 
@@ -18,6 +20,15 @@ export class KeepClock {
   keep(key: string, ms: number): void {
     this.#kept.set(key, Math.max(performance.now() + ms + TICK_MS, this.#kept.get(key) ?? 0));
     this.#ticker ??= setInterval(() => this.#look(), TICK_MS).unref();
+  }
+
+  /**
+   * Has the workers look when they have waited BEHIND_MS for what is on its way, until `done`: more than once, because one that
+   * is busy begins to wait later.
+   */
+  lookUntil<T>(done: Promise<T>): Promise<T> {
+    const ticker = setInterval(this.#wake, BEHIND_MS + 1);
+    return done.finally(() => clearInterval(ticker));
   }
 
   isKept(key: string): boolean {

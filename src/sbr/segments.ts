@@ -2,7 +2,6 @@
  * How many packets on the wire a packet stands for. The sum stays the same wherever kernels and network cards join and
  * divide on the way between two borders; the octets, and the packets a border sees, do not.
  */
-
 import type { PacketBatch } from '../packet/batch.ts';
 import { GSO_NONE, GSO_TCPV6, GSO_TYPE, H_CSUM_START, H_SEGMENT_SIZE } from '../wire/virtio-net.ts';
 

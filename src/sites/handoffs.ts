@@ -30,6 +30,8 @@ const KEEP_REQUEST_MS = 1500;
 const BYSTANDER_MS = 250;
 /** When a commit takes longer, home lets go by its tables as they are then, unless they lead where nobody is. */
 const COMMIT_PATIENCE_MS = 500;
+/** Of an identifier that a re-read configuration has no more. */
+const NOWHERE = { at: 'nowhere', epoch: 0 };
 
 /** How a move is asked for. */
 export interface HandoffOptions {
@@ -316,7 +318,7 @@ export class Handoffs {
     handoff.cancel();
     this.#open.delete(key);
     this.#stuck.add(key);
-    const from = this.#world.bindings.get(handoff.nid)?.at ?? 'nowhere'; // as #callOff
+    const from = (this.#world.bindings.get(handoff.nid) ?? NOWHERE).at;
     const isOver = await this.#untilNext(handoff, this.#world.holdMs() + COMMIT_MS);
     this.#stuck.delete(key);
     if (this.#closed) return;
@@ -348,8 +350,7 @@ export class Handoffs {
     if (this.#open.get(nidKey(handoff.nid)) === handoff) this.#open.delete(nidKey(handoff.nid));
     const octets = this.#world.octets() - handoff.octetsBefore;
     const ends = this.#ends(handoff);
-    // a configuration that was re-read meanwhile may have it no more
-    const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? { at: 'nowhere', epoch: 0 };
+    const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? NOWHERE;
     const isMoved = from !== undefined && at !== from && at === handoff.to;
     const result = isMoved ? ({ from, outcome: 'moved' } as const) : { from: at, outcome };
     const report = (): void => this.#world.reports.add(reportOf(handoff, { ...result, epoch, why, octets }));

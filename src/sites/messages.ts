@@ -59,6 +59,7 @@ const nid = z.tuple([half, half]);
 const mac = z.string().regex(/^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/);
 const changes = z.array(z.tuple([half, half, site, epoch])).max(MAX_CHANGES);
 
+const count = z.int().min(0);
 /** Most segments that one site lets go in a move: no budget holds as many, and sums of them stay whole numbers. */
 const MAX_SEGMENTS = 2 ** 32;
 /** Longest time that packets are kept, milliseconds. */
@@ -74,7 +75,7 @@ const request = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
   /** `behind`: of the one it is about, so many segments are on their way to the receiver: others have let them go. */
-  z.strictObject({ kind: z.literal('set'), changes, behind: z.int().min(0).optional() }),
+  z.strictObject({ kind: z.literal('set'), changes, behind: count.optional() }),
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
   z.strictObject({ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration }),
@@ -97,7 +98,6 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('mirror'), ...mirrorAsk }),
 ]);
 
-const count = z.int().min(0);
 /** What a peer says ends up on somebody's terminal. */
 const printable = (text: string): string => text.replace(/\p{Cc}/gu, ' ');
 

@@ -303,24 +303,30 @@ test('home, which the guest has left, does not let go before it knows of its new
   expect(sites.holding(NID)).toEqual([]);
 });
 
-test('home that cannot let go says so to whoever waits for the move, and goes on', async () => {
-  sites = new MemorySites(['site1', 'site2', 'site3'], [{ ...BINDING, at: 'site1' }], randomOf(1));
-  await pass(1000);
+/** What was rejected from now on and nobody waited for, which ends a border; asked once. */
+function rejections(): () => unknown[] {
   const lost: unknown[] = [];
   const onLost = (error: unknown): void => void lost.push(error);
   process.on('unhandledRejection', onLost);
+  return () => {
+    process.off('unhandledRejection', onLost);
+    return lost;
+  };
+}
+
+test('home that cannot let go says so to whoever waits for the move, and goes on', async () => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [{ ...BINDING, at: 'site1' }], randomOf(1));
+  await pass(1000);
+  const lost = rejections();
   const release = vi.spyOn(SiteKeeping.prototype, 'release').mockRejectedValueOnce(new IlnpError('E_FULL', 'no room'));
 
   expect(await outcomeIn(2000, sites.moves('site1').move(NID, 'site3'))).toMatch(/^E_FULL/);
   release.mockRestore();
-  process.off('unhandledRejection', onLost);
-  expect(lost).toEqual([]);
+  expect(lost()).toEqual([]);
 });
 
 test('an identifier that a re-read configuration has no more while its move is stuck ends no border', async () => {
-  const lost: unknown[] = [];
-  const onLost = (error: unknown): void => void lost.push(error);
-  process.on('unhandledRejection', onLost);
+  const lost = rejections();
   await outcomeIn(100, sites.moves('site1').step(NID, 'prepare', { to: 'site3' }));
   await outcomeIn(100, sites.moves('site1').step(NID, 'hold'));
   sites.faults = { ...sites.faults, loss: 1 };
@@ -331,8 +337,7 @@ test('an identifier that a re-read configuration has no more while its move is s
 
   expect(await outcomeIn(20_000, move)).toMatch(/^E_/);
   await pass(10_000);
-  process.off('unhandledRejection', onLost);
-  expect(lost).toEqual([]);
+  expect(lost()).toEqual([]);
 });
 
 describe('reports', () => {
