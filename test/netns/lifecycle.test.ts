@@ -199,7 +199,7 @@ describe('a border at work', () => {
   afterAll(() => lab.down());
 
   // The hand-shake with the other border and the clean-up behind the start fall into the first seconds.
-  test('idle: less than 0.2 % of a processor, 0.1 % where nothing else runs, at the latest 20 s after the start', async () => {
+  test('idle: less than 0.1 % of a processor, at the latest 20 s after the start', async () => {
     const seconds = 5;
     const windows: number[][] = [[], []];
     for (let turn = 0; turn < 4; turn++) {
@@ -207,9 +207,9 @@ describe('a border at work', () => {
       const from = pids.map(cpuMs);
       await pause(seconds * 1000); // the thing that is measured is what happens while nothing happens
       for (const [k, pid] of pids.entries()) windows[k]!.push(cpuMs(pid) - from[k]!);
-      if (windows.every((used) => used.at(-1)! < 2 * seconds)) break;
+      if (windows.every((used) => used.at(-1)! < seconds)) break;
     }
-    for (const used of windows) expect(Math.min(...used)).toBeLessThan(seconds * 1000 * 0.002);
+    for (const used of windows) expect(Math.min(...used)).toBeLessThan(seconds * 1000 * 0.001);
   });
 
   test('SIGHUP with a new binding: it works at once, and no packet of others is lost', async () => {
