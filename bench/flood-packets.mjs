@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { clientOptions } from '../dist/sites/peer-tls.js';
 import { segmentChecksum } from '../dist/wire/checksum.js';
 import { ADVERTISEMENT, locatorUpdatePacket } from '../dist/wire/locator-update.js';
 import { parseIpv6 } from '../dist/wire/text.js';
@@ -64,23 +65,14 @@ const update = (from, to, nonce = DRAWN) =>
     { source: parseIpv6(from), destination: parseIpv6(to), nonce },
   );
 
-/** What a client with this identity and a wrong key says first. */
-async function hello(identity) {
+/** What a client with these options says first. */
+async function hello(options) {
   const server = createServer().listen(0, '::1');
   await new Promise((resolve) => server.once('listening', resolve));
   const heard = new Promise((resolve) =>
     server.once('connection', (s) => s.on('error', () => {}).once('data', resolve)),
   );
-  const client = connectTls({
-    host: '::1',
-    port: server.address().port,
-    minVersion: 'TLSv1.3',
-    ALPNProtocols: ['ilnp/1'],
-    ciphers: 'TLS_AES_128_GCM_SHA256',
-    ...(identity
-      ? { pskCallback: () => ({ psk: Buffer.alloc(32, 7), identity }), checkServerIdentity: () => undefined }
-      : {}),
-  }).on('error', () => {});
+  const client = connectTls({ host: '::1', port: server.address().port, ...options }).on('error', () => {});
   const octets = await heard;
   client.destroy();
   server.close();
@@ -97,7 +89,8 @@ export async function floods({ rate, dials, macOf }) {
   const toAll = (p) => frame('333300000001', MACHINE, '86dd', p);
   const reverse = frame('ffffffffffff', MACHINE, '8035', reverseArp);
   const length = update(CORRESPONDENT, REACHED_AT).length;
-  const hellos = await Promise.all(['ilnp1 ["site2","site1"]', 'ilnp1 ["site9","site1"]', null].map(hello));
+  const as = (site) => clientOptions(Buffer.alloc(32, 7), site, 'site1');
+  const hellos = await Promise.all([as('site2'), as('site9'), { ...as('site2'), pskCallback: undefined }].map(hello));
   return {
     plain: outside(udp(FORGED, UNROUTED, length)),
     through: outside(unknown(FORGED, REACHED_AT, length)),

@@ -14,7 +14,7 @@ import { FORGED_NET, floods, GATEWAY_MAC, introductions, REACHED_AT, UNROUTED } 
 import { machine } from './machine.mjs';
 import { answers, ip, serveIn } from './namespaces.mjs';
 import { isUsageError, parse, usage } from './options.mjs';
-import { cpuNanoseconds, end, endAll, must, run, start, until } from './process.mjs';
+import { cpuNanoseconds, end, endAll, must, run, saysReady, start, until } from './process.mjs';
 import { judge } from './ratios.mjs';
 import { print, writeFiles } from './record.mjs';
 import { misses } from './report.mjs';
@@ -127,7 +127,7 @@ async function startBorder(site) {
     `the border of site${site} is ready`,
     () => {
       if (border.ended) throw new Error(border.output.stderr);
-      return border.output.stderr.includes('"msg":"ready"') || border.output.stdout.includes('"msg":"ready"');
+      return saysReady(border);
     },
     { timeoutMs: 15_000 },
   );

@@ -81,6 +81,9 @@ export function must(argv, { optional = false, input } = {}) {
 /** True when `name` is a program in the path. */
 export const installed = (name) => spawnSync('sh', ['-c', `command -v "$1"`, 'sh', name]).status === 0;
 
+/** Whether `ilnp sbr` or `ilnp shim` has said that it is ready. */
+export const saysReady = ({ output }) => `${output.stdout}${output.stderr}`.includes('"msg":"ready"');
+
 /** Waits until `holds()` is true (it may be asynchronous); throws what was waited for when `timeoutMs` is over. */
 export async function until(what, holds, { timeoutMs = 5000, everyMs = 20 } = {}) {
   const deadline = performance.now() + timeoutMs;

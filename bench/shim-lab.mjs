@@ -14,7 +14,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { anchor } from './anchors.mjs';
 import { exec, ip, make } from './namespaces.mjs';
-import { end, must, start, until } from './process.mjs';
+import { end, must, saysReady, start, until } from './process.mjs';
 
 export const A = 'ilnp-bench-a';
 export const B = 'ilnp-bench-b';
@@ -107,5 +107,3 @@ export async function startShim(namespace, scratch, { offload = true, knows = tr
   };
   return { program, stop };
 }
-
-const saysReady = ({ output }) => `${output.stdout}${output.stderr}`.includes('"msg":"ready"');
