@@ -29,6 +29,8 @@ const SCRATCH_OCTETS = 4096;
 const control = parentPort!;
 const start = workerData as WorkerStart;
 
+const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
+rehearse(device.batch.vnet);
 const sessions = start.sessions === null ? null : sessionsOf(mapFile(start.sessions.fd, start.sessions.octets).buffer);
 const table = new LocatorTable(start.bindingsLimit, start.tableSeed);
 const pairs = new Pairs(start.pairs, start.pairsSeed);
@@ -38,8 +40,6 @@ const keeper = new Keeper(fib, start.keepLimits);
 fib.keeper = keeper;
 /** Batches since a release was ordered. */
 let batchesBefore = 0;
-const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
-rehearse(device.batch.vnet);
 say({ kind: 'ready', io: name });
 try {
   run(device);
