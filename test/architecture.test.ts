@@ -29,7 +29,7 @@ const MAY: Record<string, string> = {
   border: 'packet wire ilnp sbr device network names config runtime',
   names: 'wire config runtime',
   host: 'wire ilnp shim sites device network names config runtime',
-  cli: 'wire registry sites arrivals pair hypervisor config runtime border host names native-free device',
+  cli: 'wire registry sites arrivals pair hypervisor config runtime border ilnp host names native-free device',
 };
 /** Of src/config the path may know types only: compile.ts turns a configuration into its tables. */
 const PATH = ['packet', 'wire', 'sbr', 'shim'];

@@ -46,7 +46,7 @@ const RETAIN_MS = 1000;
 /** The methods of one border. */
 export function moveMethods(
   moves: Moves,
-  reports: MoveReports,
+  reports: Pick<MoveReports, 'after' | 'next'>,
   {
     bindings,
     config,

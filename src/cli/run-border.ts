@@ -45,6 +45,7 @@ import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
 import { MONOTONIC } from './monotonic.ts';
 import { MOVE_METHODS, moveMethods } from './move-methods.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
+import { rehearseMoves } from './rehearse-moves.ts';
 import type { ActiveOfPair } from './run-pair.ts';
 import { shownPeers } from './shown-peers.ts';
 import { untilSignal } from './until-signal.ts';
@@ -260,6 +261,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     const reload = (): void => void reread(path, { border, moves, arrivals, registries, channel, names, log });
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
+    await rehearseMoves(border, log);
     log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
     const signal = await Promise.race([stopped.signal, failed, ...(pair ? [pair.isOver] : [])]);
     log.info({ signal }, 'stopping');
