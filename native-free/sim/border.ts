@@ -309,7 +309,7 @@ export class SimBorder {
           isDoubtful: (nid) => decisions.isDoubtful(nid),
         },
       }),
-      apply: (moved) => this.#apply(moved, self()),
+      apply: (moved, onOrdered) => this.#apply(moved, onOrdered, self()),
       foresee: async () => {},
       send: this.#send(self),
       isConnected: (site) => self().channels.get(site)?.isConnected ?? false,
@@ -356,7 +356,7 @@ export class SimBorder {
   }
 
   /** Store and table switch together; the promise comes a little later, as the workers' answers do. */
-  #apply(moved: readonly Binding[], running: Running): Promise<void> {
+  #apply(moved: readonly Binding[], onOrdered: () => void, running: Running): Promise<void> {
     const engine = this.#engine;
     return new Promise((resolve) => {
       engine.after(this.#random.below(SWITCH_US), () => {
@@ -366,6 +366,7 @@ export class SimBorder {
           engine.trace.add(engine.now, this.name, `${binding.nid.lo.toString(16)} at ${binding.at} ${binding.epoch}`);
         }
         running.path.put(moved);
+        onOrdered();
         this.#hooks.onSwitched(this, moved);
         engine.step(this.name, 'switches', '');
         engine.after(this.#random.below(SWITCH_US), () => {

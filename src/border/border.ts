@@ -182,9 +182,12 @@ export class Border {
     this.#unclaim = null;
   }
 
-  /** Switches bindings in the store and in every worker's table between two batches; resolves when all have switched. */
-  applyMoves(moved: readonly Binding[]): Promise<void> {
-    return this.#serial(() => this.#put(moved));
+  /**
+   * Switches bindings in the store and in every worker's table between two batches; resolves when all have switched. What `keep`
+   * is told from `onOrdered` on comes after that.
+   */
+  applyMoves(moved: readonly Binding[], onOrdered: () => void): Promise<void> {
+    return this.#serial(() => this.#put(moved, onOrdered));
   }
 
   /** Makes ready for a binding of a class that is new: compiling it takes longer than a move may. Nothing changes. */
@@ -304,16 +307,16 @@ export class Border {
     return { ...namedCounters(this.#path.counters()), ...this.#speakers?.counters };
   }
 
-  async #put(moved: readonly Binding[]): Promise<void> {
+  async #put(moved: readonly Binding[], onOrdered = () => {}): Promise<void> {
     const { site } = this.config;
     const arrived = moved.filter((b) => b.at === site && this.bindings.get(b.nid)?.at !== site);
     const departed = moved.filter((b) => b.at !== site && this.bindings.get(b.nid)?.at === site);
     for (const binding of moved) this.bindings.put(binding);
     await this.#compileNewClasses();
     const awaited = arrived.filter(({ nid }) => this.#keepClock.isKept(formatNid(nid))); // packets wait for them
+    if (awaited.length > 0) await this.#neighbours.resolve(this.config, awaited); // before anything is let go to them
     this.#speakers?.arrived(nidsOf(arrived), nidsOf(awaited)); // before their packets take another way
-    const isInForce = this.#path.put(moved, (b) => this.bindings.classOf(b));
-    await Promise.all([isInForce, this.#neighbours.resolve(this.config, awaited)]);
+    await this.#path.put(moved, (b) => this.bindings.classOf(b), onOrdered);
     this.#handOver(departed);
     this.#onReach();
     if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));

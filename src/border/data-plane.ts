@@ -125,8 +125,15 @@ export class DataPlane {
     await this.settled();
   }
 
-  /** Puts bindings into every table; resolves when all workers decide by them. `classOf`: index of a binding's class. */
-  async put(bindings: Iterable<Binding>, classOf: (binding: Binding) => number): Promise<void> {
+  /**
+   * Puts bindings into every table; resolves when all workers decide by them. `classOf`: index of a binding's class. `onSent`:
+   * what is sent from now on comes after them.
+   */
+  async put(
+    bindings: Iterable<Binding>,
+    classOf: (binding: Binding) => number,
+    onSent: () => void = () => {},
+  ): Promise<void> {
     let rows: number[] = [];
     let chunks = 0;
     for (const binding of bindings) {
@@ -138,6 +145,7 @@ export class DataPlane {
       }
     }
     if (rows.length > 0) this.#send({ kind: 'bindings', rows: Int32Array.from(rows) });
+    onSent();
     await this.settled();
   }
 

@@ -53,8 +53,8 @@ export async function rehearseMoves(
     bindings.put({ nid: NID, guest: GUEST, home: SITES[0]!, uplink: undefined, at: SITES[0]!, epoch: 0 });
     const moves = new Moves({
       ...{ site, bindings, clock, log: silent },
-      apply: async (moved) => {
-        await border.applyMoves([]);
+      apply: async (moved, onOrdered) => {
+        await border.applyMoves([], onOrdered);
         for (const binding of moved) bindings.put(binding);
       },
       foresee: async () => {},

@@ -146,7 +146,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     const moves = new Moves({
       site: config.site,
       bindings: border.bindings,
-      apply: (moved) => border.applyMoves(moved),
+      apply: (moved, onOrdered) => border.applyMoves(moved, onOrdered),
       foresee: (binding) => border.foresee(binding),
       record: registries.record,
       keep: (nid, order) => border.keep(nid, order),

@@ -32,6 +32,7 @@ export interface Written {
 interface Waiting {
   readonly changes: readonly Change[];
   readonly isRecorded: boolean;
+  readonly onOrdered: () => void;
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -56,11 +57,12 @@ export class BindingWriter {
 
   /**
    * Resolves when each change is in force here, or something newer is; unknown identifiers are passed over. Rejects if it
-   * could not be applied (then it is applied with the next change of it). `isRecorded`: it is on disk already.
+   * could not be applied (then it is applied with the next change of it). `isRecorded`: it is on disk already. `onOrdered` is
+   * called before, once, when what is ordered from then on comes after the changes.
    */
-  async write(changes: readonly Change[], { isRecorded = false } = {}): Promise<Written> {
+  async write(changes: readonly Change[], { isRecorded = false, onOrdered = () => {} } = {}): Promise<Written> {
     await new Promise<void>((done, failed) => {
-      this.#waiting.push({ changes, isRecorded, done, failed });
+      this.#waiting.push({ changes, isRecorded, onOrdered, done, failed });
       if (!this.#busy) void this.#rounds();
     });
     const { site } = this.#world;
@@ -109,9 +111,16 @@ export class BindingWriter {
         else onDisk.delete(key);
       }
     }
-    if (newest.size === 0) return;
-    this.#record([...newest].filter(([key]) => !onDisk.has(key)).map(([, change]) => change));
-    await apply([...newest.values()]);
+    let isOrdered = false;
+    const ordered = (): void => {
+      if (!isOrdered) for (const { onOrdered } of round) onOrdered();
+      isOrdered = true;
+    };
+    if (newest.size > 0) {
+      this.#record([...newest].filter(([key]) => !onDisk.has(key)).map(([, change]) => change));
+      await apply([...newest.values()], ordered);
+    }
+    ordered();
   }
 
   /** Begins to write changes down, and with them what could not be before. */

@@ -282,7 +282,8 @@ export class Handoffs {
     try {
       const moved = await this.#home.commit(nid, to, force, (letGo) => {
         if (to === site) behind = letGo;
-        if (isHeld && from === site && handoff.held.has(to) && this.#isThere(to)) void release();
+        const waitsThere = from === site && handoff.held.has(to) && this.#isThere(to);
+        if (isHeld && (to === site || waitsThere)) void release();
       });
       this.#done(handoff, 'committed');
       if (isHeld) await release();

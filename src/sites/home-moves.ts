@@ -151,7 +151,8 @@ export class HomeMoves {
 
   /**
    * Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. `onTelling`: `to` is
-   * being told, everybody else has switched and let go so many segments.
+   * being told, everybody else has switched and let go so many segments. Where `to` is here, what is ordered then comes after
+   * the switch.
    */
   commit(nid: Nid, to: string, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
@@ -261,28 +262,31 @@ export class HomeMoves {
     const perhapsTold = decision.active.has(decision.at);
     decision.active.add(decision.at);
     try {
-      const told = this.#tell(decision.at, decision);
-      onTelling(decision.letGo);
-      await told;
+      await this.#tell(decision.at, decision, () => onTelling(decision.letGo));
     } catch (error) {
       if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
       throw error;
     }
   }
 
-  /** Resolves when `site` has switched, with the segments that it has let go towards others. */
-  async #tell(site: string, decision: Decision): Promise<number> {
+  /**
+   * Resolves when `site` has switched, with the segments that it has let go towards others. `onTelling`: it is on its way; here,
+   * what is ordered from now on comes after it.
+   */
+  async #tell(site: string, decision: Decision, onTelling = () => {}): Promise<number> {
     const { nid, at, epoch } = decision;
     let letGo = 0;
     if (site === this.#world.site) {
       // One of an earlier run, or of the registry: who lets go and cannot write it down has a guest at neither place.
       if (at !== site && !decision.isReleased) await this.#world.record.append([]);
-      const { recorded } = await this.#writer.write([{ nid, at, epoch }], { isRecorded: decision.isReleased });
+      const how = { isRecorded: decision.isReleased, onOrdered: onTelling };
+      const { recorded } = await this.#writer.write([{ nid, at, epoch }], how);
       if (at !== site) await recorded; // else the decision is on disk, which a restart takes up again
     } else {
       const behind = site === at ? decision.letGo : 0;
-      const reply = await this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })], behind });
-      letGo = this.#checkHave(site, reply, decision);
+      const sent = this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })], behind });
+      onTelling();
+      letGo = this.#checkHave(site, await sent, decision);
     }
     decision.heard.add(site);
     return letGo;

@@ -10,8 +10,11 @@ import type { MoveReport } from './move-report.ts';
 /** The bindings as this border knows them now. */
 export type BindingsView = Pick<Bindings, 'get' | 'all'>;
 
-/** Switches bindings in the store and in every worker's table, between two batches; resolves when all have switched. */
-type ApplyBindings = (bindings: readonly Binding[]) => Promise<void>;
+/**
+ * Switches bindings in the store and in every worker's table, between two batches; resolves when all have switched. Calls
+ * `onOrdered` as soon as what is ordered from then on (`keep`) comes after the switch in every worker, if that is earlier.
+ */
+type ApplyBindings = (bindings: readonly Binding[], onOrdered: () => void) => Promise<void>;
 
 /** Time as an argument. */
 export interface MovesClock {

@@ -348,9 +348,14 @@ export class Moves {
     const { site, bindings } = this.#world;
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map(({ nid, at }) => ({ nid, departs: at !== site && bindings.get(nid)?.at === site }));
-    const { recorded } = await this.#writer.write(changes);
-    const letGo = await this.#keeping.switched(switched, behind);
-    await recorded;
+    let letGo = Promise.resolve(0);
+    const { recorded } = await this.#writer.write(changes, {
+      onOrdered: () => {
+        letGo = this.#keeping.switched(switched, behind);
+        letGo.catch(() => {}); // who waits for it is told
+      },
+    });
+    await Promise.all([letGo, recorded]);
     return letGo;
   }
 

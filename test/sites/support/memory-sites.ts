@@ -365,7 +365,7 @@ export class MemorySites {
       holdMs: () => HOLD_MS,
       reports: { add: (report) => this.reports.push(report) },
       wall: () => this.time.now * 1000,
-      apply: (bindings) => this.#apply(site, bindings, self()),
+      apply: (bindings, onOrdered) => this.#apply(site, bindings, { onOrdered, running: self() }),
       foresee: async () => {},
       send: (to, request, timeoutMs = 2000) => this.#send(site.name, to, request, { timeoutMs, sender: self() }),
       isConnected: (to) => this.isUp(to),
@@ -434,7 +434,11 @@ export class MemorySites {
     this.time.after(at - this.time.now, () => running.alive && write());
   }
 
-  #apply(site: Site, bindings: readonly Binding[], running: Running): Promise<void> {
+  #apply(
+    site: Site,
+    bindings: readonly Binding[],
+    { onOrdered, running }: { onOrdered: () => void; running: Running },
+  ): Promise<void> {
     return new Promise((resolve) => {
       this.time.after(this.#random() * 2, () => {
         if (!running.alive) return;
@@ -445,6 +449,7 @@ export class MemorySites {
           this.#outlaws.delete(`${site.name} ${key}`);
         }
         this.checkOneActive();
+        onOrdered();
         this.time.after(this.#random() * 2, () => running.alive && resolve());
       });
     });
