@@ -2,7 +2,8 @@
 
 python3 stream.py send ADDRESS PORT RATE [OCTETS] | recv PORT
 
-The receiver says every silence of more than 3 ms, as [end in seconds since 1970, milliseconds]. Its buffer holds seconds of it, so that what is lost was lost on the way.
+The receiver says every silence of more than 3 ms, as [end in seconds since 1970, milliseconds], by the kernel's clock: when datagrams came to its
+network stack, not when it got to read them. Its buffer holds seconds of it, so that what is lost was lost on the way.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 import time
 
 SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
 BUFFER = 256 << 20
 SLOT = 0.0005
 SILENCE_MS = 3
@@ -56,6 +58,7 @@ def send(address, port, rate, octets=64):
 def recv(port):
     into = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     into.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    into.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     into.bind(("::", port))
     into.settimeout(0.1)
     say("listening")
@@ -67,17 +70,18 @@ def recv(port):
     silences = []
     while True:
         try:
-            data = into.recv(2048)
+            data, ancillary, _, _ = into.recvmsg(2048, 64)
         except socket.timeout:
             if stopping:
                 break
             continue
         number = struct.unpack_from("!I", data, 4)[0]
-        now = time.monotonic()
+        seconds, ns = struct.unpack("qq", ancillary[0][2])
+        now = seconds + ns / 1e9
         ms = (now - last) * 1000 if last > 0 else 0
         longest = max(longest, ms)
         if ms > SILENCE_MS and len(silences) < 20000:
-            silences.append([time.time(), round(ms, 3)])
+            silences.append([now, round(ms, 3)])
         last = now
         if number >= len(seen):
             seen.extend(bytes(number + 65536 - len(seen)))
