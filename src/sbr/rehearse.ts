@@ -29,8 +29,8 @@ const [NID0, NID1] = [native32(NID.hi) | 0, native32(NID.lo) | 0];
 const SEED = [1, 2] as const;
 
 /** So many moves, with so many batches before, during and after each. Reason: then the engine has compiled what it takes. */
-const MOVES = 10;
-const BATCHES = 8;
+const MOVES = 6;
+const BATCHES = 6;
 const PACKETS = 64;
 /** Of packets. Reason: the engine has seen both ways to copy one, and more than one chunk of what waits. */
 const SHORT = 80;
