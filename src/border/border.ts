@@ -314,9 +314,14 @@ export class Border {
     for (const binding of moved) this.bindings.put(binding);
     await this.#compileNewClasses();
     const awaited = arrived.filter(({ nid }) => this.#keepClock.isKept(formatNid(nid))); // packets wait for them
-    if (awaited.length > 0) await this.#neighbours.resolve(this.config, awaited); // before anything is let go to them
     this.#speakers?.arrived(nidsOf(arrived), nidsOf(awaited)); // before their packets take another way
-    await this.#path.put(moved, (b) => this.bindings.classOf(b), onOrdered);
+    const areHeard = this.#neighbours.resolve(this.config, awaited); // before anything is let go to them
+    const put = this.#path.put(
+      moved,
+      (b) => this.bindings.classOf(b),
+      () => void areHeard.then(onOrdered),
+    );
+    await Promise.all([put, areHeard]);
     this.#handOver(departed);
     this.#onReach();
     if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));

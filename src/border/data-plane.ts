@@ -55,6 +55,7 @@ export class DataPlane {
   pairs: Pairs | null = null;
   #fence = 0;
   #stopping = false;
+  #hasFailed = false;
 
   /** `onFailure`: a worker died; the path is gone. */
   constructor(onFailure: (error: Error) => void) {
@@ -171,7 +172,7 @@ export class DataPlane {
    * on their way come to which of several queues, nobody can know.
    */
   keep(nid: Nid, order: KeepOrder): Promise<KeepCounts> {
-    if (this.#lanes.length === 0 || this.#stopping) return Promise.resolve(noCounts());
+    if (this.#isDown) return Promise.resolve(noCounts());
     const id = ++this.#fence;
     const isAlone = this.#lanes.length === 1;
     const own = order.what === 'release' && !isAlone ? { ...order, behind: 0 } : order;
@@ -203,11 +204,21 @@ export class DataPlane {
     await Promise.all(this.#lanes.map(({ ended }) => ended));
     const fds = this.#fds.splice(0);
     for (const fd of fds) closeSync(fd);
+    this.#answerAll();
+    return fds.length > 0;
+  }
+
+  /** Nobody would answer. */
+  get #isDown(): boolean {
+    return this.#lanes.length === 0 || this.#stopping || this.#hasFailed;
+  }
+
+  /** A worker is gone: who waits for it does not wait for ever. */
+  #answerAll(): void {
     for (const { done } of this.#fences.values()) done();
     this.#fences.clear();
     for (const { done, counts } of this.#asked.values()) done(counts);
     this.#asked.clear();
-    return fds.length > 0;
   }
 
   #untilReady(worker: Worker): Promise<void> {
@@ -228,10 +239,15 @@ export class DataPlane {
         failed = true;
         clearTimeout(timer);
         reject(error);
+        this.#hasFailed = true;
         this.#onFailure(error);
+        this.#answerAll();
       });
       worker.on('exit', () => {
-        if (!failed && !this.#stopping) this.#onFailure(new IlnpError('E_TUN', 'a worker ended by itself'));
+        if (failed || this.#stopping) return;
+        this.#hasFailed = true;
+        this.#onFailure(new IlnpError('E_TUN', 'a worker ended by itself'));
+        this.#answerAll();
       });
     });
   }
@@ -245,7 +261,7 @@ export class DataPlane {
 
   /** Resolves when all workers have done what they were told before. */
   settled(): Promise<void> {
-    if (this.#lanes.length === 0 || this.#stopping) return Promise.resolve();
+    if (this.#isDown) return Promise.resolve();
     const id = ++this.#fence;
     return new Promise((done) => {
       this.#fences.set(id, { left: this.#lanes.length, done });

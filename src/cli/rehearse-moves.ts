@@ -1,10 +1,10 @@
 /**
  * A guest that exists nowhere moves to and fro between sites that exist nowhere, when a border starts: what has never run is
- * compiled when it is needed first, and that would be while packets wait for the first move. Nothing is written, and nothing
- * is sent but to the border's own workers, who are asked to keep packets for a Node Identifier that nobody has. What
- * workers do with packets they rehearse themselves (sbr/rehearse.ts).
+ * compiled when it is needed first, and that would be while packets wait for the first move. Nothing is written, no other site
+ * is told; the border's workers are asked to keep packets for a Node Identifier that nobody has. What workers do with packets
+ * they rehearse themselves (sbr/rehearse.ts). Nothing depends on it.
  */
-import { Duplex, PassThrough } from 'node:stream';
+import { duplexPair } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Border } from '../border/border.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
@@ -116,16 +116,10 @@ async function asked(sites: ReadonlyMap<string, ControlMethods>, to: string): Pr
 
 /** Both ends of a connection without a network between them. */
 function connect(site: string, answer: (request: Request) => Promise<Reply>) {
-  const [there, back] = [new PassThrough(), new PassThrough()];
+  const [here, there] = duplexPair();
   const options = { site, timing: PEER_TIMING, counters: newPeerCounters(), onClose: () => {} };
-  const asking = new AskingConnection(
-    { ...options, stream: Duplex.from({ writable: there, readable: back }) },
-    () => {},
-  );
-  const answering = new AnsweringConnection(
-    { ...options, stream: Duplex.from({ writable: back, readable: there }) },
-    (_, request) => answer(request),
-  );
+  const asking = new AskingConnection({ ...options, stream: here }, () => {});
+  const answering = new AnsweringConnection({ ...options, stream: there }, (_, request) => answer(request));
   return {
     asking,
     close: () => {

@@ -245,6 +245,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
       },
     };
 
+    failed.catch(() => {}); // whoever waits for it below is told
     const commands = await border.start();
     undo.push(() => border.stop());
     undo.push((await pair?.begin(border, key!)) ?? (() => {}));
@@ -261,13 +262,16 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     const reload = (): void => void reread(path, { border, moves, arrivals, registries, channel, names, log });
     process.on('SIGHUP', reload);
     undo.push(() => process.off('SIGHUP', reload));
-    await rehearseMoves(border, log);
+    const over = Promise.race([stopped.signal, failed, ...(pair ? [pair.isOver] : [])]);
+    const rehearsed = rehearseMoves(border, log).catch((error) => {
+      log.warn({ reason: String(error) }, 'moves could not be rehearsed: the first one will take longer');
+    });
+    await Promise.race([rehearsed, over]);
     log.info({ io: border.io, bindings: border.bindings.size, pid: process.pid }, 'ready');
-    const signal = await Promise.race([stopped.signal, failed, ...(pair ? [pair.isOver] : [])]);
+    const signal = await over;
     log.info({ signal }, 'stopping');
     return signal;
   } finally {
-    failed.catch(() => {});
     for (const step of undo.reverse()) await step();
     stopped.close(); // last: a second signal must not cut the clean-up short
   }

@@ -152,6 +152,7 @@ export function rehearse(vnet: boolean): readonly Float64Array[] {
       letGo(own);
     }
   }
+  // one of everything that a move makes stays with the stage
   for (const { keeper } of borders) keeper.order(NID0, NID1, { what: 'retain', ms: 1000, windowMs: 100 });
   traffic(at);
   return borders.map(({ fib }) => fib.counters);

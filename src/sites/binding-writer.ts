@@ -58,7 +58,7 @@ export class BindingWriter {
   /**
    * Resolves when each change is in force here, or something newer is; unknown identifiers are passed over. Rejects if it
    * could not be applied (then it is applied with the next change of it). `isRecorded`: it is on disk already. `onOrdered` is
-   * called before, once, when what is ordered from then on comes after the changes.
+   * called before, once, when what is ordered from then on comes after the changes; not at all if they could not be applied.
    */
   async write(changes: readonly Change[], { isRecorded = false, onOrdered = () => {} } = {}): Promise<Written> {
     await new Promise<void>((done, failed) => {

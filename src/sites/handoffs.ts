@@ -253,7 +253,7 @@ export class Handoffs {
 
   /**
    * Has the place changed, then lets go here: what waits at home is the newest. What goes from here to a new site that holds
-   * may go at once, behind the news: if it comes first, it waits there.
+   * may go at once, behind the news: if it comes first, it waits there. Where home is the new site, it goes behind the switch.
    */
   async #commit(handoff: Handoff, to: string, force: boolean): Promise<HomeMove> {
     const { nid } = handoff;

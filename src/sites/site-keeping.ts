@@ -77,9 +77,8 @@ export class SiteKeeping {
 
   /** Bindings have changed here; resolves when what waited for them was sent, with the segments that went to other sites. */
   async switched(changes: Iterable<{ readonly nid: Nid; readonly departs: boolean }>, behind: number): Promise<number> {
-    let letGo = 0;
-    for (const { nid, departs } of changes)
-      if (this.isHeld(nid)) letGo += (await this.release(nid, departs, behind)).letGo;
-    return letGo;
+    const held = [...changes].filter(({ nid }) => this.isHeld(nid));
+    const released = await Promise.all(held.map(({ nid, departs }) => this.release(nid, departs, behind)));
+    return released.reduce((sum, { letGo }) => sum + letGo, 0);
   }
 }

@@ -4,6 +4,7 @@ import { rehearseMoves } from '../../src/cli/rehearse-moves.ts';
 import type { SiteConfig } from '../../src/config/site-config.ts';
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import { type KeepOrder, noCounts } from '../../src/ilnp/keeping.ts';
+import { IlnpError } from '../../src/runtime/errors.ts';
 import { formatNid } from '../../src/wire/text.ts';
 
 test('rehearsed moves go through all steps, and touch nothing of the border', async () => {
@@ -30,4 +31,19 @@ test('rehearsed moves go through all steps, and touch nothing of the border', as
   expect(new Set(orders.map(({ nid }) => nid))).toEqual(new Set(['0:0:0:0']));
   expect(new Set(orders.map(({ what }) => what))).toEqual(new Set(['expect', 'retain', 'hold', 'release', 'end']));
   expect(orders.at(-1)?.what).toBe('end');
+});
+
+test('a border that cannot keep packets ends the rehearsal, not more', async () => {
+  const what: string[] = [];
+  const border = {
+    config: { site: 'site1', policy: [] } as unknown as SiteConfig,
+    applyMoves: async () => {},
+    keep: async (_: unknown, order: KeepOrder) => {
+      what.push(order.what);
+      if (order.what === 'hold') throw new IlnpError('E_FULL', 'too many');
+      return noCounts();
+    },
+  };
+  await expect(rehearseMoves(border, pino({ level: 'silent' }))).rejects.toThrow('too many');
+  expect(what.at(-1)).toBe('end');
 });
