@@ -44,6 +44,7 @@ export class UplinkProbes {
   readonly #answer = libc.mapAnonymous(4096);
   #probes: Probe[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #isStarted = false;
 
   /** `onChange`: some uplink is silent, or no longer. */
   constructor(onChange: () => void) {
@@ -67,16 +68,18 @@ export class UplinkProbes {
           },
       );
     for (const probe of before) if (!this.#probes.includes(probe)) close(probe);
+    this.#schedule();
   }
 
   /** Begins. */
   start(): void {
-    this.#timer ??= setInterval(() => this.#look(), PERIOD_MS).unref();
+    this.#isStarted = true;
+    this.#schedule();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#isStarted = false;
+    this.#schedule();
     for (const probe of this.#probes) close(probe);
   }
 
@@ -84,6 +87,15 @@ export class UplinkProbes {
     return this.#probes.some(
       ({ uplink: one, isSilent }) => isSilent && one.interface === uplink.interface && one.probe === uplink.probe,
     );
+  }
+
+  /** Who probes nothing is not woken. */
+  #schedule(): void {
+    if (this.#isStarted && this.#probes.length > 0) this.#timer ??= setInterval(() => this.#look(), PERIOD_MS).unref();
+    else {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
   }
 
   #look(): void {

@@ -106,7 +106,6 @@ export class AnsweringConnection {
     this.#answer = answer;
     this.#stream = new PeerStream(options, {
       message: (id, message) => this.#take(id, message),
-      silent: () => {}, // signs of life are asked for
       ended: () => {}, // answers under way find it closed
     });
   }

@@ -27,8 +27,8 @@ export interface PeerStreamOptions {
 export interface PeerStreamEvents {
   /** A frame came; what it throws as E_PROTOCOL closes the connection. */
   readonly message: (id: number, message: unknown) => void;
-  /** We have said nothing for `pingMs`. */
-  readonly silent: () => void;
+  /** We have said nothing for `pingMs`; absent: it is the other side that speaks then. */
+  readonly silent?: () => void;
   /** It is over; called once, before `onClose`. */
   readonly ended: (reason: string) => void;
 }
@@ -50,7 +50,8 @@ export class PeerStream {
     stream.on('error', (error) => this.close(error.message));
     stream.on('end', () => this.close('closed by the other side'));
     stream.on('close', () => this.close('closed'));
-    this.#watch = setInterval(() => this.#check(), Math.ceil(timing.pingMs / 3));
+    const often = events.silent === undefined ? timing.deadMs / 3 : timing.pingMs / 2; // each look wakes an idle process
+    this.#watch = setInterval(() => this.#check(), Math.ceil(often));
   }
 
   get isClosed(): boolean {
@@ -106,7 +107,7 @@ export class PeerStream {
       counters.dead++;
       this.close(`nothing heard for ${timing.deadMs} ms`);
     } else if (now - this.#said > timing.pingMs) {
-      this.#events.silent();
+      this.#events.silent?.();
     }
   }
 }

@@ -199,10 +199,11 @@ describe('a border at work', () => {
   afterAll(() => lab.down());
 
   // The hand-shake with the other border and the clean-up behind the start fall into the first seconds.
-  test('idle: less than 0.1 % of a processor, at the latest 20 s after the start', async () => {
+  // the engine tidies its memory up to 20 s after the start, when nothing else happens: some tens of milliseconds once
+  test('idle: less than 0.1 % of a processor, at the latest 25 s after the start', async () => {
     const seconds = 5;
     const windows: number[][] = [[], []];
-    for (let turn = 0; turn < 4; turn++) {
+    for (let turn = 0; turn < 6; turn++) {
       const pids = [await lab.pid(1), await lab.pid(2)];
       const from = pids.map(cpuMs);
       await pause(seconds * 1000); // the thing that is measured is what happens while nothing happens
