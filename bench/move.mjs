@@ -32,10 +32,9 @@ const { values } = parseArgs({
 const MOVES = Math.min(2000, Math.max(2, Number(values.moves)));
 const PAUSE_MS = Number(values.pause);
 const RATES = values.rate.split(',').map(Number);
-let DELAYS = values.delay.split(',').map(Number);
+const DELAYS = values.delay.split(',').map(Number);
 const LAB = process.env.LAB ?? 'ilnp-bench-move';
 const SCRIPT = fileURLToPath(new URL('../scripts/lab', import.meta.url));
-const PROBE = fileURLToPath(new URL('../test/netns/probes/stream.py', import.meta.url));
 const NID = '0:0:0:a1';
 const HOSTS = { site1: 'host1', site2: 'host2' };
 /** Between two moves: the drain of a second, and some calm. */
@@ -51,9 +50,9 @@ function must([file, ...args]) {
   if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
 }
 
-/** A probe; `event` resolves with what it says under a name. */
+/** A program at an end of the stream; `event` resolves with what it says under a name. */
 function probe(node, ...args) {
-  const child = spawn('ip', ['netns', 'exec', `${LAB}-${node}`, 'python3', PROBE, ...args], {
+  const child = spawn('ip', ['netns', 'exec', `${LAB}-${node}`, anchor('stream'), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const waiting = new Map();
@@ -185,10 +184,11 @@ function spread(list) {
 
 const four = (s) => (s === null ? '-' : `${s.min} / ${s.p50} / ${s.p99} / ${s.max}`);
 
-const tools = await prepare(() => {});
-if (!tools.has('delay')) {
-  process.stderr.write('skipped: no delay between the sites, its program needs gcc (apt-get install gcc libc6-dev)\n');
-  DELAYS = DELAYS.filter((ms) => ms === 0);
+const missing = [];
+const tools = await prepare((line) => missing.push(line));
+if (!tools.has('stream') || !tools.has('delay')) {
+  process.stderr.write(`the stream and the delay between the sites are C programs:\n${missing.join('\n')}\n`);
+  process.exit(1);
 }
 lab('down');
 lab('up', '--gateway-mac', '02:00:5e:00:00:01');
