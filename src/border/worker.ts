@@ -30,6 +30,7 @@ const control = parentPort!;
 const start = workerData as WorkerStart;
 
 const { device, name } = openDevice(start.tuns, start.wakeFd, start.io);
+device.batch.bytes.fill(0); // all pages are there: huge ones that a packet touches first let it wait for milliseconds
 rehearse(device.batch.vnet); // before the tables are made: then they have the shapes that it was compiled for
 const sessions = start.sessions === null ? null : sessionsOf(mapFile(start.sessions.fd, start.sessions.octets).buffer);
 const table = new LocatorTable(start.bindingsLimit, start.tableSeed);

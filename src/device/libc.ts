@@ -156,14 +156,10 @@ const MAP_SHARED = 1;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
 const MAP_SHARED_POPULATE = 0x8001;
 const MADV_HUGEPAGE = 14;
-const MADV_POPULATE_WRITE = 23;
 
-/** Anonymous memory at a page boundary, all there: a huge page that a packet touches first would let it wait for milliseconds. */
+/** Anonymous memory at a page boundary. */
 export function mapAnonymous(length: number): Mapping {
-  const pointer = mmap(null, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
-  const mapped = mapping(pointer, length);
-  madvise(pointer, length, MADV_POPULATE_WRITE); // a hint: Linux has it since 5.14
-  return mapped;
+  return mapping(mmap(null, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0), length);
 }
 
 /** A ring of an io_uring descriptor. */
