@@ -213,7 +213,14 @@ export class DataPlane {
     return this.#lanes.length === 0 || this.#stopping || this.#hasFailed;
   }
 
-  /** A worker is gone: who waits for it does not wait for ever. */
+  /** A worker is gone, and with it the path. */
+  #fail(error: Error): void {
+    this.#hasFailed = true;
+    this.#onFailure(error);
+    this.#answerAll();
+  }
+
+  /** Who waits for a worker does not wait for ever. */
   #answerAll(): void {
     for (const { done } of this.#fences.values()) done();
     this.#fences.clear();
@@ -239,15 +246,10 @@ export class DataPlane {
         failed = true;
         clearTimeout(timer);
         reject(error);
-        this.#hasFailed = true;
-        this.#onFailure(error);
-        this.#answerAll();
+        this.#fail(error);
       });
       worker.on('exit', () => {
-        if (failed || this.#stopping) return;
-        this.#hasFailed = true;
-        this.#onFailure(new IlnpError('E_TUN', 'a worker ended by itself'));
-        this.#answerAll();
+        if (!failed && !this.#stopping) this.#fail(new IlnpError('E_TUN', 'a worker ended by itself'));
       });
     });
   }
