@@ -248,7 +248,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     failed.catch(() => {}); // whoever waits for it below is told
     const commands = await border.start();
     undo.push(() => border.stop());
-    undo.push((await pair?.begin(border, key!)) ?? (() => {}));
+    undo.push((await pair?.begin(border, key!, record)) ?? (() => {}));
     await channel?.start();
     if (channel) undo.push(() => channel.close());
     moves.start(loaded.open.values());

@@ -19,6 +19,7 @@ import { IlnpError } from '../runtime/errors.ts';
 import { lockState } from '../runtime/state-lock.ts';
 import type { Recorder } from '../sites/binding-writer.ts';
 import type { MirrorAnswer } from '../sites/mirrored.ts';
+import type { MoveRecord } from '../sites/move-record.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken, MAX_SPOKEN, toSpoken } from '../sites/spoken.ts';
 import { MONOTONIC } from './monotonic.ts';
@@ -33,7 +34,7 @@ export interface ActiveOfPair {
   /** Nothing is told to others before the standby has it, too. */
   recorder(record: Recorder): Recorder;
   /** The border forwards: from now on the standby is answered. The result ends that. */
-  begin(border: Border, key: Uint8Array): Promise<() => Promise<void>>;
+  begin(border: Border, key: Uint8Array, record: MoveRecord): Promise<() => Promise<void>>;
 }
 
 /** Runs the border of a configuration, alone or as one of a pair, until a signal or until it fails. */
@@ -108,13 +109,13 @@ function active(
     isOver: watch.until(false).then(() => GONE),
     // before there is a standby nothing waits for one
     recorder: (record) => ({ append: (entries) => (mirror?.recorder(record) ?? record).append(entries) }),
-    begin: async (border, key) => {
+    begin: async (border, key, record) => {
       border.takeSpeakers((spoken ?? []).map(fromSpoken));
       const moves = openSync(join(config.state, `${config.site}.moves.jsonl`), 'r');
       const { sessionFile } = border;
       const made = new Mirror({
         run: randomUUID(),
-        moves: original(moves),
+        moves: { ...original(moves), size: () => record.size },
         sessions: sessionFile === null ? null : original(sessionFile),
         clock: MONOTONIC,
         spoken: () => border.spoken().slice(0, MAX_SPOKEN).map(toSpoken),

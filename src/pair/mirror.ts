@@ -2,7 +2,7 @@
  * The active border's side of a pair: gives the standby what a successor needs, and lets nothing be told to others before the
  * standby has it on disk too, as long as there is one.
  *
- * The record of moves is a file that only grows while a border runs, so a copy is a number of octets. The session file is
+ * What was written to the record of moves is never written again while a border runs, so a copy is a number of octets. The session file is
  * compared by blocks with what the standby has been given; so an answer that was lost makes the copy begin anew.
  */
 import { IlnpError } from '../runtime/errors.ts';
@@ -21,6 +21,7 @@ const GONE_MS = 3000;
 
 /** A file that is copied. */
 export interface Original {
+  /** Octets to copy. */
   size(): number;
   /** Fills `into` with what begins at octet `from`. */
   read(into: Uint8Array, from: number): void;

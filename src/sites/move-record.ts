@@ -5,12 +5,14 @@
  *   {"nid":"0:0:0:a1","at":"site2","epoch":3,"active":["site1"]}     home decided; `active` may still think it is theirs
  *   {"nid":"0:0:0:a1","at":"site2","epoch":3,"settled":true}         home: everybody concerned has switched
  *
- * Appends that arrive while the disk is busy share the next fdatasync. At start the file is rewritten with one or two
+ * Appends that arrive while the disk is busy share the next write. At start the file is rewritten with one or two
  * lines per identifier and replaced by rename. A last line cut by a power failure is dropped with a warning, since
  * nobody was told what it says; damage before it is E_STATE with file and line, for an operator to look at.
  *
- * On a full disk who asks before a move (an append without entries) is refused; what was begun is written into room that was
- * set aside for it (record-reserve.ts).
+ * Behind the lines is room, empty lines that are on disk already. What is written into it changes no size, so it does not wait
+ * for the journal of the file system, and needs no room on a full disk: there who asks before a move (an append
+ * without entries) is refused, and what was begun is written. A write of some lines stays within a sector, which a disk
+ * writes whole or not at all; more are appended as to any file, and whoever asks next lays new room.
  */
 import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, statfs } from 'node:fs/promises';
@@ -21,7 +23,6 @@ import { makeFolder, syncFolder } from '../runtime/folder.ts';
 import { formatNid, type Nid, parseNid } from '../wire/text.ts';
 import { type Change, MAX_EPOCH, MAX_SITE_NAME } from './messages.ts';
 import { nidKey } from './nid-key.ts';
-import { RecordReserve } from './record-reserve.ts';
 
 /** A line of the record. */
 export interface RecordEntry extends Change {
@@ -56,11 +57,12 @@ const line = z.strictObject({
 });
 
 /** Every write is on disk when it is done: one call instead of two. */
-const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_DSYNC;
+const DURABLE = constants.O_WRONLY | constants.O_CREAT | constants.O_DSYNC;
 
-/** What an append without entries tries: more than some lines. */
-const ROOM = ' '.repeat(4096);
-/** Octets of free disk at which room for a line is not in question. */
+/** Reason: four lines for each of two hundred moves at a time. */
+const ROOM = Buffer.alloc(64 << 10, '\n');
+const SECTOR = 512;
+/** Octets of free disk at which room is not in question. */
 const MUCH = 1 << 20;
 
 interface Waiting {
@@ -71,31 +73,26 @@ interface Waiting {
 
 export class MoveRecord {
   readonly path: string;
-  #file: FileHandle;
-  readonly #reserve: RecordReserve;
-  readonly #warn: (message: string) => void;
+  readonly #file: FileHandle;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #failure: IlnpError | undefined;
   /** The last write has failed. */
   #isDoubtful = false;
-  /** Octets of what was appended; nobody else writes to it. */
   #size: number;
+  /** Where the room ends. */
+  #end: number;
 
-  private constructor(
-    path: string,
-    {
-      file,
-      size,
-      reserve,
-      warn,
-    }: { file: FileHandle; size: number; reserve: RecordReserve; warn: (text: string) => void },
-  ) {
+  private constructor(path: string, file: FileHandle, size: number) {
     this.path = path;
     this.#file = file;
     this.#size = size;
-    this.#reserve = reserve;
-    this.#warn = warn;
+    this.#end = size;
+  }
+
+  /** Octets of what was appended: what is before is never written again, what is behind is room. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Reads, compacts and opens the record of `site` in folder `state`, making both when they are missing. */
@@ -109,10 +106,10 @@ export class MoveRecord {
       makeFolder(state, 0o700);
       const loaded = await load(path, warn);
       await compact(path, loaded);
-      const file = await open(path, APPEND, 0o600);
-      const reserve = new RecordReserve(join(state, `${site}.moves.reserve`));
-      await reserve.fill().catch(() => {}); // a border forwards without; who asks before a move is told
-      return { record: new MoveRecord(path, { file, size: (await file.stat()).size, reserve, warn }), loaded };
+      const file = await open(path, DURABLE, 0o600);
+      const record = new MoveRecord(path, file, (await file.stat()).size);
+      await record.#layRoom().catch(() => {}); // a border forwards without; who asks before a move is told
+      return { record, loaded };
     } catch (error) {
       throw error instanceof IlnpError ? error : stateError(path, error);
     }
@@ -127,12 +124,12 @@ export class MoveRecord {
     });
   }
 
-  /** Waits for what was appended and closes the file. */
+  /** Waits for what was appended, gives the room back, and closes the file. */
   async close(): Promise<void> {
     await this.#writing;
+    if (this.#failure === undefined) await this.#cut();
     this.#failure ??= new IlnpError('E_STATE', `${this.path}: is closed`);
     await this.#file.close();
-    await this.#reserve.close();
   }
 
   async #writeAll(): Promise<void> {
@@ -153,48 +150,62 @@ export class MoveRecord {
     const now = this.#file.stat(); // meanwhile
     now.catch(() => {});
     try {
-      if (text === '') await this.#tryRoom();
-      else await this.#write(Buffer.from(text)).catch((error) => this.#writeIntoReserve(text, error));
+      const size = text === '' ? await this.#tryRoom() : await this.#writeLines(Buffer.from(text));
       if ((await now).nlink === 0)
         throw new Error('somebody has removed it; what is written now would be forgotten: restart the border');
+      this.#size = size;
       this.#isDoubtful = false;
     } catch (error) {
       this.#isDoubtful = true;
-      await this.#cut();
+      if (text !== '') await this.#cut();
       throw error;
     }
-    this.#size += Buffer.byteLength(text);
   }
 
   /** Whether something could be written: looked at where there is much room, as that costs no write, else tried. */
-  async #tryRoom(): Promise<void> {
-    await this.#reserve.fill();
+  async #tryRoom(): Promise<number> {
     const { bavail, bsize } = await statfs(dirname(this.path));
-    if (!this.#isDoubtful && bavail * bsize >= MUCH) return;
-    await this.#write(Buffer.from(ROOM));
-    await this.#cut();
+    const isPlenty = !this.#isDoubtful && bavail * bsize >= MUCH;
+    if (!isPlenty || this.#end - this.#size < ROOM.length / 2) await this.#layRoom();
+    return this.#size;
   }
 
-  /** The disk is full: what was begun gets the room that was set aside. */
-  async #writeIntoReserve(text: string, error: unknown): Promise<void> {
-    if (text === '' || !(await this.#reserve.give(error))) throw error;
-    this.#warn(
-      `${this.path}: ${error instanceof Error ? error.message : error}; written into the room set aside for that`,
-    );
-    await this.#cut();
-    if (this.#failure !== undefined) throw this.#failure;
-    await this.#write(Buffer.from(text));
+  /** Lays room behind that which is left, so much at most that there is ROOM in all; fails where the disk is full. */
+  async #layRoom(): Promise<void> {
+    const had = this.#end;
+    try {
+      await this.#write(ROOM, had);
+      this.#end = Math.max(had, this.#size + ROOM.length);
+    } finally {
+      await this.#file.truncate(this.#end);
+    }
   }
 
-  async #write(octets: Uint8Array): Promise<void> {
+  /** Gives the size then. */
+  async #writeLines(octets: Uint8Array): Promise<number> {
+    const left = SECTOR - (this.#size % SECTOR);
+    const at = octets.length <= left ? this.#size : this.#size + left;
+    if (octets.length <= SECTOR && at + octets.length <= this.#end) {
+      await this.#write(octets, at);
+      return at + octets.length;
+    }
+    if (this.#end > this.#size) await this.#file.truncate(this.#size);
+    this.#end = this.#size;
+    await this.#write(octets, this.#size);
+    this.#end += octets.length;
+    return this.#end;
+  }
+
+  async #write(octets: Uint8Array, at: number): Promise<void> {
     for (let done = 0; done < octets.length; ) {
-      const { bytesWritten } = await this.#file.write(octets, done);
+      const { bytesWritten } = await this.#file.write(octets, done, octets.length - done, at + done);
       done += bytesWritten;
     }
   }
 
   /** A partial line must not become the corrupted middle of the next append. If even cutting fails, write no more. */
   async #cut(): Promise<void> {
+    this.#end = this.#size;
     await this.#file.truncate(this.#size).catch((cause) => {
       this.#failure = stateError(this.path, cause);
     });
@@ -205,13 +216,22 @@ async function load(path: string, warn: (message: string) => void): Promise<Reco
   const moved = new Map<string, Change>();
   const open = new Map<string, OpenDecision>();
   let number = 0;
+  let damage: { readonly where: string; readonly what: string; isAtEnd: boolean } | undefined;
   for await (const { text, ended } of lines(path)) {
     number++;
+    if (damage !== undefined) {
+      damage.isAtEnd = text === '';
+      if (!damage.isAtEnd) break;
+    }
+    if (text === '') continue;
     const entry = parseLine(text);
     if (typeof entry !== 'string') replay(entry, moved, open);
-    else if (ended) throw new IlnpError('E_STATE', `${path}:${number}: ${entry}`);
-    else warn(`${path}:${number}: last line is incomplete and is dropped: ${entry}`);
+    else damage = { where: `${path}:${number}`, what: entry, isAtEnd: !ended };
   }
+  if (damage === undefined) return { moved, open };
+  const { where, what, isAtEnd } = damage;
+  if (!isAtEnd) throw new IlnpError('E_STATE', `${where}: ${what}`);
+  warn(`${where}: last line is incomplete and is dropped: ${what}`);
   return { moved, open };
 }
 
