@@ -87,8 +87,9 @@ export class SimBorder {
     readonly hooks: BorderHooks;
     readonly addresses: { readonly outside: Uint8Array; readonly inside: Uint8Array };
     readonly registry?: SimRegistry | undefined;
+    readonly diskUs: number;
   }) {
-    const { engine, config, lines, hooks, addresses } = options;
+    const { engine, config, lines, hooks, addresses, diskUs } = options;
     this.#registry = options.registry;
     this.#engine = engine;
     this.config = config;
@@ -97,7 +98,7 @@ export class SimBorder {
     this.#addresses = addresses;
     this.#random = engine.random(`border ${config.site}`);
     this.#uplinkUp = config.uplinks.map(() => true);
-    this.disk = new SimDisk(engine, config.site, Sessions.words(config.limits.sessions));
+    this.disk = new SimDisk(engine, config.site, { words: Sessions.words(config.limits.sessions), appendUs: diskUs });
     this.disk.onSettled = (change) => hooks.onSettled(this, change);
     this.#sessionsSeed = this.#random.next();
     this.gateway = new Gateway({

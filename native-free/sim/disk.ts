@@ -5,11 +5,9 @@
 import type { Original } from '../../src/pair/mirror.ts';
 import type { Change } from '../../src/sites/messages.ts';
 import { lineOf, type OpenDecision, parseLine, type RecordEntry, replay } from '../../src/sites/move-record.ts';
+import { nidKey } from '../../src/sites/nid-key.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Engine } from './engine.ts';
-
-/** Longest time of an append, microseconds: a fast disk with a cache that tells the truth. */
-const APPEND_US = 2000;
 
 export class SimDisk {
   readonly moved = new Map<string, Change>();
@@ -22,15 +20,23 @@ export class SimDisk {
   readonly #engine: Engine;
   readonly #random: SeededRandom;
   readonly #name: string;
+  /** Longest time of an append, microseconds. */
+  readonly appendUs: number;
   /** The record as the file has it; ASCII. */
   #text = '';
   #freeAt = 0;
 
-  constructor(engine: Engine, name: string, words: number) {
+  constructor(engine: Engine, name: string, { words, appendUs }: { words: number; appendUs: number }) {
+    this.appendUs = appendUs;
     this.#engine = engine;
     this.#name = name;
     this.#random = engine.random(`disk ${name}`);
     this.words = new Int32Array(words);
+  }
+
+  /** It is there from before. */
+  hasMoved(change: Change): void {
+    this.moved.set(nidKey(change.nid), change);
   }
 
   /** Makes the record short, as a border does when it starts. */
@@ -69,7 +75,7 @@ export class SimDisk {
   append(entries: readonly RecordEntry[], isAlive: () => boolean): Promise<void> {
     const engine = this.#engine;
     const copy = entries.map((entry) => ({ ...entry }));
-    this.#freeAt = Math.max(this.#freeAt, engine.now) + this.#random.fraction() * APPEND_US;
+    this.#freeAt = Math.max(this.#freeAt, engine.now) + this.#random.fraction() * this.appendUs;
     return new Promise((resolve) => {
       engine.at(this.#freeAt, () => {
         if (!isAlive()) return;

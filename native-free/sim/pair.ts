@@ -33,7 +33,8 @@ export class SimPair {
     this.#border = border;
     this.#engine = engine;
     this.#lines = lines;
-    this.#other = new SimDisk(engine, `${border.name} 2`, border.disk.words.length);
+    const { words, appendUs } = border.disk;
+    this.#other = new SimDisk(engine, `${border.name} 2`, { words: words.length, appendUs });
     this.#other.onSettled = border.disk.onSettled;
     const { life, isUp, isPowered } = border.end;
     const handle = (_: string, request: Request): Promise<Reply> => this.#answer(request);

@@ -99,13 +99,16 @@ export function randomScenario(seed: number): Scenario {
       ? { ...event, callOff: pick(['prepared', 'held'] as const) }
       : event,
   );
+  // And guests that have moved before, whose next move is written ahead (src/sites/written-ahead.ts).
+  const moved = guests.map((guest) => ({ ...guest, epoch: !registry && random.chance(0.5) ? 1 : 0 }));
+  const diskMs = pick([2, 2, 50]);
   return scenarioSchema.parse({
     title: `Made from seed ${seed}`,
     seed,
     seconds: SECONDS,
     drainSeconds: 300,
     sites: sites.map((site) => ({ ...site, pair: site.name === paired })),
-    guests,
+    guests: moved,
     links: {
       uplink: weather(30),
       site: weather(20),
@@ -114,6 +117,7 @@ export function randomScenario(seed: number): Scenario {
       control: { delayMs: 0.5 + upTo(20), loss: isBad ? upTo(0.2) : 0 },
     },
     registry,
+    diskMs,
     sessions,
     events: called,
     expect: { sessions: 'live' },

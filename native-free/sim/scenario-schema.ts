@@ -133,7 +133,17 @@ export const scenarioSchema = z.strictObject(
       )
       .min(1, { error: 'at least one site' }),
     guests: z
-      .array(z.strictObject({ name, home: name, at: name.optional(), uplink: name.optional() }, MAPPING), LIST)
+      .array(
+        z.strictObject(
+          {
+            ...{ name, home: name, at: name.optional(), uplink: name.optional() },
+            /** So often it has moved before, as every border knows. */
+            epoch: z.int().min(0).max(1000).default(0),
+          },
+          MAPPING,
+        ),
+        LIST,
+      )
       .min(1, { error: 'at least one guest' }),
     correspondents: z.array(name, LIST).prefault(['cn']),
     links: z
@@ -155,6 +165,8 @@ export const scenarioSchema = z.strictObject(
       .prefault({}),
     /** Bindings are in a registry, which `crash` and `cut` know by that name. */
     registry: yesOrNo.default(false),
+    /** Longest time that a border's disk takes for an append: by default, one with a cache that tells the truth. */
+    diskMs: number(0.01, 10_000, 'milliseconds').default(2),
     sessions: z.array(flow, LIST).prefault([]),
     events: z.array(event, LIST).prefault([]),
     expect: z

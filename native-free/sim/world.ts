@@ -69,6 +69,7 @@ export class World {
         config,
         lines: this.lines,
         registry: this.registry,
+        diskUs: scenario.diskMs * 1000,
         addresses: { outside: places.outsideAddress(k + 1), inside: places.insideAddress(k + 1) },
         hooks: {
           onSwitched: (one, bindings) => this.invariants.switched(one, bindings),
@@ -215,13 +216,14 @@ export class World {
   }
 
   #addGuest(index: number): void {
-    const { name, home, at = home, uplink } = this.scenario.guests[index]!;
+    const { name, home, at = home, uplink, epoch } = this.scenario.guests[index]!;
     const { config } = this.border(home);
     const nid = places.guestNid(index);
     const l64 = config.inside[0]!.l64;
     const global = (config.uplinks.find((one) => one.name === uplink) ?? config.uplinks[0]!).l64;
     const station = this.#addStation(name, places.addressOf(l64, nid), { nid, home, l64, global });
     for (const border of this.borders) {
+      if (epoch > 0) border.disk.hasMoved({ nid, at, epoch });
       const up = this.#link(`${name}>${border.name}`, this.scenario.links.lan, (packet) =>
         border.gateway.receive(packet, INSIDE),
       );

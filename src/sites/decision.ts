@@ -11,6 +11,8 @@ export interface Decision extends Change {
   readonly heard: Set<string>;
   /** That this site lets go is on disk, with the decision. */
   readonly isReleased: boolean;
+  /** Resolves when it is on disk. */
+  onDisk: Promise<void>;
   /** Segments that sites which confirmed it have let go towards the new place. */
   letGo: number;
   /** Why it could not be carried out when that was last tried. */
@@ -21,6 +23,7 @@ export interface Decision extends Change {
 export const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
   ...{ nid, at, epoch, active: new Set(active), heard: new Set() },
   isReleased: false,
+  onDisk: Promise.resolve(),
   letGo: 0,
   problem: null,
 });

@@ -23,6 +23,7 @@ import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
 import type { UnderWays } from './under-way.ts';
+import type { WrittenAhead } from './written-ahead.ts';
 
 /** A site that does not answer so long is not waited for. Reason: packets may be waiting elsewhere. */
 const KEEP_REQUEST_MS = 1500;
@@ -49,6 +50,7 @@ export class Handoffs {
   readonly #world: MovesWorld;
   readonly #home: HomeMoves;
   readonly #keeping: SiteKeeping;
+  readonly #ahead: WrittenAhead;
   readonly #open = new Map<string, Handoff>();
   /** Moves that are over and of which packets may still be kept: ends the wait (#untilNext). */
   readonly #waiting = new Map<string, (isOver: boolean) => void>();
@@ -58,10 +60,11 @@ export class Handoffs {
   readonly #lock = new KeyedLock();
   #closed = false;
 
-  constructor(world: MovesWorld, home: HomeMoves, keeping: SiteKeeping) {
+  constructor(world: MovesWorld, home: HomeMoves, keeping: SiteKeeping, ahead: WrittenAhead) {
     this.#world = world;
     this.#home = home;
     this.#keeping = keeping;
+    this.#ahead = ahead;
     this.#late = new LateMoves(world);
   }
 
@@ -210,6 +213,7 @@ export class Handoffs {
     const needed = new Set([...this.#home.activeSites(nid), own]);
     const others = [...this.#world.peers()].filter((site) => site !== to && !needed.has(site));
     const bystanders = handoff.isHeld ? [] : others.map((site) => this.#holdIfItCan(handoff, site));
+    if (to !== null && !force) void this.#ahead.write(nid, to, ms + COMMIT_MS); // the commit waits for it, if it must
     if (to !== null && to !== own) await Promise.all([hold(to), ...bystanders]);
     await Promise.all([...[...needed].map(hold), ...bystanders]);
     if (handoff.isHeld) return;
@@ -348,6 +352,7 @@ export class Handoffs {
    */
   async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, from?: string): Promise<void> {
     handoff.cancel();
+    this.#ahead.callOff(handoff.nid);
     if (this.#open.get(nidKey(handoff.nid)) === handoff) this.#open.delete(nidKey(handoff.nid));
     const octets = this.#world.octets() - handoff.octetsBefore;
     const ends = this.#ends(handoff);
@@ -372,7 +377,9 @@ export class Handoffs {
       return;
     }
     const asked = this.#world.clock.now();
-    const reply = await this.#world.send(site, { kind: 'keep', nid: [nid.hi, nid.lo], what, ms }, KEEP_REQUEST_MS);
+    const to = what === 'hold' && handoff.to !== null ? { to: handoff.to } : {};
+    const request = { kind: 'keep', nid: [nid.hi, nid.lo] as [number, number], what, ms, ...to } as const;
+    const reply = await this.#world.send(site, request, KEEP_REQUEST_MS);
     if (reply.kind !== 'kept') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to keep`);
     const { kind, firstAgo, acknowledgedAgo, ...counts } = reply;
     // by our clock, as if the answer had taken as long as the question

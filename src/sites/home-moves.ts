@@ -3,7 +3,7 @@
  *
  * A decision {at, epoch} carries the set of sites that may consider themselves active, and is carried out in one order:
  *
- *   1 on disk here     an epoch is used for one decision only, also after a crash
+ *   1 on disk here     an epoch is used for one decision only, also after a crash (or what takes it back is: written-ahead.ts)
  *   2 release          every site of the set except `at` has switched (it forwards stragglers from then on)
  *   3 activate         `at` is told and has switched
  *   4 settle           our own table, the record; everybody else is told, best effort
@@ -25,6 +25,7 @@ import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { refusal } from './policy.ts';
 import type { UnderWays } from './under-way.ts';
+import type { WrittenAhead } from './written-ahead.ts';
 
 /** Reasons: a rollback should be quick, a dead site should cost little. */
 const RETRY_FIRST_MS = 250;
@@ -57,6 +58,7 @@ class Conflict extends Error {
 export class HomeMoves {
   readonly #world: MovesWorld;
   readonly #writer: BindingWriter;
+  readonly #ahead: WrittenAhead;
   readonly #onSettled: (change: Change, heard: ReadonlySet<string>) => void;
   readonly #open = new Map<string, Decision>();
   readonly #lock = new KeyedLock();
@@ -68,10 +70,12 @@ export class HomeMoves {
   constructor(
     world: MovesWorld,
     writer: BindingWriter,
+    ahead: WrittenAhead,
     onSettled: (change: Change, heard: ReadonlySet<string>) => void,
   ) {
     this.#world = world;
     this.#writer = writer;
+    this.#ahead = ahead;
     this.#onSettled = onSettled;
   }
 
@@ -230,18 +234,29 @@ export class HomeMoves {
   }
 
   /**
-   * Makes a decision durable before anybody hears of it; no epoch is ever used for two. Where this site is to let go, that is
-   * written with it: whatever is lost of the two, at the next start it is not active by mistake.
+   * Makes a decision durable before anybody hears of it; no epoch is ever used for two. If what takes it back is on disk, it
+   * is not waited for.
    */
   async #decide(nid: Nid, at: string, epoch: number, active: ReadonlySet<string>): Promise<Decision> {
     if (epoch > MAX_EPOCH) throw new IlnpError('E_FULL', `no epoch is left for ${formatNid(nid)} after ${epoch - 1}`);
-    const { site, record } = this.#world;
-    const isReleased = active.has(site) && at !== site;
+    const isReleased = active.has(this.#world.site) && at !== this.#world.site;
     const decision: Decision = { ...opened({ nid, at, epoch, active: [...active] }), isReleased };
-    const change = { nid, at, epoch };
-    await record.append([{ ...change, active: [...active] }, ...(isReleased ? [change] : [])]);
+    const isAhead = await this.#ahead.take(decision, active);
+    this.#write(decision);
+    if (!isAhead) await decision.onDisk;
     this.#open.set(nidKey(nid), decision);
     return decision;
+  }
+
+  /**
+   * Where this site is to let go, that is written with the decision: whatever is lost of the two, at the next start it is not
+   * active by mistake.
+   */
+  #write(decision: Decision): void {
+    const { nid, at, epoch, active, isReleased } = decision;
+    const change = { nid, at, epoch };
+    decision.onDisk = this.#world.record.append([{ ...change, active: [...active] }, ...(isReleased ? [change] : [])]);
+    decision.onDisk.catch(() => {}); // who waits for it is told
   }
 
   async #carryOut(decision: Decision, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<void> {
@@ -320,6 +335,12 @@ export class HomeMoves {
   async #settle(decision: Decision): Promise<void> {
     const { nid, at, epoch } = decision;
     await this.#writer.write([{ nid, at, epoch }]);
+    await decision.onDisk.catch((error) => {
+      decision.problem = error;
+      this.#write(decision); // for the next try
+      this.retrySoon();
+      throw error;
+    });
     this.#open.delete(nidKey(nid));
     // Not awaited: were this line lost, a restart would carry out the same decision again, which changes nothing.
     this.#world.record

@@ -78,7 +78,11 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('set'), changes, behind: count.optional() }),
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
-  z.strictObject({ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration }),
+  /** `to`: where the guest may go. */
+  z.strictObject({
+    ...{ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration },
+    to: site.optional(),
+  }),
   z.strictObject({ kind: z.literal('plan'), nid, to: site }),
   z.strictObject({
     kind: z.literal('step'),

@@ -29,6 +29,7 @@ import { refusal } from './policy.ts';
 import { SiteFeeds } from './site-feeds.ts';
 import { SiteKeeping } from './site-keeping.ts';
 import type { UnderWay } from './under-way.ts';
+import { WrittenAhead } from './written-ahead.ts';
 
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
 const FORWARDED_MOVE_MS = 10_000;
@@ -55,6 +56,7 @@ export type Step = 'prepare' | 'hold' | 'abort' | 'paused' | 'resumed';
 export class Moves {
   readonly #world: MovesWorld;
   readonly #writer: BindingWriter;
+  readonly #ahead: WrittenAhead;
   readonly #home: HomeMoves;
   readonly #keeping: SiteKeeping;
   readonly #handoffs: Handoffs;
@@ -63,10 +65,11 @@ export class Moves {
   constructor(world: MovesWorld) {
     this.#world = world;
     this.#writer = new BindingWriter(world);
-    this.#home = new HomeMoves(world, this.#writer, (change, heard) => this.#settled(change, heard));
+    this.#ahead = new WrittenAhead(world);
+    this.#home = new HomeMoves(world, this.#writer, this.#ahead, (change, heard) => this.#settled(change, heard));
     this.#feeds = new SiteFeeds(world, this.#home);
     this.#keeping = new SiteKeeping(world);
-    this.#handoffs = new Handoffs(world, this.#home, this.#keeping);
+    this.#handoffs = new Handoffs(world, this.#home, this.#keeping, this.#ahead);
   }
 
   /** Decisions of this home that some site has not confirmed yet. */
@@ -268,6 +271,7 @@ export class Moves {
   close(): void {
     this.#home.close();
     this.#handoffs.close();
+    this.#ahead.close();
     this.#feeds.close();
   }
 
@@ -300,7 +304,11 @@ export class Moves {
     const { home } = this.#binding(nid);
     if (home !== from)
       throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
-    const { firstAt, acknowledgedAt, ...counts } = await this.#handoffs.keepHere(nid, request.what, request.ms);
+    const { what, ms, to } = request;
+    const ahead = what === 'hold' && to !== undefined ? this.#ahead.write(nid, to, ms) : null;
+    if (what === 'end') this.#ahead.callOff(nid);
+    const { firstAt, acknowledgedAt, ...counts } = await this.#handoffs.keepHere(nid, what, ms);
+    await ahead;
     const ago = (time: number): number | null => (time > 0 ? this.#world.wall() - time : null);
     return { kind: 'kept', ...counts, firstAgo: ago(firstAt), acknowledgedAgo: ago(acknowledgedAt) };
   }
@@ -348,6 +356,7 @@ export class Moves {
     const { site, bindings } = this.#world;
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map(({ nid, at }) => ({ nid, departs: at !== site && bindings.get(nid)?.at === site }));
+    const ahead = changes.map((change) => this.#ahead.take(change));
     let letGo = Promise.resolve(0);
     const { recorded } = await this.#writer.write(changes, {
       onOrdered: () => {
@@ -355,7 +364,7 @@ export class Moves {
         letGo.catch(() => {}); // who waits for it is told
       },
     });
-    await Promise.all([letGo, recorded]);
+    if ((await Promise.all(ahead)).includes(false)) await recorded;
     return letGo;
   }
 

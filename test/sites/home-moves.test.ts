@@ -5,6 +5,7 @@ import { BindingWriter } from '../../src/sites/binding-writer.ts';
 import { HomeMoves } from '../../src/sites/home-moves.ts';
 import type { Reply, Request } from '../../src/sites/messages.ts';
 import type { MovesWorld } from '../../src/sites/moves-world.ts';
+import { WrittenAhead } from '../../src/sites/written-ahead.ts';
 
 const NID = { hi: 0, lo: 0xa1 };
 
@@ -26,7 +27,7 @@ test('of several sites that let go, what each has let go is waited for where the
       return { kind: 'have', newer: [], refused: [], letGo: letGo[site] ?? 0 };
     },
   } as unknown as MovesWorld;
-  const home = new HomeMoves(world, new BindingWriter(world), () => {});
+  const home = new HomeMoves(world, new BindingWriter(world), new WrittenAhead(world), () => {});
   home.resume([{ nid: NID, at: 'site3', epoch: 2, active: ['site2', 'site3'] }]); // stuck: both may be active
 
   await home.commit(NID, 'site4', false);

@@ -28,13 +28,17 @@ interface Choice {
   readonly registry?: boolean;
   /** The site with two borders. */
   readonly pair?: string;
+  /** The disks are slow. */
+  readonly slow?: boolean;
+  /** They are, and the guest has moved before, so this move is written ahead. */
+  readonly again?: boolean;
 }
 
 /** Of the guest that moves. */
 export const HOME = 'site1';
 
 function kind(name: string, choice: Choice): Kind {
-  const { from = 'site2', to = 'site3', by, hold = 'pause', callOff, registry = false, pair } = choice;
+  const { from = 'site2', to = 'site3', by, hold = 'pause', callOff, registry = false, pair, again = false, slow = again } = choice;
   const probe = { kind: 'udp' as const };
   const scenario = scenarioSchema.parse({
     title: name,
@@ -42,11 +46,12 @@ function kind(name: string, choice: Choice): Kind {
     sites: ['site1', 'site2', 'site3', 'site4'].map((site) => ({ name: site, pair: site === pair })),
     // the other one is at a site that only hears of the move
     guests: [
-      { name: 'a1', home: HOME, at: from },
+      { name: 'a1', home: HOME, at: from, epoch: again ? 1 : 0 },
       { name: 'b1', home: 'site4' },
     ],
     links: { control: { delayMs: 2 } },
     registry,
+    diskMs: slow ? 30 : 2,
     sessions: [
       { ...probe, from: 'cn', to: 'a1' },
       { ...probe, from: 'a1', to: 'cn' },
@@ -75,6 +80,17 @@ export const KINDS: readonly Kind[] = [
   kind('pause', {}),
   kind('pause-leaves-home', { from: HOME, to: 'site2' }),
   kind('pause-comes-home', { to: HOME }),
+  kind('slow-disk-pause', { slow: true }),
+  kind('slow-disk-leaves-home', { from: HOME, to: 'site2', slow: true }),
+  kind('again-switch', { hold: 'switch', again: true }),
+  kind('again-switch-leaves-home', { from: HOME, to: 'site2', hold: 'switch', again: true }),
+  kind('again-pause', { again: true }),
+  kind('again-leaves-home', { from: HOME, to: 'site2', again: true }),
+  kind('again-comes-home', { to: HOME, again: true }),
+  kind('again-abort-held', { callOff: 'held', again: true }),
+  kind('again-leaves-home-abort-held', { from: HOME, to: 'site2', callOff: 'held', again: true }),
+  kind('again-pair-at-home', { pair: HOME, again: true }),
+  kind('again-pair-at-the-old-site', { pair: 'site2', again: true }),
   kind('stop', { hold: 'stop', by: 'site3' }),
   kind('abort-prepared', { callOff: 'prepared' }),
   kind('abort-held', { callOff: 'held', by: 'site3' }),

@@ -1,0 +1,94 @@
+/**
+ * Moves that may be decided at any moment, written down before they are: then nobody waits for a disk when packets wait.
+ * These are ordinary lines of the record (move-record.ts), which say what a restart in between has to do:
+ *
+ *   home            a decision to take it back with the epoch after the next one: {at: old site, epoch + 2, active: old site, new site}
+ *   the old site    it is at the new site, since the same epoch: so it is not active here until home has said what is
+ *
+ * What is decided is written behind them; when nothing is, lines that put things back are. An identifier that never moved
+ * has no epoch to be told by, and one in a registry is decided there: those wait for the disk.
+ */
+import type { Nid } from '../wire/text.ts';
+import type { Change } from './messages.ts';
+import type { RecordEntry } from './move-record.ts';
+import type { MovesWorld } from './moves-world.ts';
+import { nidKey } from './nid-key.ts';
+
+interface Ahead {
+  readonly from: string;
+  readonly to: string;
+  readonly epoch: number;
+  readonly isHome: boolean;
+  /** Resolves with whether it is on disk. */
+  readonly onDisk: Promise<boolean>;
+  /** Ends the wait for what becomes of it. */
+  readonly cancel: () => void;
+}
+
+export class WrittenAhead {
+  readonly #world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>;
+  readonly #known = new Map<string, Ahead>();
+
+  constructor(world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>) {
+    this.#world = world;
+  }
+
+  /**
+   * A guest may move to `to` in the next `ms`, after which nothing comes of it; resolves when that is on disk, or cannot be: then
+   * the move waits for the disk.
+   */
+  async write(nid: Nid, to: string, ms: number): Promise<void> {
+    const { bindings, clock, record, registry, site } = this.#world;
+    const binding = bindings.get(nid);
+    if (binding === undefined || binding.epoch === 0 || binding.at === to || registry?.has(nid)) return;
+    const { at: from, epoch } = binding;
+    const isHome = binding.home === site;
+    if (!isHome && from !== site) return;
+    const known = this.#known.get(nidKey(nid));
+    if (known?.to === to && known.epoch === epoch) return void (await known.onDisk);
+    known?.cancel();
+    const left: RecordEntry[] = from === site ? [{ nid, at: to, epoch }] : [];
+    const onDisk = record
+      .append(isHome ? [{ nid, at: from, epoch: epoch + 2, active: [from, to] }, ...left] : left)
+      .then(
+        () => true,
+        () => false,
+      );
+    const cancel = clock.after(ms, () => this.callOff(nid));
+    this.#known.set(nidKey(nid), { from, to, epoch, isHome, onDisk, cancel });
+    await onDisk;
+  }
+
+  /** Nothing comes of it. Not waited for: a restart before it is on disk asks home, or is home and tells everybody. */
+  callOff(nid: Nid): void {
+    const { record, site } = this.#world;
+    const known = this.#known.get(nidKey(nid));
+    if (known === undefined) return;
+    this.#known.delete(nidKey(nid));
+    const { from, epoch, isHome, cancel } = known;
+    cancel();
+    const back: RecordEntry[] = from === site ? [{ nid, at: from, epoch }] : [];
+    const entries = isHome ? [{ nid, at: from, epoch: epoch + 2, active: [from] }, ...back] : back;
+    record.append(entries).catch(() => {});
+  }
+
+  /**
+   * The next change is decided, or heard of; resolves with whether a restart that has forgotten it would make nobody active by
+   * mistake. From now on nothing can be called off. `active`: sites that may be active until they have heard of it.
+   */
+  async take({ nid, at, epoch }: Change, active: Iterable<string> = []): Promise<boolean> {
+    const known = this.#known.get(nidKey(nid));
+    if (known === undefined || epoch <= known.epoch) return false;
+    this.#known.delete(nidKey(nid));
+    known.cancel();
+    const { from, to, isHome } = known;
+    const isKnown = [...active].every((one) => one === from || one === to);
+    const isForeseen = isHome ? isKnown && at === to && epoch === known.epoch + 1 : at !== this.#world.site;
+    return isForeseen && (await known.onDisk);
+  }
+
+  /** What is written stays: a restart makes sure. */
+  close(): void {
+    for (const { cancel } of this.#known.values()) cancel();
+  }
+}
