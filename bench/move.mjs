@@ -6,6 +6,7 @@
  *   held    prepare, hold, pause, commit, asked for at home: packets wait
  *   told    as a hypervisor tells: the old site when the guest has stopped, the new one when it runs
  *   plain   asked for at home, and nobody holds
+ *   still   it stands still where it is and is not moved: what this machine and the lab cost alone
  *
  * With a delay R the link between the sites takes as long for there and back (anchors/delay.c).
  *
@@ -36,6 +37,7 @@ const DELAYS = values.delay.split(',').map(Number);
 const LAB = process.env.LAB ?? 'ilnp-bench-move';
 const SCRIPT = fileURLToPath(new URL('../scripts/lab', import.meta.url));
 const NID = '0:0:0:a1';
+const KINDS = ['held', 'told', 'plain', 'still'];
 const HOSTS = { site1: 'host1', site2: 'host2' };
 /** Between two moves: the drain of a second, and some calm. */
 const REST_MS = 1200;
@@ -64,6 +66,13 @@ function probe(node, ...args) {
   });
   return {
     stop: () => child.kill('SIGTERM'),
+    /** What has come since the beginning. */
+    soFar: async () => {
+      const answer = new Promise((resolve) => waiting.set('so far', resolve));
+      child.kill('SIGUSR1');
+      const { event: _, ...counts } = await answer;
+      return counts;
+    },
     event: (name) => (said.has(name) ? said.get(name) : new Promise((resolve) => waiting.set(name, resolve))),
   };
 }
@@ -113,66 +122,105 @@ async function slow(ms) {
   };
 }
 
-async function run(rate, how, delay) {
+/** All kinds in turn, so that what else the machine does meets them alike. */
+async function run(rate, delay) {
   const connect = (site) => ControlClient.connect(`/run/ilnp-lab/${LAB}/${site}.sock`);
   const controls = { site1: await connect('site1'), site2: await connect('site2') };
-  const control = controls.site1; // home
-  const tell = (site, news, at = now()) =>
-    controls[site].call('guest', { nid: NID, news, at: Math.round(at * 1000), now: Math.round(now() * 1000) });
   const receiver = probe('vm-a1', 'recv', '7999');
   await receiver.event('listening');
   const sender = probe('cn', 'send', '2001:db8:1::a1', '7999', String(rate));
   await sender.event('sending');
   await sleep(1000);
-  const known = (await control.call('moves', { limit: 1 })).at(-1)?.id ?? 0;
-  const pauses = [];
-  for (let i = 0; i < MOVES; i++) {
-    const [from, to] = i % 2 === 0 ? ['site1', 'site2'] : ['site2', 'site1'];
-    const cut = await cutter(from);
-    if (how === 'held') {
-      await control.call('prepare', { nid: NID, to });
-      await control.call('hold', { nid: NID });
-      await control.call('paused', { nid: NID });
+  const moves = [];
+  let known = (await controls.site1.call('moves', { limit: 1 })).at(-1)?.id ?? 0;
+  let before = await receiver.soFar();
+  let [from, to] = ['site1', 'site2'];
+  for (let i = 0; i < MOVES; i++)
+    for (const how of KINDS) {
+      const pause = await (how === 'still' ? interrupt(from) : move(how, controls, from, to));
+      await sleep(REST_MS);
+      const soFar = await receiver.soFar();
+      const counts = Object.fromEntries(Object.keys(soFar).map((name) => [name, soFar[name] - before[name]]));
+      before = soFar;
+      let report;
+      if (how !== 'still') {
+        [report] = await controls.site1.call('moves', { after: known, limit: 1, waitMs: 2000 });
+        known = report.id;
+        [from, to] = [to, from];
+      }
+      moves.push({ how, ...pause, ...counts, report });
     }
-    if (how === 'told') await Promise.all([tell(to, 'incoming'), tell(from, 'migrating')]);
-    const pause = await carry(cut, from, to, (paused) => (how === 'told' ? tell(from, 'stopped', paused) : null));
-    if (how === 'held') await control.call('resumed', { nid: NID });
-    const asked = now();
-    const move =
-      how === 'told'
-        ? tell(to, 'arrived', pause.resumed)
-        : control.call('move', { nid: NID, to, hold: how === 'held' });
-    const octets = (await move)?.octets ?? 0;
-    pauses.push({ ...pause, asked, done: now(), octets });
-    await sleep(REST_MS);
-  }
   sender.stop();
-  const { sent } = await sender.event('result');
   receiver.stop();
-  const { received, doubled, overtaken, silences } = await receiver.event('result');
-  const reports = (await control.call('moves', { after: known, limit: 1000 })).filter((one) => one.outcome === 'moved');
+  const { silences } = await receiver.event('result');
   for (const one of Object.values(controls)) one.close();
-  // the silence of a move is the longest that ends within a second after it
-  const interruptions = pauses.map(({ paused, resumed }) => {
-    const own = silences.filter(([end]) => end * 1000 > paused && end * 1000 < resumed + 1000).map(([, ms]) => ms);
-    return Math.max(0, Math.max(0, ...own) - (resumed - paused));
-  });
-  const commits = reports
-    .filter(({ timeline: t }) => t.firstPacket !== null && t.resumed !== null)
-    .map(({ timeline: t }) => (t.firstPacket - t.resumed) / 1000);
-  return {
+  return KINDS.map((how) => ({
     rate,
     how,
     delayMs: delay,
     moves: MOVES,
     pauseMs: PAUSE_MS,
+    ...costs(
+      silences,
+      moves.filter((one) => one.how === how),
+    ),
+  }));
+}
+
+/** One move of the guest, and when it was asked for and done. */
+async function move(how, controls, from, to) {
+  const control = controls.site1; // home
+  const tell = (site, news, at = now()) =>
+    controls[site].call('guest', { nid: NID, news, at: Math.round(at * 1000), now: Math.round(now() * 1000) });
+  const cut = await cutter(from);
+  if (how === 'held') {
+    await control.call('prepare', { nid: NID, to });
+    await control.call('hold', { nid: NID });
+    await control.call('paused', { nid: NID });
+  }
+  if (how === 'told') await Promise.all([tell(to, 'incoming'), tell(from, 'migrating')]);
+  const pause = await carry(cut, from, to, (paused) => (how === 'told' ? tell(from, 'stopped', paused) : null));
+  const asked = now();
+  const done =
+    how === 'told'
+      ? tell(to, 'arrived', pause.resumed)
+      : control.call('move', { nid: NID, to, hold: how === 'held', resumedAgo: (asked - pause.resumed) * 1000 });
+  const octets = (await done).octets;
+  return { ...pause, asked, done: now(), octets };
+}
+
+/** The guest stands still where it is, and is not moved: what that costs on this machine without any move. */
+async function interrupt(at) {
+  const cut = await cutter(at);
+  const paused = now();
+  cut.stdin.write('link set vm-a1 down\n');
+  await sleep(PAUSE_MS);
+  const resumed = now();
+  cut.stdin.end('link set vm-a1 up\n');
+  await once(cut, 'exit');
+  return { paused, resumed };
+}
+
+function costs(silences, moves) {
+  // the silence of a move is the longest that ends within a second after it
+  const interruptions = moves.map(({ paused, resumed }) => {
+    const own = silences.filter(([end]) => end * 1000 > paused && end * 1000 < resumed + 1000).map(([, ms]) => ms);
+    return Math.max(0, Math.max(0, ...own) - (resumed - paused));
+  });
+  const commits = moves
+    .map(({ report }) => report?.timeline)
+    .filter((t) => t && t.firstPacket !== null && t.resumed !== null)
+    .map((t) => (t.firstPacket - t.resumed) / 1000);
+  const sum = (of) => moves.reduce((total, one) => total + of(one), 0);
+  const agreed = moves.filter(({ done }) => done).map(({ asked, done }) => done - asked);
+  return {
     interruptionMs: spread(interruptions),
-    lost: sent - received,
-    overtaken,
-    doubled,
+    lost: sum(({ highest, received }) => highest - received),
+    overtaken: sum((one) => one.overtaken),
+    doubled: sum((one) => one.doubled),
     commitMs: commits.length > 0 ? spread(commits) : null,
-    agreedMs: spread(pauses.map(({ asked, done }) => done - asked)),
-    octets: Math.max(...pauses.map(({ octets }) => octets)),
+    agreedMs: agreed.length > 0 ? spread(agreed) : null,
+    octets: Math.max(0, ...moves.map(({ octets = 0 }) => octets)),
   };
 }
 
@@ -196,8 +244,7 @@ try {
   const results = [];
   for (const delay of DELAYS) {
     const quick = delay > 0 ? await slow(delay) : null;
-    for (const rate of delay > 0 ? RATES.slice(-1) : RATES)
-      for (const how of ['held', 'told', 'plain']) results.push(await run(rate, how, delay));
+    for (const rate of delay > 0 ? RATES.slice(-1) : RATES) results.push(...(await run(rate, delay)));
     await quick?.();
   }
   if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);

@@ -1,6 +1,6 @@
 /*
  * Numbered datagrams at a steady pace, one way, with as little of the processors as that takes: those who move the guest
- * share them. Lines of JSON, results on SIGTERM.
+ * share them. Lines of JSON, results on SIGTERM; the receiver says on SIGUSR1 what has come so far.
  *
  *   stream send ADDRESS PORT RATE
  *   stream recv PORT
@@ -25,6 +25,7 @@
 enum { OCTETS = 64, SLOT_NS = 500000, BATCH = 64, BUFFER = 256 << 20, MOST = 1 << 26, SILENCES = 20000 };
 static const double SILENCE_MS = 3;
 
+static volatile sig_atomic_t asked;
 static uint8_t octets[BATCH][OCTETS];
 static struct iovec parts[BATCH];
 static struct mmsghdr messages[BATCH];
@@ -52,6 +53,11 @@ static void send_at(const char *address, const char *port, double rate) {
   printf("{\"event\": \"result\", \"sent\": %u, \"refused\": %u}\n", sent, refused);
 }
 
+static void ask(int signal) {
+  (void)signal;
+  asked = 1;
+}
+
 static void receive(const char *port) {
   struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons(atoi(port))};
   int s = socket(AF_INET6, SOCK_DGRAM, 0), one = 1, size = BUFFER;
@@ -75,6 +81,12 @@ static void receive(const char *port) {
     }
     int n = recvmmsg(s, messages, BATCH, MSG_WAITFORONE, NULL);
     if (n < 0 && stopped) break;
+    if (asked) {
+      asked = 0;
+      printf("{\"event\": \"so far\", \"received\": %u, \"doubled\": %u, \"overtaken\": %u, \"highest\": %lld}\n", received,
+             doubled, overtaken, (long long)highest);
+      fflush(stdout);
+    }
     for (int k = 0; k < n; k++) {
       struct cmsghdr *c = CMSG_FIRSTHDR(&messages[k].msg_hdr);
       struct timespec came;
@@ -106,6 +118,7 @@ static void receive(const char *port) {
 int main(int argc, char **argv) {
   signal(SIGTERM, stop);
   signal(SIGINT, stop);
+  signal(SIGUSR1, ask);
   for (int k = 0; k < BATCH; k++) {
     parts[k] = (struct iovec){octets[k], OCTETS};
     messages[k].msg_hdr.msg_iov = &parts[k];

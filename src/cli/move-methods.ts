@@ -71,8 +71,8 @@ export function moveMethods(
   const asked = (by: string): string => `${by} at ${config().site}`;
   return {
     move: async (params) => {
-      const { nid, to, force, hold, by } = readParams(moveParams, params);
-      return reply(await moves.move(nid, to, { force, hold, by: asked(by) }));
+      const { nid, to, by, ...how } = readParams(moveParams, params);
+      return reply(await moves.move(nid, to, { ...how, by: asked(by) }));
     },
     plan: async (params) => {
       const { nid, to } = readParams(prepareParams, params);

@@ -87,6 +87,7 @@ interface MoveRequest {
   readonly nid: string;
   readonly to: string;
   readonly by: string;
+  readonly resumedAgo?: number;
 }
 
 const move = async (socket: string, params: MoveRequest): Promise<MoveReply> =>
@@ -107,8 +108,7 @@ async function moveAround(socket: string, params: MoveRequest, command: string):
     throw new IlnpError('E_COMMAND', `the command ended with ${code}; ${nid} stays where it was`);
   }
   try {
-    await controlCall(socket, 'resumed', { nid }).catch(() => {}); // for the report only
-    return await move(socket, params);
+    return await move(socket, { ...params, resumedAgo: 0 });
   } catch (error) {
     if (!(error instanceof IlnpError)) throw error;
     const again = `the command has done its part, so when that is mended: ilnp move ${nid} --to ${to}`;

@@ -36,6 +36,8 @@ export const moveParams = z.strictObject({
   force: z.boolean().default(false),
   hold: z.boolean().default(true),
   by,
+  /** Microseconds since the guest runs there, for the report. */
+  resumedAgo: z.number().min(0).optional(),
 });
 
 /** `prepare`: asks everybody concerned; nothing changes. */

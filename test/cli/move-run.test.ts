@@ -22,7 +22,6 @@ const methods: ControlMethods = {
     onPaused();
   },
   abort: () => void asked.push('abort'),
-  resumed: () => void asked.push('resumed'),
   move: () => {
     asked.push('move');
     if (refuses) throw new IlnpError('E_PEER_UNREACHABLE', 'site2 is not connected');
@@ -62,7 +61,7 @@ test('a border that has let go of a silent connection meanwhile is told all the 
   const command = `touch ${begun}; until [ -e ${done} ]; do sleep 0.01; done`;
   expect(await run(command)).toMatch(/^0:0:0:a1 moved from site1 to site2/);
   await anew;
-  expect(asked).toEqual(['prepare', 'hold', 'paused', 'resumed', 'move']);
+  expect(asked).toEqual(['prepare', 'hold', 'paused', 'move']);
 });
 
 test('a signal is for the command; when that ends by it the move is called off', async () => {
