@@ -124,12 +124,13 @@ export class Invariants {
     const decision = `${formatNid(nid)} ${epoch}`;
     const place = this.#placeOf.get(decision) ?? at;
     this.#placeOf.set(decision, place);
-    if (place !== at && place !== name)
-      this.#engine.violate(`epoch ${epoch} of ${formatNid(nid)} is ${place} and, at ${name}, ${at}`);
     const table = `${formatNid(nid)} ${name} ${crashes}`;
-    const before = this.#epochs.get(table) ?? 0;
+    const before = this.#epochs.get(table);
     this.#epochs.set(table, epoch);
-    if (before > epoch) this.#engine.violate(`${name} goes back to epoch ${epoch} of ${formatNid(nid)} from ${before}`);
+    if (place !== at && (place !== name || before !== undefined))
+      this.#engine.violate(`epoch ${epoch} of ${formatNid(nid)} is ${place} and, at ${name}, ${at}`);
+    if (before !== undefined && before > epoch)
+      this.#engine.violate(`${name} goes back to epoch ${epoch} of ${formatNid(nid)} from ${before}`);
   }
 
   /** A home has carried out a decision: the sites of before and after have switched, unless force left one out. */

@@ -213,7 +213,7 @@ export class Handoffs {
     const needed = new Set([...this.#home.activeSites(nid), own]);
     const others = [...this.#world.peers()].filter((site) => site !== to && !needed.has(site));
     const bystanders = handoff.isHeld ? [] : others.map((site) => this.#holdIfItCan(handoff, site));
-    if (to !== null && !force) void this.#ahead.write(nid, to, ms + COMMIT_MS); // the commit waits for it, if it must
+    if (to !== null && !force) this.#ahead.write(nid, to, ms + COMMIT_MS);
     if (to !== null && to !== own) await Promise.all([hold(to), ...bystanders]);
     await Promise.all([...[...needed].map(hold), ...bystanders]);
     if (handoff.isHeld) return;
@@ -284,11 +284,15 @@ export class Handoffs {
     };
     if (isHeld) bePatient();
     try {
-      const moved = await this.#home.commit(nid, to, force, (letGo) => {
+      const onTelling = (letGo: number): void => {
         if (to === site) behind = letGo;
         const waitsThere = from === site && handoff.held.has(to) && this.#isThere(to);
         if (isHeld && (to === site || waitsThere)) void release();
-      });
+      };
+      const onSwitched = (): void => {
+        if (isHeld) void release();
+      };
+      const moved = await this.#home.commit(nid, to, force, { onTelling, onSwitched });
       this.#done(handoff, 'committed');
       if (isHeld) await release();
       return moved;

@@ -45,6 +45,14 @@ export interface HomeMove {
   readonly octets: number;
 }
 
+/** Told during a move. */
+interface CommitNews {
+  readonly onTelling: (letGo: number) => void;
+  readonly onSwitched: () => void;
+}
+
+const NOBODY: CommitNews = { onTelling: () => {}, onSwitched: () => {} };
+
 /** The other site holds something else with an epoch at least as great. */
 class Conflict extends Error {
   readonly have: Change;
@@ -156,9 +164,9 @@ export class HomeMoves {
   /**
    * Moves an identifier of ours; the caller has checked that it and `to` exist, and asked who is ready. `onTelling`: `to` is
    * being told, everybody else has switched and let go so many segments. Where `to` is here, what is ordered then comes after
-   * the switch.
+   * the switch. `onSwitched`: everybody concerned has switched, which may still have to be written down.
    */
-  commit(nid: Nid, to: string, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<HomeMove> {
+  commit(nid: Nid, to: string, force: boolean, { onTelling, onSwitched }: CommitNews = NOBODY): Promise<HomeMove> {
     return this.#lock.run(nidKey(nid), async () => {
       const binding = this.#binding(nid);
       const pending = this.#open.get(nidKey(nid));
@@ -166,7 +174,7 @@ export class HomeMoves {
       if (this.isSurelyAt(nid, to)) return { from, epoch: binding.epoch, octets: 0 };
       const active = pending?.active ?? new Set([from]);
       const next = { nid, at: to, epoch: (pending ?? binding).epoch + 1 };
-      const epoch = await this.#moveFrom(from, next, active, { force, onTelling });
+      const epoch = await this.#moveFrom(from, next, active, { force, onTelling, onSwitched });
       return { from, epoch, octets: 0 };
     });
   }
@@ -192,7 +200,7 @@ export class HomeMoves {
     from: string,
     { nid, at, epoch }: Change,
     active: ReadonlySet<string>,
-    { force, onTelling }: { readonly force: boolean; readonly onTelling: (letGo: number) => void },
+    { force, onTelling, onSwitched }: CommitNews & { readonly force: boolean },
   ): Promise<number> {
     let decision = await this.#decide(nid, at, epoch, active);
     for (let conflicts = 0; ; conflicts++) {
@@ -208,7 +216,7 @@ export class HomeMoves {
         throw await this.#giveUp(decision, from, force, error);
       }
     }
-    await this.#settle(decision);
+    await this.#settle(decision, onSwitched);
     return decision.epoch;
   }
 
@@ -332,9 +340,10 @@ export class HomeMoves {
     return binding;
   }
 
-  async #settle(decision: Decision): Promise<void> {
+  async #settle(decision: Decision, onSwitched = () => {}): Promise<void> {
     const { nid, at, epoch } = decision;
     await this.#writer.write([{ nid, at, epoch }]);
+    onSwitched();
     await decision.onDisk.catch((error) => {
       decision.problem = error;
       this.#write(decision); // for the next try

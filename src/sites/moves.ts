@@ -305,10 +305,9 @@ export class Moves {
     if (home !== from)
       throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
     const { what, ms, to } = request;
-    const ahead = what === 'hold' && to !== undefined ? this.#ahead.write(nid, to, ms) : null;
+    if (what === 'hold' && to !== undefined) this.#ahead.write(nid, to, ms);
     if (what === 'end') this.#ahead.callOff(nid);
     const { firstAt, acknowledgedAt, ...counts } = await this.#handoffs.keepHere(nid, what, ms);
-    await ahead;
     const ago = (time: number): number | null => (time > 0 ? this.#world.wall() - time : null);
     return { kind: 'kept', ...counts, firstAgo: ago(firstAt), acknowledgedAgo: ago(acknowledgedAt) };
   }

@@ -34,10 +34,10 @@ export class WrittenAhead {
   }
 
   /**
-   * A guest may move to `to` in the next `ms`, after which nothing comes of it; resolves when that is on disk, or cannot be: then
-   * the move waits for the disk.
+   * A guest may move to `to` in the next `ms`, after which nothing comes of it. A decision that comes before that is on disk waits
+   * for it; if it cannot be written, for its own line.
    */
-  async write(nid: Nid, to: string, ms: number): Promise<void> {
+  write(nid: Nid, to: string, ms: number): void {
     const { bindings, clock, record, registry, site } = this.#world;
     const binding = bindings.get(nid);
     if (binding === undefined || binding.epoch === 0 || binding.at === to || registry?.has(nid)) return;
@@ -45,7 +45,7 @@ export class WrittenAhead {
     const isHome = binding.home === site;
     if (!isHome && from !== site) return;
     const known = this.#known.get(nidKey(nid));
-    if (known?.to === to && known.epoch === epoch) return void (await known.onDisk);
+    if (known?.to === to && known.epoch === epoch) return;
     known?.cancel();
     const left: RecordEntry[] = from === site ? [{ nid, at: to, epoch }] : [];
     const onDisk = record
@@ -56,7 +56,6 @@ export class WrittenAhead {
       );
     const cancel = clock.after(ms, () => this.callOff(nid));
     this.#known.set(nidKey(nid), { from, to, epoch, isHome, onDisk, cancel });
-    await onDisk;
   }
 
   /** Nothing comes of it. Not waited for: a restart before it is on disk asks home, or is home and tells everybody. */

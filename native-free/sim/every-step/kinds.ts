@@ -38,7 +38,17 @@ interface Choice {
 export const HOME = 'site1';
 
 function kind(name: string, choice: Choice): Kind {
-  const { from = 'site2', to = 'site3', by, hold = 'pause', callOff, registry = false, pair, again = false, slow = again } = choice;
+  const {
+    from = 'site2',
+    to = 'site3',
+    by,
+    hold = 'pause',
+    callOff,
+    registry = false,
+    pair,
+    again = false,
+    slow = again,
+  } = choice;
   const probe = { kind: 'udp' as const };
   const scenario = scenarioSchema.parse({
     title: name,

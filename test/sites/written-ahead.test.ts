@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import type { Binding } from '../../src/ilnp/bindings.ts';
+import type { RecordEntry } from '../../src/sites/move-record.ts';
+import { WrittenAhead } from '../../src/sites/written-ahead.ts';
+
+const NID = { hi: 0, lo: 0xa1 };
+const HOME = 'site1';
+
+/** A site with a guest, what it has written, and its disk, which is as slow as the test. */
+function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false } = {}) {
+  const lines: RecordEntry[] = [];
+  const disk: { done: () => void; failed: (error: Error) => void }[] = [];
+  const timers: { ms: number; run: () => void }[] = [];
+  const binding: Binding = { nid: NID, guest: { hi: 1, lo: 0 }, home: HOME, uplink: undefined, at, epoch };
+  const ahead = new WrittenAhead({
+    site,
+    bindings: { get: () => binding, all: () => [binding].values() },
+    record: {
+      append: (entries) => {
+        lines.push(...entries);
+        return new Promise((done, failed) => void disk.push({ done, failed }));
+      },
+    },
+    ...(hasRegistry && {
+      registry: { has: () => true, isSynced: () => true, problem: () => null, isDoubtful: () => false },
+    }),
+    clock: {
+      now: () => 0,
+      after: (ms, run) => {
+        const timer = { ms, run };
+        timers.push(timer);
+        return () => void timers.splice(timers.indexOf(timer), 1);
+      },
+    },
+  });
+  return { ahead, lines, disk, timers };
+}
+
+const change = (at: string, epoch = 5) => ({ nid: NID, at, epoch });
+const settled = async (promise: Promise<boolean>): Promise<boolean | 'waits'> =>
+  Promise.race([promise, new Promise<'waits'>((done) => setImmediate(done, 'waits'))]);
+
+test.each([
+  [
+    'home, which lets go',
+    HOME,
+    HOME,
+    [
+      { at: HOME, epoch: 6, active: [HOME, 'site2'] },
+      { at: 'site2', epoch: 4 },
+    ],
+  ],
+  ['home of a guest that is elsewhere', HOME, 'site3', [{ at: 'site3', epoch: 6, active: ['site3', 'site2'] }]],
+  ['the old site', 'site3', 'site3', [{ at: 'site2', epoch: 4 }]],
+  ['a site that has no part in it', 'site4', 'site3', []],
+])('%s', async (_, site, at, expected) => {
+  const { ahead, lines } = siteOf(site, at);
+  ahead.write(NID, 'site2', 1000);
+  ahead.write(NID, 'site2', 1000);
+  expect(lines).toEqual(expected.map((line) => ({ nid: NID, ...line })));
+  ahead.close();
+});
+
+test('of a guest that never moved, that is there already, or that is in a registry, nothing is', async () => {
+  for (const { ahead, lines } of [
+    siteOf(HOME, HOME, { epoch: 0 }),
+    siteOf(HOME, 'site2'),
+    siteOf(HOME, HOME, { hasRegistry: true }),
+  ]) {
+    ahead.write(NID, 'site2', 1000);
+    expect(lines).toEqual([]);
+    expect(await ahead.take(change('site2'))).toBe(false);
+  }
+});
+
+test('a decision waits until that is on disk, and for its own line where it could not be written', async () => {
+  for (const isWritten of [true, false]) {
+    const { ahead, disk, timers } = siteOf(HOME, HOME);
+    ahead.write(NID, 'site2', 1000);
+    const taken = ahead.take(change('site2'), [HOME]);
+    expect(await settled(taken)).toBe('waits');
+    if (isWritten) disk[0]!.done();
+    else disk[0]!.failed(new Error('no space left on device'));
+    expect(await taken).toBe(isWritten);
+    expect(timers).toEqual([]);
+    expect(await ahead.take(change('site2', 6))).toBe(false); // once only
+  }
+});
+
+test.each([
+  ['another place', change('site3'), [HOME]],
+  ['another epoch', change('site2', 6), [HOME]],
+  ['another site that may be active', change('site2'), [HOME, 'site3']],
+])('home has not foreseen %s', async (_, decided, active) => {
+  const { ahead, disk } = siteOf(HOME, HOME);
+  ahead.write(NID, 'site2', 1000);
+  disk[0]!.done();
+  expect(await ahead.take(decided, active)).toBe(false);
+});
+
+test('the old site may let go of it for any place but its own', async () => {
+  for (const at of ['site2', 'site1', 'site3']) {
+    const { ahead, disk } = siteOf('site3', 'site3');
+    ahead.write(NID, 'site2', 1000);
+    disk[0]!.done();
+    expect(await ahead.take(change(at, 9))).toBe(at !== 'site3');
+  }
+});
+
+test('what comes of nothing is struck out: when it is called off, or when packets may wait no longer', () => {
+  for (const site of [HOME, 'site3']) {
+    const { ahead, lines, timers } = siteOf(site, site);
+    ahead.write(NID, 'site2', 1000);
+    ahead.callOff(NID);
+    expect(timers).toEqual([]);
+    const back = { nid: NID, at: site, epoch: 4 };
+    const struckOut = site === HOME ? [{ nid: NID, at: HOME, epoch: 6, active: [HOME] }, back] : [back];
+    expect(lines.slice(-struckOut.length)).toEqual(struckOut);
+    ahead.callOff(NID);
+    ahead.write(NID, 'site2', 2000);
+    const before = lines.length;
+    expect(timers.map(({ ms }) => ms)).toEqual([2000]);
+    timers[0]!.run();
+    expect(lines.slice(before)).toEqual(struckOut);
+  }
+});
