@@ -9,7 +9,7 @@
  * has no epoch to be told by, and one in a registry is decided there: those wait for the disk.
  */
 import type { Nid } from '../wire/text.ts';
-import type { Change } from './messages.ts';
+import { type Change, MAX_EPOCH } from './messages.ts';
 import type { RecordEntry } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
@@ -40,8 +40,9 @@ export class WrittenAhead {
   write(nid: Nid, to: string, ms: number): void {
     const { bindings, clock, record, registry, site } = this.#world;
     const binding = bindings.get(nid);
-    if (binding === undefined || binding.epoch === 0 || binding.at === to || registry?.has(nid)) return;
+    if (binding === undefined || binding.at === to || registry?.has(nid)) return;
     const { at: from, epoch } = binding;
+    if (epoch === 0 || epoch + 2 > MAX_EPOCH) return;
     const isHome = binding.home === site;
     if (!isHome && from !== site) return;
     const known = this.#known.get(nidKey(nid));

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
+import { MAX_EPOCH } from '../../src/sites/messages.ts';
 import type { RecordEntry } from '../../src/sites/move-record.ts';
 import { WrittenAhead } from '../../src/sites/written-ahead.ts';
 
@@ -61,9 +62,10 @@ test.each([
   ahead.close();
 });
 
-test('of a guest that never moved, that is there already, or that is in a registry, nothing is', async () => {
+test('of a guest that never moved, has no epochs left, is there already, or is in a registry, nothing is', async () => {
   for (const { ahead, lines } of [
     siteOf(HOME, HOME, { epoch: 0 }),
+    siteOf(HOME, HOME, { epoch: MAX_EPOCH - 1 }),
     siteOf(HOME, 'site2'),
     siteOf(HOME, HOME, { hasRegistry: true }),
   ]) {
