@@ -30,7 +30,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-const MOVES = Math.min(2000, Math.max(2, Number(values.moves)));
+const MOVES = Math.min(500, Math.max(2, Number(values.moves)));
 const PAUSE_MS = Number(values.pause);
 const RATES = values.rate.split(',').map(Number);
 const DELAYS = values.delay.split(',').map(Number);
@@ -145,6 +145,7 @@ async function run(rate, delay) {
       let report;
       if (how !== 'still') {
         [report] = await controls.site1.call('moves', { after: known, limit: 1, waitMs: 2000 });
+        if (report?.outcome !== 'moved') throw new Error(`${how}: ${report?.why ?? 'no report'}`);
         known = report.id;
         [from, to] = [to, from];
       }

@@ -225,7 +225,7 @@ export class Operator {
 
   /**
    * Puts the guest where its home says it is, now and for a while: when the border that was asked has died, home may still
-   * carry the move out. While home is down, the guest stays where it was carried.
+   * carry the move out, behind others of this guest too. While home is down, the guest stays where it was carried.
    */
   #follow(order: MoveOrder, station: Station): void {
     const world = this.#world;
@@ -237,9 +237,8 @@ export class Operator {
     const look = (): void => {
       const { running } = home;
       let isOver = false;
-      const isMovedAgain = this.moves.slice(orders).some((move) => move.guest === order.guest);
-      if (isMovedAgain) return;
-      if (running !== undefined && running.moves.unsettled === 0) {
+      const isMoving = this.moves.slice(orders).some((one) => one.guest === order.guest && one.state === 'under way');
+      if (!isMoving && running !== undefined && running.moves.unsettled === 0) {
         world.attach(station, running.bindings.get(station.guest!.nid)!.at);
         isOver = true;
       }

@@ -10,7 +10,7 @@
  */
 import type { Binding } from '../ilnp/bindings.ts';
 import { saidOf } from '../runtime/errors.ts';
-import { formatNid } from '../wire/text.ts';
+import { formatNid, type Nid } from '../wire/text.ts';
 import type { Change } from './messages.ts';
 import type { RecordEntry } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
@@ -72,6 +72,11 @@ export class BindingWriter {
     const recorded = Promise.all(onDisk).then(() => {});
     recorded.catch(() => {}); // who waits for it is told
     return { recorded };
+  }
+
+  /** A change of it is in force, and not known to be on disk; it will be written once more if it could not be. */
+  isUnwritten(nid: Nid): boolean {
+    return this.#pending.has(nidKey(nid));
   }
 
   /** Changes that are in force and could not be written down. */

@@ -213,8 +213,8 @@ export class Handoffs {
     const needed = new Set([...this.#home.activeSites(nid), own]);
     const others = [...this.#world.peers()].filter((site) => site !== to && !needed.has(site));
     const bystanders = handoff.isHeld ? [] : others.map((site) => this.#holdIfItCan(handoff, site));
-    // a decision that is still open is on disk, and stays there
-    if (to !== null && !force && !this.#home.isOpen(nid)) this.#ahead.write(nid, to, ms + COMMIT_MS);
+    if (force) this.#ahead.callOff(nid);
+    else if (to !== null) this.#home.foresee(nid, to, ms + COMMIT_MS);
     if (to !== null && to !== own) await Promise.all([hold(to), ...bystanders]);
     await Promise.all([...[...needed].map(hold), ...bystanders]);
     if (handoff.isHeld) return;

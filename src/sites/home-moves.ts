@@ -100,6 +100,19 @@ export class HomeMoves {
     return this.#open.has(nidKey(nid));
   }
 
+  /** A move to `to` may be decided in the next `ms`; nothing is written ahead of a decision that is open, which is on disk. */
+  foresee(nid: Nid, to: string, ms: number): void {
+    void this.#lock.run(nidKey(nid), async () => {
+      if (!this.isOpen(nid)) this.#ahead.write(nid, to, ms);
+    });
+  }
+
+  /** A site may have forgotten what it has confirmed: it has been told again, or will be. */
+  connected(site: string): void {
+    for (const { heard } of this.#open.values()) heard.delete(site);
+    this.retrySoon();
+  }
+
   /** Takes up the decisions that the record holds open. */
   resume(decisions: Iterable<OpenDecision>): void {
     for (const { nid, at, epoch, active } of decisions) {
@@ -347,7 +360,7 @@ export class HomeMoves {
     await decision.onDisk.catch((error) => {
       decision.problem = error;
       this.#write(decision); // for the next try
-      this.retrySoon();
+      this.#scheduleRetry(RETRY_FIRST_MS);
       throw error;
     });
     this.#open.delete(nidKey(nid));

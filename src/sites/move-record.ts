@@ -62,6 +62,8 @@ const DURABLE = constants.O_WRONLY | constants.O_CREAT | constants.O_DSYNC;
 /** Reason: four lines for each of two hundred moves at a time. */
 const ROOM = Buffer.alloc(64 << 10, '\n');
 const SECTOR = 512;
+/** What the kernel says when there is no room, or no more for this user. */
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT']);
 /** Octets of free disk at which room is not in question. */
 const MUCH = 1 << 20;
 
@@ -127,8 +129,9 @@ export class MoveRecord {
   /** Waits for what was appended, gives the room back, and closes the file. */
   async close(): Promise<void> {
     await this.#writing;
-    if (this.#failure === undefined) await this.#cut();
+    const isWell = this.#failure === undefined;
     this.#failure ??= new IlnpError('E_STATE', `${this.path}: is closed`);
+    if (isWell) await this.#cut();
     await this.#file.close();
   }
 
@@ -186,10 +189,17 @@ export class MoveRecord {
     const left = SECTOR - (this.#size % SECTOR);
     const at = octets.length <= left ? this.#size : this.#size + left;
     if (octets.length <= SECTOR && at + octets.length <= this.#end) {
-      await this.#write(octets, at);
-      return at + octets.length;
+      try {
+        await this.#write(octets, at);
+        return at + octets.length;
+      } catch (error) {
+        if (!NO_ROOM.has((error as NodeJS.ErrnoException).code ?? '')) throw error; // else it is one that writes elsewhere
+      }
     }
-    if (this.#end > this.#size) await this.#file.truncate(this.#size);
+    if (this.#end > this.#size) {
+      await this.#file.truncate(this.#size);
+      await this.#file.sync(); // after a power failure nothing lies behind what was appended to the shorter file
+    }
     this.#end = this.#size;
     await this.#write(octets, this.#size);
     this.#end += octets.length;

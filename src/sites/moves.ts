@@ -65,7 +65,7 @@ export class Moves {
   constructor(world: MovesWorld) {
     this.#world = world;
     this.#writer = new BindingWriter(world);
-    this.#ahead = new WrittenAhead(world);
+    this.#ahead = new WrittenAhead(world, (nid) => this.#writer.isUnwritten(nid));
     this.#home = new HomeMoves(world, this.#writer, this.#ahead, (change, heard) => this.#settled(change, heard));
     this.#feeds = new SiteFeeds(world, this.#home);
     this.#keeping = new SiteKeeping(world);
@@ -263,8 +263,8 @@ export class Moves {
 
   /** Site `site` can be reached (again): says what it may lack, asks what we lack, goes on with what was stuck. */
   connected(site: string): void {
+    this.#home.connected(site);
     this.#feeds.connected(site);
-    this.#home.retrySoon();
   }
 
   /** Stops all that is planned; what was decided is taken up again by the next start. */

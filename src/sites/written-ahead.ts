@@ -27,10 +27,16 @@ interface Ahead {
 
 export class WrittenAhead {
   readonly #world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>;
+  readonly #isUnwritten: (nid: Nid) => boolean;
   readonly #known = new Map<string, Ahead>();
 
-  constructor(world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>) {
+  /** `isUnwritten`: a line about it may still come, which would be behind what is written ahead. */
+  constructor(
+    world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>,
+    isUnwritten: (nid: Nid) => boolean,
+  ) {
     this.#world = world;
+    this.#isUnwritten = isUnwritten;
   }
 
   /**
@@ -42,7 +48,7 @@ export class WrittenAhead {
     const binding = bindings.get(nid);
     if (binding === undefined || binding.at === to || registry?.has(nid)) return;
     const { at: from, epoch } = binding;
-    if (epoch === 0 || epoch + 2 > MAX_EPOCH) return;
+    if (epoch === 0 || epoch + 2 > MAX_EPOCH || this.#isUnwritten(nid)) return;
     const isHome = binding.home === site;
     if (!isHome && from !== site) return;
     const known = this.#known.get(nidKey(nid));

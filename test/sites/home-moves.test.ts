@@ -27,7 +27,7 @@ test('of several sites that let go, what each has let go is waited for where the
       return { kind: 'have', newer: [], refused: [], letGo: letGo[site] ?? 0 };
     },
   } as unknown as MovesWorld;
-  const home = new HomeMoves(world, new BindingWriter(world), new WrittenAhead(world), () => {});
+  const home = new HomeMoves(world, new BindingWriter(world), new WrittenAhead(world, () => false), () => {});
   home.resume([{ nid: NID, at: 'site3', epoch: 2, active: ['site2', 'site3'] }]); // stuck: both may be active
 
   await home.commit(NID, 'site4', false);

@@ -8,12 +8,12 @@ const NID = { hi: 0, lo: 0xa1 };
 const HOME = 'site1';
 
 /** A site with a guest, what it has written, and its disk, which is as slow as the test. */
-function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false } = {}) {
+function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false, isUnwritten = false } = {}) {
   const lines: RecordEntry[] = [];
   const disk: { done: () => void; failed: (error: Error) => void }[] = [];
   const timers: { ms: number; run: () => void }[] = [];
   const binding: Binding = { nid: NID, guest: { hi: 1, lo: 0 }, home: HOME, uplink: undefined, at, epoch };
-  const ahead = new WrittenAhead({
+  const world: ConstructorParameters<typeof WrittenAhead>[0] = {
     site,
     bindings: { get: () => binding, all: () => [binding].values() },
     record: {
@@ -33,7 +33,8 @@ function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false } = {
         return () => void timers.splice(timers.indexOf(timer), 1);
       },
     },
-  });
+  };
+  const ahead = new WrittenAhead(world, () => isUnwritten);
   return { ahead, lines, disk, timers };
 }
 
@@ -62,11 +63,12 @@ test.each([
   ahead.close();
 });
 
-test('of a guest that never moved, has no epochs left, is there already, or is in a registry, nothing is', async () => {
+test('of a guest that never moved, has no epochs left, is there already, whose last place is not written down, or which is in a registry, nothing is', async () => {
   for (const { ahead, lines } of [
     siteOf(HOME, HOME, { epoch: 0 }),
     siteOf(HOME, HOME, { epoch: MAX_EPOCH - 1 }),
     siteOf(HOME, 'site2'),
+    siteOf(HOME, HOME, { isUnwritten: true }),
     siteOf(HOME, HOME, { hasRegistry: true }),
   ]) {
     ahead.write(NID, 'site2', 1000);
