@@ -126,13 +126,11 @@ export class World {
     else border.start(this.borders);
   }
 
-  /** Takes a guest off its link; what is on its way to it there is lost. */
+  /** Takes a guest off its link; what is on its way to it there is lost, what it has sent is with the border's machine. */
   detach(station: Station): void {
     const { at, guest } = station;
     if (at === undefined || guest === undefined) return;
-    const { up, down } = this.#lans.get(`${at} ${station.name}`)!;
-    up.cut();
-    down.cut();
+    this.#lans.get(`${at} ${station.name}`)!.down.cut();
     this.border(at).gateway.setGuest(guest.nid, undefined);
     station.node.link = undefined;
     station.at = undefined;
@@ -144,7 +142,6 @@ export class World {
     if (station.at === site) return;
     this.detach(station);
     const { up, down } = this.#lans.get(`${site} ${station.name}`)!;
-    up.heal();
     down.heal();
     this.border(site).gateway.setGuest(station.guest.nid, down);
     station.node.link = up;
@@ -230,7 +227,6 @@ export class World {
       const down = this.#link(`${border.name}>${name}`, this.scenario.links.lan, (packet) =>
         station.node.receive(packet),
       );
-      up.cut();
       down.cut();
       this.#lans.set(`${border.name} ${name}`, { up, down });
     }
