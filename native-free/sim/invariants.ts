@@ -18,6 +18,8 @@ import { REGISTRY, type SimRegistry } from './registry.ts';
 
 /** A site that took part in a move knows it when it is settled. */
 const GRACE_INVOLVED_US = 1000;
+/** The new site may have forgotten it when it starts again: home tells it as soon as they hear each other. A registry does not. */
+const GRACE_FORGOTTEN_US = 0.5e6;
 /**
  * Others are told best effort; once they can be: retries, reconnection and the longest time-out are over, which is that of a
  * question to the registry (registry/client.ts).
@@ -174,9 +176,11 @@ export class Invariants {
     if (border.running!.path.epochOf(nid) >= committed.epoch) return;
     if (this.#outlaws.has(`${border.name} ${formatNid(nid)}`)) return;
     const { now } = this.#engine;
-    const isInvolved = committed.involved.has(border.name);
-    const calm = Math.max(this.#calmSince.get(border.name) ?? 0, this.#calmSince.get(known.home) ?? 0);
-    const until = isInvolved ? committed.since + GRACE_INVOLVED_US : Math.max(committed.since, calm) + GRACE_OTHERS_US;
+    const calm = Math.max(this.#calmSince.get(border.name) ?? 0, this.#calmSince.get(known.home) ?? 0, committed.since);
+    const mayForget = border.name === committed.at && this.#registry === undefined;
+    let until = calm + GRACE_OTHERS_US;
+    if (mayForget) until = calm + GRACE_FORGOTTEN_US;
+    else if (committed.involved.has(border.name)) until = committed.since + GRACE_INVOLVED_US;
     if (now > until)
       this.#engine.violate(`${border.name} sends for ${formatNid(nid)} to ${site}, but it is at ${committed.at}`);
   }

@@ -1,9 +1,10 @@
 /**
  * Switches bindings at this border, each only forwards in its epoch: in every table and, at the same time, on disk.
  *
- * Both before anybody is told that it is so: home holds a move for settled then and tells nobody again. Forgotten, this site
- * would believe itself active again, or go by an older place for as long as the registry is away. What brings an identifier
- * here is confirmed even if it cannot be written: its guest is here, and what is forgotten makes nobody active.
+ * What takes an identifier away from this site is on disk before anybody is told: forgotten, this site would believe itself
+ * active again. So is what a registry decides: forgotten, this site would go by an older place for as long as the registry is
+ * away. What brings an identifier here is confirmed even if it cannot be written: its guest is here, and what is forgotten makes
+ * nobody active.
  *
  * Changes that arrive while a round is under way wait for the next one and share its write and its table update.
  * One round at a time also means that two changes of one identifier can never overtake each other.

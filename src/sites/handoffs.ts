@@ -18,6 +18,7 @@ import { begun, type Handoff, reportOf, underWayOf } from './handoff.ts';
 import type { HomeMove, HomeMoves } from './home-moves.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { LateMoves } from './late-moves.ts';
+import type { WireNid } from './messages.ts';
 import type { Step } from './move-report.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
@@ -89,7 +90,7 @@ export class Handoffs {
       async (handoff) => {
         handoff.to = to;
         await this.#home.ready(nid, to, false);
-        await this.#order(handoff, to, 'expect', MIGRATION_MS);
+        await Promise.all([this.#order(handoff, to, 'expect', MIGRATION_MS), this.#foresee(handoff, to, MIGRATION_MS)]);
         this.#done(handoff, 'prepared');
         if (handoff.isHeld) return;
         handoff.cancel();
@@ -129,13 +130,16 @@ export class Handoffs {
       const handoff = this.#begin(nid, by);
       if (resumedAgo !== undefined) handoff.times.set('resumed', this.#world.clock.now() - resumedAgo);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');
+      const isHeld = hold || handoff.isHeld;
       handoff.to = to;
+      if (force) this.#ahead.callOff(nid);
       try {
         if (!isPrepared) {
           await this.#home.ready(nid, to, force);
           this.#done(handoff, 'prepared');
+          if (isHeld && !force) void this.#foresee(handoff, to, this.#world.holdMs() + COMMIT_MS); // while packets wait
         }
-        if (hold || handoff.isHeld) await this.#holdAll(handoff, force);
+        if (isHeld) await this.#holdAll(handoff, force);
         this.#checkThere(handoff, to);
         handoff.cancel();
         const moved = await this.#commit(handoff, to, force);
@@ -188,6 +192,19 @@ export class Handoffs {
     return handoff;
   }
 
+  /** The move may come in the next `ms`: what has to be on disk for that is written here and at the old site. Never rejects. */
+  async #foresee(handoff: Handoff, to: string, ms: number): Promise<void> {
+    const { nid, sites } = handoff;
+    const at = this.#world.bindings.get(nid)?.at;
+    const here = this.#home.foresee(nid, to, ms);
+    if (at !== undefined && at !== this.#world.site) {
+      sites.add(at); // told when nothing comes of it
+      const request = { kind: 'foresee', nid: [nid.hi, nid.lo] as WireNid, to, ms } as const;
+      await this.#world.send(at, request, KEEP_REQUEST_MS).catch(() => {}); // it will have to wait for its disk
+    }
+    await here;
+  }
+
   /**
    * The new site and the bystanders first, where nothing is lost by waiting for answers; then the old one and home. Fails, with
    * nothing changed, unless the new one, the old one and home hold.
@@ -213,8 +230,6 @@ export class Handoffs {
     const needed = new Set([...this.#home.activeSites(nid), own]);
     const others = [...this.#world.peers()].filter((site) => site !== to && !needed.has(site));
     const bystanders = handoff.isHeld ? [] : others.map((site) => this.#holdIfItCan(handoff, site));
-    if (force) this.#ahead.callOff(nid);
-    else if (to !== null) this.#home.foresee(nid, to, ms + COMMIT_MS);
     if (to !== null && to !== own) await Promise.all([hold(to), ...bystanders]);
     await Promise.all([...[...needed].map(hold), ...bystanders]);
     if (handoff.isHeld) return;
@@ -382,9 +397,7 @@ export class Handoffs {
       return;
     }
     const asked = this.#world.clock.now();
-    const to = what === 'hold' && handoff.to !== null ? { to: handoff.to } : {};
-    const request = { kind: 'keep', nid: [nid.hi, nid.lo] as [number, number], what, ms, ...to } as const;
-    const reply = await this.#world.send(site, request, KEEP_REQUEST_MS);
+    const reply = await this.#world.send(site, { kind: 'keep', nid: [nid.hi, nid.lo], what, ms }, KEEP_REQUEST_MS);
     if (reply.kind !== 'kept') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to keep`);
     const { kind, firstAgo, acknowledgedAgo, ...counts } = reply;
     // by our clock, as if the answer had taken as long as the question

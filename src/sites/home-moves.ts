@@ -100,10 +100,14 @@ export class HomeMoves {
     return this.#open.has(nidKey(nid));
   }
 
-  /** A move to `to` may be decided in the next `ms`; nothing is written ahead of a decision that is open, which is on disk. */
-  foresee(nid: Nid, to: string, ms: number): void {
-    void this.#lock.run(nidKey(nid), async () => {
-      if (!this.isOpen(nid)) this.#ahead.write(nid, to, ms);
+  /**
+   * A move to `to` may be decided in the next `ms`; resolves when what that takes is written here, or cannot be. Nothing is written ahead of
+   * a decision that is open, which is on disk.
+   */
+  async foresee(nid: Nid, to: string, ms: number): Promise<void> {
+    if (this.isOpen(nid)) return;
+    await this.#lock.run(nidKey(nid), async () => {
+      if (!this.isOpen(nid)) return this.#ahead.write(nid, to, ms);
     });
   }
 

@@ -74,15 +74,12 @@ const request = z.discriminatedUnion('kind', [
     resumedAgo: z.number().min(0).optional(),
   }),
   z.strictObject({ kind: z.literal('ready'), nid, to: site }),
+  z.strictObject({ kind: z.literal('foresee'), nid, to: site, ms: duration }),
   /** `behind`: of the one it is about, so many segments are on their way to the receiver: others have let them go. */
   z.strictObject({ kind: z.literal('set'), changes, behind: count.optional() }),
   z.strictObject({ kind: z.literal('report'), changes }),
   z.strictObject({ kind: z.literal('spoken'), sessions: z.array(spoken).max(MAX_SPOKEN) }),
-  /** `to`: where the guest may go. */
-  z.strictObject({
-    ...{ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration },
-    to: site.optional(),
-  }),
+  z.strictObject({ kind: z.literal('keep'), nid, what: z.enum(['hold', 'expect', 'end']), ms: duration }),
   z.strictObject({ kind: z.literal('plan'), nid, to: site }),
   z.strictObject({
     kind: z.literal('step'),

@@ -6,6 +6,7 @@
  * its epoch. The one exception is home itself, which listens to reports from anybody about identifiers of its own,
  * because it may have lost its record; it answers by deciding anew with a greater epoch, never by copying an old one.
  */
+import type { Binding } from '../ilnp/bindings.ts';
 import { COMMIT_MS } from '../ilnp/keeping.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
@@ -208,6 +209,9 @@ export class Moves {
           return await this.#handleMove(from, request);
         case 'ready':
           return await this.#handleReady(from, request);
+        case 'foresee':
+          await this.#ahead.write(this.#theirs(from, nidOf(request.nid)).nid, request.to, request.ms);
+          return { kind: 'ready' };
         case 'set':
           return await this.#handleSet(from, request.changes, request.behind);
         case 'report':
@@ -299,13 +303,16 @@ export class Moves {
     throw new IlnpError('E_UNKNOWN_NID', `${formatNid(nid)} has its home at ${home} as ${this.#world.site} knows it`);
   }
 
+  /** One whose home is the site that asks. */
+  #theirs(from: string, nid: Nid): Binding {
+    const binding = this.#binding(nid);
+    if (binding.home === from) return binding;
+    throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${binding.home}`);
+  }
+
   async #handleKeep(from: string, request: Request & { readonly kind: 'keep' }): Promise<Reply> {
-    const nid = nidOf(request.nid);
-    const { home } = this.#binding(nid);
-    if (home !== from)
-      throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${home}`);
-    const { what, ms, to } = request;
-    if (what === 'hold' && to !== undefined) this.#ahead.write(nid, to, ms);
+    const { nid } = this.#theirs(from, nidOf(request.nid));
+    const { what, ms } = request;
     if (what === 'end') this.#ahead.callOff(nid);
     const { firstAt, acknowledgedAt, ...counts } = await this.#handoffs.keepHere(nid, what, ms);
     const ago = (time: number): number | null => (time > 0 ? this.#world.wall() - time : null);
@@ -313,10 +320,8 @@ export class Moves {
   }
 
   async #handleReady(from: string, request: { readonly nid: WireNid; readonly to: string }): Promise<Reply> {
-    const nid = nidOf(request.nid);
-    const binding = this.#binding(nid);
-    if (binding.home !== from)
-      throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} knows ${formatNid(nid)} with home ${binding.home}`);
+    const binding = this.#theirs(from, nidOf(request.nid));
+    const { nid } = binding;
     this.#checkSite(request.to);
     if (request.to === this.#world.site) this.#checkPolicy(nid, request.to, null); // home has looked at who asks
     await this.#world.foresee({ ...binding, at: request.to });
@@ -350,12 +355,21 @@ export class Moves {
     return { kind: 'have', newer, refused, letGo };
   }
 
-  /** Switches bindings that others have decided about, and lets go what waited for that here; the segments that went to other sites. */
+  /**
+   * Switches bindings that others have decided about, and lets go what waited for that here; the segments that went to other sites.
+   * Waits for the disk where, without the line, this site would believe itself active at the next start. A site that forgets
+   * anything else is told again when it comes back; not by a registry.
+   */
   async #switch(changes: readonly Change[], behind = 0): Promise<number> {
-    const { site, bindings } = this.#world;
+    const { site, bindings, registry } = this.#world;
+    const departs = ({ nid, at }: Change): boolean => at !== site && bindings.get(nid)?.at === site;
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
-    const switched = held.map(({ nid, at }) => ({ nid, departs: at !== site && bindings.get(nid)?.at === site }));
-    const ahead = changes.map((change) => this.#ahead.take(change));
+    const switched = held.map((change) => ({ nid: change.nid, departs: departs(change) }));
+    const safe = changes.map((change) => {
+      const isAhead = this.#ahead.take(change);
+      const { nid } = change;
+      return departs(change) || this.#writer.isUnwritten(nid) || registry?.has(nid) ? isAhead : true;
+    });
     let letGo = Promise.resolve(0);
     const { recorded } = await this.#writer.write(changes, {
       onOrdered: () => {
@@ -363,7 +377,7 @@ export class Moves {
         letGo.catch(() => {}); // who waits for it is told
       },
     });
-    if ((await Promise.all(ahead)).includes(false)) await recorded;
+    if ((await Promise.all(safe)).includes(false)) await recorded;
     return letGo;
   }
 
@@ -373,7 +387,7 @@ export class Moves {
     this.#feeds.settled(change.nid, heard);
   }
 
-  #binding(nid: Nid) {
+  #binding(nid: Nid): Binding {
     const binding = this.#world.bindings.get(nid);
     if (binding === undefined) {
       throw new IlnpError('E_UNKNOWN_NID', `${this.#world.site} has no binding for ${formatNid(nid)}`);

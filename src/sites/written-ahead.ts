@@ -1,5 +1,6 @@
 /**
- * Moves that may be decided at any moment, written down before they are: then nobody waits for a disk when packets wait.
+ * Moves that are prepared may be decided at any moment, so that is written down before: then nobody waits for a disk when packets
+ * wait, or the guest does.
  * These are ordinary lines of the record (move-record.ts), which say what a restart in between has to do:
  *
  *   home            a decision to take it back with the epoch after the next one: {at: old site, epoch + 2, active: old site, new site}
@@ -40,10 +41,10 @@ export class WrittenAhead {
   }
 
   /**
-   * A guest may move to `to` in the next `ms`, after which nothing comes of it. A decision that comes before that is on disk waits
-   * for it; if it cannot be written, for its own line.
+   * A guest may move to `to` in the next `ms`, after which nothing comes of it. Resolves when that is on disk, or cannot be: a
+   * decision that comes sooner waits for it, or for its own line.
    */
-  write(nid: Nid, to: string, ms: number): void {
+  async write(nid: Nid, to: string, ms: number): Promise<void> {
     const { bindings, clock, record, registry, site } = this.#world;
     const binding = bindings.get(nid);
     if (binding === undefined || binding.at === to || registry?.has(nid)) return;
@@ -52,7 +53,7 @@ export class WrittenAhead {
     const isHome = binding.home === site;
     if (!isHome && from !== site) return;
     const known = this.#known.get(nidKey(nid));
-    if (known?.to === to && known.epoch === epoch) return;
+    if (known?.to === to && known.epoch === epoch) return void (await known.onDisk);
     known?.cancel();
     const left: RecordEntry[] = from === site ? [{ nid, at: to, epoch }] : [];
     const onDisk = record
@@ -63,6 +64,7 @@ export class WrittenAhead {
       );
     const cancel = clock.after(ms, () => this.callOff(nid));
     this.#known.set(nidKey(nid), { from, to, epoch, isHome, onDisk, cancel });
+    await onDisk;
   }
 
   /** Nothing comes of it. Not waited for: a restart before it is on disk asks home, or is home and tells everybody. */

@@ -36,6 +36,7 @@ export const MESSAGES: readonly unknown[] = [
   [0],
   [1, { kind: 'move', nid: [0, 0xa1], to: 'site2', force: false }],
   [2, { kind: 'ready', nid: [0, 0xa1], to: 'site2' }],
+  [10, { kind: 'foresee', nid: [0, 0xa1], to: 'site2', ms: 7000 }],
   [
     3,
     {

@@ -55,7 +55,7 @@ test('a connection of another border is closed with a word, whatever comes', asy
       const reason = await connected(octets, (options) => {
         new AnsweringConnection(options, async (_site, request) => {
           asked++;
-          expect(['move', 'ready', 'set', 'report']).toContain(request.kind);
+          expect(['move', 'ready', 'foresee', 'set', 'report']).toContain(request.kind);
           return { kind: 'ready' };
         });
       });

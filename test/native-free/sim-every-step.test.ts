@@ -27,7 +27,7 @@ describe.each(KINDS)('$name', (kind) => {
 
     const faults = [...faultsOf({ messages, steps }, kind.parties, true)].filter((_, i) => i % EVERY === 0);
     for (const fault of faults) expect([fault, ...(await playKind(kind, fault)).failures]).toEqual([fault]);
-    expect(faults.length).toBeGreaterThan(2);
+    expect(faults.length).toBeGreaterThan(1);
   });
 });
 
@@ -104,13 +104,14 @@ test('packets that wait for ever are noticed', async () => {
   expect(await broken('switch', 0.5, stuck)).toEqual(['never at rest: site1 holds packets']);
 });
 
-test('with slow disks, a move of a guest that has moved before waits for none of those that let go', async () => {
+test.each([
+  ['pause-leaves-home', 'slow-disk-leaves-home', 'again-leaves-home'],
+  ['pause', 'slow-disk-pause', 'again-pause'],
+])('with slow disks, a move of a guest that has moved before waits for none (%s)', async (...names) => {
   const gapOf = async (name: string) => (await playKind(kindOf(name), null)).gapMs;
 
-  const [quick, slow, again] = await Promise.all(
-    ['pause-leaves-home', 'slow-disk-leaves-home', 'again-leaves-home'].map(gapOf),
-  );
+  const [quick, slow, again] = await Promise.all(names.map(gapOf));
 
-  expect(slow! - quick!).toBeGreaterThan(10); // so there is something to wait for
-  expect(again! - quick!).toBeLessThan(5);
+  expect(slow! - quick!).toBeGreaterThan(60); // so there is something to wait for
+  expect(again! - quick!).toBeLessThan(11); // two datagrams
 });

@@ -211,21 +211,43 @@ describe('after a restart', () => {
     expect(everywhere(A2)).toEqual(['site3 1', 'site3 1', 'site3 1']);
   });
 
-  test('the new site knows what it has confirmed, whoever is away', async () => {
-    for (let epoch = 5; epoch < 25; epoch++) {
-      const here: Request = { kind: 'set', changes: [[A2.hi, A2.lo, 'site3', epoch]] };
-      await outcome(sites.moves('site2').handle('site1', here));
-      const first = sites.moves('site3').handle('site1', here);
-      while (sites.binding('site3', A2)?.epoch !== epoch) await sites.time.runUntil(sites.time.now + 0.1);
+  test('the old site knows what it has confirmed, whoever is away', async () => {
+    for (let epoch = 5; epoch < 45; epoch += 2) {
+      const away: Request = { kind: 'set', changes: [[A2.hi, A2.lo, 'site3', epoch]] };
+      const first = sites.moves('site2').handle('site1', away);
+      while (sites.binding('site2', A2)?.epoch !== epoch) await sites.time.runUntil(sites.time.now + 0.1);
 
       // told twice: the second answer, too, is given when it is on disk
-      const second = sites.moves('site3').handle('site1', here);
+      const second = sites.moves('site2').handle('site1', away);
       expect(await outcome(Promise.race([first, second]))).toEqual({ kind: 'have', newer: [], refused: [], letGo: 0 });
+      sites.crash('site2');
+      sites.start('site2');
+
+      expect(sites.binding('site2', A2)).toMatchObject({ at: 'site3', epoch });
+      const back: Request = { kind: 'set', changes: [[A2.hi, A2.lo, 'site2', epoch + 1]] };
+      await outcome(sites.moves('site2').handle('site1', back));
+    }
+  });
+
+  test('the new site may forget what it has confirmed: it is not active, and home tells it again', async () => {
+    sites.diskMs = 30;
+    let forgotten = 0;
+    for (let epoch = 1; epoch < 40; epoch += 2) {
+      const moving = outcome(sites.moves('site1').move(A2, 'site3'));
+      while (sites.binding('site1', A2)?.epoch !== epoch) await sites.time.runUntil(sites.time.now + 0.1);
       sites.crash('site3');
       sites.start('site3');
+      await moving;
+      if (sites.binding('site3', A2)?.epoch !== epoch) {
+        forgotten++;
+        expect(sites.active(A2)).toEqual([]);
+      }
+      await sites.time.runUntil(sites.time.now + 10_000);
 
-      expect(sites.binding('site3', A2)).toMatchObject({ at: 'site3', epoch });
+      expect(new Set(everywhere(A2))).toEqual(new Set([`site3 ${epoch}`]));
+      await outcome(sites.moves('site1').move(A2, 'site2'));
     }
+    expect(forgotten).toBeGreaterThan(0);
   });
 
   test('a release that was refused by the disk is not confirmed later without it', async () => {

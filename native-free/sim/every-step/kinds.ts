@@ -61,7 +61,7 @@ function kind(name: string, choice: Choice): Kind {
     ],
     links: { control: { delayMs: 2 } },
     registry,
-    diskMs: slow ? 30 : 2,
+    diskMs: slow ? 100 : 2,
     sessions: [
       { ...probe, from: 'cn', to: 'a1' },
       { ...probe, from: 'a1', to: 'cn' },
@@ -97,6 +97,8 @@ export const KINDS: readonly Kind[] = [
   kind('again-pause', { again: true }),
   kind('again-leaves-home', { from: HOME, to: 'site2', again: true }),
   kind('again-comes-home', { to: HOME, again: true }),
+  kind('again-abort-prepared', { callOff: 'prepared', again: true }),
+  kind('again-leaves-home-abort-prepared', { from: HOME, to: 'site2', callOff: 'prepared', again: true }),
   kind('again-abort-held', { callOff: 'held', again: true }),
   kind('again-leaves-home-abort-held', { from: HOME, to: 'site2', callOff: 'held', again: true }),
   kind('again-pair-at-home', { pair: HOME, again: true }),

@@ -118,6 +118,8 @@ export class MemorySites {
   /** "site key" pairs that may be wrong until they hear: declared dead by an operator, or without their disk. */
   readonly #outlaws = new Set<string>();
   faults: Faults = NO_FAULTS;
+  /** A write takes so long at most. */
+  diskMs = 3;
   /** Sites whose disk is full. */
   readonly full = new Set<string>();
   octets = 0;
@@ -429,7 +431,7 @@ export class MemorySites {
   readonly #diskFree = new Map<Running, number>();
 
   #inOrder(running: Running, write: () => void): void {
-    const at = Math.max(this.#diskFree.get(running) ?? 0, this.time.now + this.#random() * 3);
+    const at = Math.max(this.#diskFree.get(running) ?? 0, this.time.now + this.#random() * this.diskMs);
     this.#diskFree.set(running, at);
     this.time.after(at - this.time.now, () => running.alive && write());
   }
