@@ -177,10 +177,13 @@ async function move(how, controls, from, to) {
   if (how === 'held') {
     await control.call('prepare', { nid: NID, to });
     await control.call('hold', { nid: NID });
-    await control.call('paused', { nid: NID });
   }
   if (how === 'told') await Promise.all([tell(to, 'incoming'), tell(from, 'migrating')]);
-  const pause = await carry(cut, from, to, (paused) => (how === 'told' ? tell(from, 'stopped', paused) : null));
+  const onPaused = {
+    told: (paused) => tell(from, 'stopped', paused),
+    held: () => control.call('paused', { nid: NID }),
+  };
+  const pause = await carry(cut, from, to, (paused) => onPaused[how]?.(paused));
   const asked = now();
   const done =
     how === 'told'

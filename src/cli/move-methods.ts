@@ -55,7 +55,7 @@ export function moveMethods(
   }: {
     readonly bindings: BindingsView;
     readonly config: () => SiteConfig;
-    /** A guest runs here, and home is about to be told. */
+    /** A guest runs here, and home is being told. */
     readonly onArrived: (nid: Nid) => void;
     readonly log: Logger;
   },
@@ -64,8 +64,9 @@ export function moveMethods(
   /** All is said at once: home may be far away. */
   const arrived = async (nid: Nid, ago: number, by: string): Promise<MoveReply> => {
     const expected = moves.expect(nid);
-    onArrived(nid);
-    const [result] = await Promise.all([moves.move(nid, config().site, { by, resumedAgo: ago }), expected]);
+    const moved = moves.move(nid, config().site, { by, resumedAgo: ago });
+    setImmediate(onArrived, nid); // while home decides
+    const [result] = await Promise.all([moved, expected]);
     return reply(result);
   };
   const asked = (by: string): string => `${by} at ${config().site}`;
