@@ -115,5 +115,5 @@ test('news that the border did not take are its end, with the code', async () =>
 
 test('a guest that has arrived is asked for while home is told', async () => {
   await controlCall(join(folder, 'site1.sock'), 'guest', { nid: '0:0:0:a2', news: 'arrived', at: 1, now: 2 });
-  expect(heard).toEqual(['expected', 'is asked for', 'home is told']);
+  expect(heard).toEqual(['expected', 'home is told', 'is asked for']);
 });
