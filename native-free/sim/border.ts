@@ -187,7 +187,7 @@ export class SimBorder {
       const to = { engine: this.#engine, lines: this.#lines, self, peer: this.#registry.end, life: this.crashes };
       running.channels.set(REGISTRY, new ControlChannel(to));
     }
-    running.moves.start([...disk.open.values()]);
+    running.moves.start([...disk.open.values()], [...disk.moved.values()]);
     running.follow?.start();
     this.#engine.touch();
     this.#engine.trace.add(this.#engine.now, this.name, 'started');

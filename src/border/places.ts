@@ -12,6 +12,8 @@ export class Places {
   readonly #log: Logger;
   /** Where NIDs went that are not configured. */
   readonly #strangers = new Map<string, { readonly at: string; readonly epoch: number }>();
+  /** Those of epoch 0 that may have moved (sites/written-ahead.ts): the configuration does not place them. */
+  readonly #doubtful = new Set<string>();
 
   constructor(bindings: Bindings, log: Logger) {
     this.#bindings = bindings;
@@ -25,6 +27,7 @@ export class Places {
   moved(config: SiteConfig, moved: Iterable<{ readonly nid: Nid; readonly at: string; readonly epoch: number }>): void {
     const sites = new Set([config.site, ...config.peers.map((p) => p.site)]);
     for (const { nid, at, epoch } of moved) {
+      if (epoch === 0) this.#doubtful.add(formatNid(nid));
       const binding = this.#bindings.get(nid);
       if (binding === undefined) this.#strangers.set(formatNid(nid), { at, epoch });
       else if (epoch >= binding.epoch) this.#bindings.put({ ...binding, at, epoch });
@@ -50,7 +53,7 @@ export class Places {
   /** A configured binding with the place it has moved to since, if it has. */
   configured(binding: BindingConfig): Binding {
     const known = this.#bindings.get(binding.nid) ?? this.#strangers.get(formatNid(binding.nid));
-    if (known === undefined || known.epoch === 0) return { ...binding, epoch: 0 };
+    if (known === undefined || !this.#hasMoved(binding.nid, known.epoch)) return { ...binding, epoch: 0 };
     if (known.at !== binding.at)
       this.#log.warn(
         { nid: formatNid(binding.nid), at: known.at },
@@ -62,7 +65,11 @@ export class Places {
   /** Takes a binding away, but keeps in mind where it had gone. */
   forget(nid: Nid): void {
     const known = this.#bindings.get(nid);
-    if (known !== undefined && known.epoch > 0) this.#strangers.set(formatNid(nid), known);
+    if (known !== undefined && this.#hasMoved(nid, known.epoch)) this.#strangers.set(formatNid(nid), known);
     this.#bindings.delete(nid);
+  }
+
+  #hasMoved(nid: Nid, epoch: number): boolean {
+    return epoch > 0 || this.#doubtful.has(formatNid(nid));
   }
 }

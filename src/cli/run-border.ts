@@ -251,7 +251,7 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     undo.push((await pair?.begin(border, key!, record)) ?? (() => {}));
     await channel?.start();
     if (channel) undo.push(() => channel.close());
-    moves.start(loaded.open.values());
+    moves.start(loaded.open.values(), loaded.moved.values());
     undo.push(() => moves.close());
     undo.push(() => arrivals.stop());
     await arrivals.listen();

@@ -4,6 +4,8 @@
  *   {"nid":"0:0:0:a1","at":"site2","epoch":3}                        this border switched
  *   {"nid":"0:0:0:a1","at":"site2","epoch":3,"active":["site1"]}     home decided; `active` may still think it is theirs
  *   {"nid":"0:0:0:a1","at":"site2","epoch":3,"settled":true}         home: everybody concerned has switched
+ *   {"nid":"0:0:0:a1","at":"site2","epoch":0}                        it may have gone there, its first move (written-ahead.ts)
+ *   {"nid":"0:0:0:a1","at":"site1","epoch":0,"settled":true}         it has not
  *
  * Appends that arrive while the disk is busy share the next write. At start the file is rewritten with one or two
  * lines per identifier and replaced by rename. A last line cut by a power failure is dropped with a warning, since
@@ -51,7 +53,7 @@ const line = z.strictObject({
     return z.NEVER;
   }),
   at: site,
-  epoch: z.int().min(1).max(MAX_EPOCH),
+  epoch: z.int().min(0).max(MAX_EPOCH),
   active: z.array(site).optional(),
   settled: z.literal(true).optional(),
 });
@@ -253,7 +255,13 @@ export function replay(entry: RecordEntry, moved: Map<string, Change>, open: Map
     open.set(key, { nid, at, epoch, active });
     return;
   }
-  if (epoch >= (moved.get(key)?.epoch ?? 0)) moved.set(key, { nid, at, epoch });
+  const known = moved.get(key)?.epoch ?? 0;
+  if (epoch === 0 && settled) {
+    // it has never moved: the configuration says where it is
+    if (known === 0) for (const one of [moved, open]) one.delete(key);
+    return;
+  }
+  if (epoch >= known) moved.set(key, { nid, at, epoch });
   if (settled && epoch >= (open.get(key)?.epoch ?? 0)) open.delete(key);
 }
 

@@ -84,8 +84,9 @@ export class Moves {
     return new Map(parts.flatMap((part) => [...part.underWay()]));
   }
 
-  /** Begins, after the record was loaded into the bindings; `open` are its decisions without an end. */
-  start(open: Iterable<OpenDecision> = []): void {
+  /** Begins, after the record was loaded into the bindings: `moved`; `open` are its decisions without an end. */
+  start(open: Iterable<OpenDecision> = [], moved: Iterable<Change> = []): void {
+    this.#feeds.loaded(moved);
     this.#feeds.rescan();
     this.#home.resume(open);
   }

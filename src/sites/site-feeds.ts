@@ -20,16 +20,24 @@ export class SiteFeeds {
   readonly #feeds = new Map<string, Feeds>();
   /** Identifiers that ever moved, by home and nidKey. */
   readonly #moved = new Map<string, Map<string, Nid>>();
+  /** Those that may have left here on their first move, by nidKey: home knows. */
+  readonly #doubtful = new Set<string>();
 
   constructor(world: MovesWorld, home: HomeMoves) {
     this.#world = world;
     this.#home = home;
   }
 
+  /** What the record of moves held at the start. */
+  loaded(changes: Iterable<Change>): void {
+    for (const { nid, epoch } of changes) if (epoch === 0) this.#doubtful.add(nidKey(nid));
+  }
+
   /** Looks through the bindings and the sites again. */
   rescan(): void {
     this.#moved.clear();
-    for (const { nid, home, epoch } of this.#world.bindings.all()) if (epoch > 0) this.remember(home, nid);
+    for (const { nid, home, epoch } of this.#world.bindings.all())
+      if (epoch > 0 || this.#doubtful.has(nidKey(nid))) this.remember(home, nid);
     const sites = new Set(this.#world.peers());
     for (const [site, feeds] of this.#feeds) {
       if (sites.has(site)) continue;
@@ -88,8 +96,8 @@ export class SiteFeeds {
   /** What may be said about an identifier: nothing while it is being moved, since then only its mover speaks. */
   #stateOf(nid: Nid, home: string): Change | undefined {
     const binding = this.#world.bindings.get(nid);
-    if (binding === undefined || binding.home !== home || binding.epoch === 0 || this.#home.isOpen(nid))
-      return undefined;
+    if (binding === undefined || binding.home !== home || this.#home.isOpen(nid)) return undefined;
+    if (binding.epoch === 0 && !this.#doubtful.has(nidKey(nid))) return undefined;
     return { nid, at: binding.at, epoch: binding.epoch };
   }
 }

@@ -6,8 +6,8 @@
  *   home            a decision to take it back with the epoch after the next one: {at: old site, epoch + 2, active: old site, new site}
  *   the old site    it is at the new site, since the same epoch: so it is not active here until home has said what is
  *
- * What is decided is written behind them; when nothing is, lines that put things back are. An identifier that never moved
- * has no epoch to be told by, and one in a registry is decided there: those wait for the disk.
+ * What is decided is written behind them; when nothing is, lines that put things back are. What is in a registry is decided
+ * there: that waits for the disk.
  */
 import type { Nid } from '../wire/text.ts';
 import { type Change, MAX_EPOCH } from './messages.ts';
@@ -49,7 +49,7 @@ export class WrittenAhead {
     const binding = bindings.get(nid);
     if (binding === undefined || binding.at === to || registry?.has(nid)) return;
     const { at: from, epoch } = binding;
-    if (epoch === 0 || epoch + 2 > MAX_EPOCH || this.#isUnwritten(nid)) return;
+    if (epoch + 2 > MAX_EPOCH || this.#isUnwritten(nid)) return;
     const isHome = binding.home === site;
     if (!isHome && from !== site) return;
     const known = this.#known.get(nidKey(nid));
@@ -69,15 +69,18 @@ export class WrittenAhead {
 
   /** Nothing comes of it. Not waited for: a restart before it is on disk asks home, or is home and tells everybody. */
   callOff(nid: Nid): void {
-    const { record, site } = this.#world;
     const known = this.#known.get(nidKey(nid));
     if (known === undefined) return;
     this.#known.delete(nidKey(nid));
-    const { from, epoch, isHome, cancel } = known;
-    cancel();
-    const back: RecordEntry[] = from === site ? [{ nid, at: from, epoch }] : [];
-    const entries = isHome ? [{ nid, at: from, epoch: epoch + 2, active: [from] }, ...back] : back;
-    record.append(entries).catch(() => {});
+    known.cancel();
+    this.#world.record.append(this.#undone(nid, known)).catch(() => {});
+  }
+
+  /** Lines that put things back. */
+  #undone(nid: Nid, { from, epoch, isHome }: Ahead): RecordEntry[] {
+    if (epoch === 0) return [{ nid, at: from, epoch, settled: true }];
+    const back: RecordEntry[] = from === this.#world.site ? [{ nid, at: from, epoch }] : [];
+    return isHome ? [{ nid, at: from, epoch: epoch + 2, active: [from] }, ...back] : back;
   }
 
   /**

@@ -165,7 +165,7 @@ describe('a move that cannot be', () => {
   });
 
   test('the disk of the old site refuses to let go: the move is taken back with a greater epoch', async () => {
-    const moving = failure(sites.moves('site1').move(A2, 'site3'));
+    const moving = failure(sites.moves('site1').move(A2, 'site3', { hold: false }));
     while (!sites.requests.includes('site1 site2 set')) await sites.time.runUntil(sites.time.now + 0.1);
     sites.faults = { ...NO_FAULTS, diskRefuses: 1 };
 
@@ -290,7 +290,7 @@ describe('after a restart', () => {
   });
 
   test('home carries out what it had decided', async () => {
-    void sites.moves('site1').move(A2, 'site3');
+    void sites.moves('site1').move(A2, 'site3', { hold: false });
     while (sites.binding('site2', A2)?.epoch !== 1) await sites.time.runUntil(sites.time.now + 0.1);
     sites.crash('site1');
     expect(sites.active(A2)).toEqual([]);

@@ -51,7 +51,7 @@ describe('without a registry', () => {
   });
 
   test('the disks of home and of the old site are full when it must let go: said, and carried out when there is room', async () => {
-    const moving = sites.moves('site1').move(NID, 'site3');
+    const moving = sites.moves('site1').move(NID, 'site3', { hold: false });
     moving.catch(() => {});
     await asked('site1 site2 set');
     for (const site of ['site1', 'site2']) sites.full.add(site);
@@ -89,7 +89,7 @@ describe('without a registry', () => {
   });
 
   test('room before the report is due: it says moved, and what was wrong', async () => {
-    const moving = sites.moves('site1').move(NID, 'site3');
+    const moving = sites.moves('site1').move(NID, 'site3', { hold: false });
     moving.catch(() => {});
     await asked('site1 site2 set');
     for (const site of ['site1', 'site2']) sites.full.add(site);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
-import { MAX_EPOCH } from '../../src/sites/messages.ts';
-import type { RecordEntry } from '../../src/sites/move-record.ts';
+import { type Change, MAX_EPOCH } from '../../src/sites/messages.ts';
+import { type OpenDecision, type RecordEntry, replay } from '../../src/sites/move-record.ts';
 import { WrittenAhead } from '../../src/sites/written-ahead.ts';
 
 const NID = { hi: 0, lo: 0xa1 };
@@ -63,9 +63,8 @@ test.each([
   ahead.close();
 });
 
-test('of a guest that never moved, has no epochs left, is there already, whose last place is not written down, or which is in a registry, nothing is', async () => {
+test('of a guest that has no epochs left, is there already, whose last place is not written down, or which is in a registry, nothing is', async () => {
   for (const { ahead, lines } of [
-    siteOf(HOME, HOME, { epoch: 0 }),
     siteOf(HOME, HOME, { epoch: MAX_EPOCH - 1 }),
     siteOf(HOME, 'site2'),
     siteOf(HOME, HOME, { isUnwritten: true }),
@@ -108,6 +107,25 @@ test('the old site may let go of it for any place but its own', async () => {
     ahead.write(NID, 'site2', 1000);
     disk[0]!.done();
     expect(await ahead.take(change(at, 9))).toBe(at !== 'site3');
+  }
+});
+
+test('what comes of nothing leaves nothing of a guest that never moved', async () => {
+  for (const [site, at] of [
+    [HOME, HOME],
+    [HOME, 'site3'],
+    ['site3', 'site3'],
+  ] as const) {
+    const { ahead, lines } = siteOf(site, at, { epoch: 0 });
+    const [moved, open] = [new Map<string, Change>(), new Map<string, OpenDecision>()];
+    ahead.write(NID, 'site2', 1000);
+    for (const line of lines.splice(0)) replay(line, moved, open);
+    const isHome = site === HOME;
+    expect([...open.values()]).toEqual(isHome ? [{ nid: NID, at, epoch: 2, active: [at, 'site2'] }] : []);
+    expect([...moved.values()]).toEqual(at === site ? [{ nid: NID, at: 'site2', epoch: 0 }] : []);
+    ahead.callOff(NID);
+    for (const line of lines) replay(line, moved, open);
+    expect([...moved, ...open]).toEqual([]);
   }
 });
 

@@ -92,6 +92,8 @@ export const KINDS: readonly Kind[] = [
   kind('pause-comes-home', { to: HOME }),
   kind('slow-disk-pause', { slow: true }),
   kind('slow-disk-leaves-home', { from: HOME, to: 'site2', slow: true }),
+  kind('slow-disk-switch', { hold: 'switch', slow: true }),
+  kind('slow-disk-switch-leaves-home', { from: HOME, to: 'site2', hold: 'switch', slow: true }),
   kind('again-switch', { hold: 'switch', again: true }),
   kind('again-switch-leaves-home', { from: HOME, to: 'site2', hold: 'switch', again: true }),
   kind('again-pause', { again: true }),

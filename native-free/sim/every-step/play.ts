@@ -213,9 +213,8 @@ class Play {
       const before = this.#kind.scenario.guests[0]!.epoch;
       // who starts again while a move that was written ahead could have been decided makes sure that it was not; who hears nothing
       // from home strikes it out when packets may wait no longer
-      const isMadeSure = this.#fault !== null && before > 0 && epoch > before;
-      const isLeft = (entry: Change): boolean =>
-        before === 0 || (entry.at !== from && (this.#fault === null || entry.epoch !== before));
+      const isMadeSure = this.#fault !== null && epoch > before;
+      const isLeft = (entry: Change): boolean => entry.at !== from && (this.#fault === null || entry.epoch !== before);
       if (at !== from || (epoch !== before && !isMadeSure)) broken.push(`called off, but now at ${at} (${epoch})`);
       for (const { name, disk } of borders)
         for (const entry of [...disk.moved.values(), ...disk.open.values()])

@@ -199,7 +199,7 @@ export class MemorySites {
     const running: Running = { moves, follow, decisions, table, held: new Map(), timers: new Set(), alive: true };
     site.running = running;
     this.checkOneActive();
-    running.moves.start([...site.open.values()]);
+    running.moves.start([...site.open.values()], [...site.moved.values()]);
     follow?.start();
     for (const other of this.sites.keys()) {
       if (other === name) continue;
