@@ -177,7 +177,7 @@ export class Invariants {
     if (this.#outlaws.has(`${border.name} ${formatNid(nid)}`)) return;
     const { now } = this.#engine;
     const calm = Math.max(this.#calmSince.get(border.name) ?? 0, this.#calmSince.get(known.home) ?? 0, committed.since);
-    const mayForget = border.name === committed.at && this.#registry === undefined;
+    const mayForget = border.name === committed.at && border.crashes > 0 && this.#registry === undefined;
     let until = calm + GRACE_OTHERS_US;
     if (mayForget) until = calm + GRACE_FORGOTTEN_US;
     else if (committed.involved.has(border.name)) until = committed.since + GRACE_INVOLVED_US;

@@ -49,6 +49,8 @@ interface Pending {
 export class BindingWriter {
   readonly #world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'apply' | 'log'>;
   readonly #pending = new Map<string, Pending>();
+  /** The newest epoch that is to be in force, by nidKey, while it is not. */
+  readonly #unapplied = new Map<string, number>();
   #waiting: Waiting[] = [];
   #busy = false;
 
@@ -62,10 +64,14 @@ export class BindingWriter {
    * called before, once, when what is ordered from then on comes after the changes; not at all if they could not be applied.
    */
   async write(changes: readonly Change[], { isRecorded = false, onOrdered = () => {} } = {}): Promise<Written> {
+    for (const { nid, epoch } of changes)
+      this.#unapplied.set(nidKey(nid), Math.max(epoch, this.#unapplied.get(nidKey(nid)) ?? 0));
     await new Promise<void>((done, failed) => {
       this.#waiting.push({ changes, isRecorded, onOrdered, done, failed });
       if (!this.#busy) void this.#rounds();
     });
+    for (const { nid, epoch } of changes)
+      if ((this.#unapplied.get(nidKey(nid)) ?? 0) <= epoch) this.#unapplied.delete(nidKey(nid));
     const { site } = this.#world;
     const onDisk = changes.map((change) =>
       change.at === site ? this.#onDisk(change).catch(() => {}) : this.#onDisk(change),
@@ -75,9 +81,9 @@ export class BindingWriter {
     return { recorded };
   }
 
-  /** A change of it is in force, and not known to be on disk; it will be written once more if it could not be. */
-  isUnwritten(nid: Nid): boolean {
-    return this.#pending.has(nidKey(nid));
+  /** The tables and the disk may say different things of it: a change is not in force yet, or not known to be on disk. */
+  isUnsettled(nid: Nid): boolean {
+    return this.#unapplied.has(nidKey(nid)) || this.#pending.has(nidKey(nid));
   }
 
   /** Changes that are in force and could not be written down. */

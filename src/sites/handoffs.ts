@@ -92,7 +92,7 @@ export class Handoffs {
         await this.#home.ready(nid, to, false);
         await Promise.all([this.#order(handoff, to, 'expect', MIGRATION_MS), this.#foresee(handoff, to, MIGRATION_MS)]);
         this.#done(handoff, 'prepared');
-        if (handoff.isHeld) return;
+        if (handoff.isHeld || this.#closed) return;
         handoff.cancel();
         handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
           void this.abort(nid, 'it was prepared and never carried out');
@@ -195,6 +195,7 @@ export class Handoffs {
   /** The move may come in the next `ms`: what has to be on disk for that is written here and at the old site. Never rejects. */
   async #foresee(handoff: Handoff, to: string, ms: number): Promise<void> {
     const { nid, sites } = handoff;
+    if (this.#home.isOpen(nid) || this.#world.registry?.has(nid)) return;
     const at = this.#world.bindings.get(nid)?.at;
     const here = this.#home.foresee(nid, to, ms);
     if (at !== undefined && at !== this.#world.site) {
@@ -320,6 +321,7 @@ export class Handoffs {
   /** Waits for stragglers, asks everybody what was kept, and reports. */
   async #drain(handoff: Handoff, moved: HomeMove): Promise<void> {
     this.#open.delete(nidKey(handoff.nid));
+    this.#ahead.callOff(handoff.nid); // it was there already
     const octets = moved.octets + this.#world.octets() - handoff.octetsBefore;
     if (handoff.sites.size > 0) {
       const isOver = await this.#untilNext(handoff, GRACE_MS);

@@ -397,7 +397,9 @@ export class HomeMoves {
     if (epoch - known.epoch > MAX_LEAP)
       return log.warn(said, 'another site says of our identifier what cannot be; that site must lose its record');
     const why = refusal(policy(), { nid, to: at, mover: null, site });
-    const active = new Set([...(pending?.active ?? [binding.at]), at]);
+    // one of epoch 0 only says that it may not be where it was, and its new site may be gone from the configuration
+    const isGone = epoch === 0 && at !== site && ![...this.#world.peers()].includes(at);
+    const active = new Set([...(pending?.active ?? [binding.at]), ...(isGone ? [] : [at])]);
     log.warn({ ...said, ...(why !== null && { why }) }, 'another site knows more of our identifier than we do');
     await this.#decide(nid, epoch > known.epoch && why === null ? at : known.at, epoch + 1, active);
   }

@@ -4,6 +4,7 @@
  *
  *   move    please move this Node Identifier (to its home)            -> moved
  *   ready   will you take part in a move of this one (from its home)  -> ready
+ *   foresee  this one may go there soon: write down what that takes (from its home)       -> ready
  *   set     these are where and since which epoch (from their home)   -> have: what the receiver holds instead
  *   report  I was told these about Node Identifiers of yours          -> ready
  *   keep    hold packets for this one, or let them go (from its home) -> kept: what was kept so far

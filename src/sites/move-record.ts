@@ -9,7 +9,7 @@
  *
  * Appends that arrive while the disk is busy share the next write. At start the file is rewritten with one or two
  * lines per identifier and replaced by rename. A last line cut by a power failure is dropped with a warning, since
- * nobody was told what it says; damage before it is E_STATE with file and line, for an operator to look at.
+ * what was told without it stands in lines before (written-ahead.ts), or is told again; damage before it is E_STATE with file and line, for an operator to look at.
  *
  * Behind the lines is room, empty lines that are on disk already. What is written into it changes no size, so it does not wait
  * for the journal of the file system, and needs no room on a full disk: there who asks before a move (an append

@@ -66,7 +66,7 @@ export class Moves {
   constructor(world: MovesWorld) {
     this.#world = world;
     this.#writer = new BindingWriter(world);
-    this.#ahead = new WrittenAhead(world, (nid) => this.#writer.isUnwritten(nid));
+    this.#ahead = new WrittenAhead(world, (nid) => this.#writer.isUnsettled(nid));
     this.#home = new HomeMoves(world, this.#writer, this.#ahead, (change, heard) => this.#settled(change, heard));
     this.#feeds = new SiteFeeds(world, this.#home);
     this.#keeping = new SiteKeeping(world);
@@ -211,12 +211,15 @@ export class Moves {
         case 'ready':
           return await this.#handleReady(from, request);
         case 'foresee':
+          this.#checkSite(request.to);
           await this.#ahead.write(this.#theirs(from, nidOf(request.nid)).nid, request.to, request.ms);
           return { kind: 'ready' };
         case 'set':
           return await this.#handleSet(from, request.changes, request.behind);
         case 'report':
-          await this.#home.adopt(request.changes.map(fromWire).filter((change) => this.#isSite(change.at)));
+          await this.#home.adopt(
+            request.changes.map(fromWire).filter(({ at, epoch }) => epoch === 0 || this.#isSite(at)),
+          );
           return { kind: 'ready' };
         case 'keep':
           return await this.#handleKeep(from, request);
@@ -369,7 +372,7 @@ export class Moves {
     const safe = changes.map((change) => {
       const isAhead = this.#ahead.take(change);
       const { nid } = change;
-      return departs(change) || this.#writer.isUnwritten(nid) || registry?.has(nid) ? isAhead : true;
+      return departs(change) || this.#writer.isUnsettled(nid) || registry?.has(nid) ? isAhead : true;
     });
     let letGo = Promise.resolve(0);
     const { recorded } = await this.#writer.write(changes, {

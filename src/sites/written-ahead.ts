@@ -16,6 +16,7 @@ import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 
 interface Ahead {
+  readonly nid: Nid;
   readonly from: string;
   readonly to: string;
   readonly epoch: number;
@@ -28,16 +29,17 @@ interface Ahead {
 
 export class WrittenAhead {
   readonly #world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>;
-  readonly #isUnwritten: (nid: Nid) => boolean;
+  readonly #isUnsettled: (nid: Nid) => boolean;
   readonly #known = new Map<string, Ahead>();
+  #closed = false;
 
-  /** `isUnwritten`: a line about it may still come, which would be behind what is written ahead. */
+  /** `isUnsettled`: what the disk says of it, or will say, is not what the tables say. */
   constructor(
     world: Pick<MovesWorld, 'site' | 'bindings' | 'record' | 'registry' | 'clock'>,
-    isUnwritten: (nid: Nid) => boolean,
+    isUnsettled: (nid: Nid) => boolean,
   ) {
     this.#world = world;
-    this.#isUnwritten = isUnwritten;
+    this.#isUnsettled = isUnsettled;
   }
 
   /**
@@ -49,7 +51,7 @@ export class WrittenAhead {
     const binding = bindings.get(nid);
     if (binding === undefined || binding.at === to || registry?.has(nid)) return;
     const { at: from, epoch } = binding;
-    if (epoch + 2 > MAX_EPOCH || this.#isUnwritten(nid)) return;
+    if (this.#closed || epoch + 2 > MAX_EPOCH || this.#isUnsettled(nid)) return;
     const isHome = binding.home === site;
     if (!isHome && from !== site) return;
     const known = this.#known.get(nidKey(nid));
@@ -63,7 +65,7 @@ export class WrittenAhead {
         () => false,
       );
     const cancel = clock.after(ms, () => this.callOff(nid));
-    this.#known.set(nidKey(nid), { from, to, epoch, isHome, onDisk, cancel });
+    this.#known.set(nidKey(nid), { nid, from, to, epoch, isHome, onDisk, cancel });
     await onDisk;
   }
 
@@ -73,11 +75,11 @@ export class WrittenAhead {
     if (known === undefined) return;
     this.#known.delete(nidKey(nid));
     known.cancel();
-    this.#world.record.append(this.#undone(nid, known)).catch(() => {});
+    this.#world.record.append(this.#undone(known)).catch(() => {});
   }
 
   /** Lines that put things back. */
-  #undone(nid: Nid, { from, epoch, isHome }: Ahead): RecordEntry[] {
+  #undone({ nid, from, epoch, isHome }: Ahead): RecordEntry[] {
     if (epoch === 0) return [{ nid, at: from, epoch, settled: true }];
     const back: RecordEntry[] = from === this.#world.site ? [{ nid, at: from, epoch }] : [];
     return isHome ? [{ nid, at: from, epoch: epoch + 2, active: [from] }, ...back] : back;
@@ -93,13 +95,15 @@ export class WrittenAhead {
     this.#known.delete(nidKey(nid));
     known.cancel();
     const { from, to, isHome } = known;
+    if (this.#isUnsettled(nid) || this.#world.bindings.get(nid)?.epoch !== known.epoch) return false;
     const isKnown = [...active].every((one) => one === from || one === to);
     const isForeseen = isHome ? isKnown && at === to && epoch === known.epoch + 1 : at !== this.#world.site;
     return isForeseen && (await known.onDisk);
   }
 
-  /** What is written stays: a restart makes sure. */
+  /** Nothing is decided here any more, and nobody is told that this site has let go. */
   close(): void {
-    for (const { cancel } of this.#known.values()) cancel();
+    this.#closed = true;
+    for (const { nid } of [...this.#known.values()]) this.callOff(nid);
   }
 }

@@ -50,6 +50,24 @@ test('changes that cannot be applied are not told; where nobody says when they a
   expect(said).toEqual(['ordered 2']);
 });
 
+test('a change is not settled before it is in force and on disk, nor when it could not be applied', async () => {
+  let isApplied = false;
+  const one = writer(() => {
+    if (!isApplied) throw new Error('no');
+  });
+  const { write } = bound(one);
+  const nothing = (): void => {};
+  expect(one.isUnsettled(NID)).toBe(false);
+  const failing = write(1, nothing);
+  expect(one.isUnsettled(NID)).toBe(true);
+  await expect(failing).rejects.toThrow('no');
+  expect(one.isUnsettled(NID)).toBe(true); // it is on disk, and not in force
+  isApplied = true;
+  const { recorded } = await write(2, nothing);
+  await recorded;
+  expect(one.isUnsettled(NID)).toBe(false);
+});
+
 const bound = (of: BindingWriter) => ({
   write: (epoch: number, onOrdered: () => void) => of.write([{ nid: NID, at: 'b', epoch }], { onOrdered }),
 });

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
 import type { Request } from '../../src/sites/messages.ts';
+import { nidKey } from '../../src/sites/nid-key.ts';
 import { MemorySites, NO_FAULTS, randomOf } from './support/memory-sites.ts';
 
 const GUEST = { hi: 0xfd000009, lo: 0 };
@@ -391,6 +392,17 @@ describe('whom a border believes', () => {
 
   test('not even home about a site it does not know', async () => {
     expect(await handle('site1', set('site9', 5))).toMatchObject({ refused: [[0, 0xa1, 'E_UNKNOWN_SITE']] });
+  });
+
+  test('an old site that may have let go for a site that is gone from the configuration is told to go on', async () => {
+    sites.crash('site2');
+    sites.sites.get('site2')!.moved.set(nidKey(A2), { nid: A2, at: 'site9', epoch: 0 });
+    sites.start('site2');
+    expect(sites.active(A2)).toEqual([]);
+    await sites.time.runUntil(sites.time.now + 5000);
+
+    expect(sites.active(A2)).toEqual(['site2']);
+    expect(sites.moves('site1').unsettled).toBe(0);
   });
 
   test('reports about identifiers of others are not taken', async () => {

@@ -8,14 +8,15 @@ const NID = { hi: 0, lo: 0xa1 };
 const HOME = 'site1';
 
 /** A site with a guest, what it has written, and its disk, which is as slow as the test. */
-function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false, isUnwritten = false } = {}) {
+function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false, isUnsettled = false } = {}) {
   const lines: RecordEntry[] = [];
   const disk: { done: () => void; failed: (error: Error) => void }[] = [];
   const timers: { ms: number; run: () => void }[] = [];
   const binding: Binding = { nid: NID, guest: { hi: 1, lo: 0 }, home: HOME, uplink: undefined, at, epoch };
+  const now = { isUnsettled, epoch };
   const world: ConstructorParameters<typeof WrittenAhead>[0] = {
     site,
-    bindings: { get: () => binding, all: () => [binding].values() },
+    bindings: { get: () => ({ ...binding, epoch: now.epoch }), all: () => [binding].values() },
     record: {
       append: (entries) => {
         lines.push(...entries);
@@ -34,8 +35,8 @@ function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false, isUn
       },
     },
   };
-  const ahead = new WrittenAhead(world, () => isUnwritten);
-  return { ahead, lines, disk, timers };
+  const ahead = new WrittenAhead(world, () => now.isUnsettled);
+  return { ahead, lines, disk, timers, now };
 }
 
 const change = (at: string, epoch = 5) => ({ nid: NID, at, epoch });
@@ -67,7 +68,7 @@ test('of a guest that has no epochs left, is there already, whose last place is 
   for (const { ahead, lines } of [
     siteOf(HOME, HOME, { epoch: MAX_EPOCH - 1 }),
     siteOf(HOME, 'site2'),
-    siteOf(HOME, HOME, { isUnwritten: true }),
+    siteOf(HOME, HOME, { isUnsettled: true }),
     siteOf(HOME, HOME, { hasRegistry: true }),
   ]) {
     ahead.write(NID, 'site2', 1000);
@@ -108,6 +109,28 @@ test('the old site may let go of it for any place but its own', async () => {
     disk[0]!.done();
     expect(await ahead.take(change(at, 9))).toBe(at !== 'site3');
   }
+});
+
+test('nothing vouches for a change behind one that is under way, or that came between', async () => {
+  const one = siteOf('site3', 'site3');
+  one.ahead.write(NID, 'site2', 1000);
+  one.disk[0]!.done();
+  one.now.isUnsettled = true;
+  expect(await one.ahead.take(change('site2', 9))).toBe(false);
+  const other = siteOf('site3', 'site3');
+  other.ahead.write(NID, 'site2', 1000);
+  other.disk[0]!.done();
+  other.now.epoch = 6;
+  expect(await other.ahead.take(change('site2', 9))).toBe(false);
+});
+
+test('at the end it is struck out, and nothing more is written', () => {
+  const { ahead, lines, timers } = siteOf('site3', 'site3');
+  ahead.write(NID, 'site2', 1000);
+  ahead.close();
+  ahead.write(NID, 'site4', 1000);
+  expect(lines.map(({ at, epoch }) => `${at} ${epoch}`)).toEqual(['site2 4', 'site3 4']);
+  expect(timers).toEqual([]);
 });
 
 test('what comes of nothing leaves nothing of a guest that never moved', async () => {
