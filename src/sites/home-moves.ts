@@ -105,7 +105,6 @@ export class HomeMoves {
    * a decision that is open, which is on disk.
    */
   async foresee(nid: Nid, to: string, ms: number): Promise<void> {
-    if (this.isOpen(nid)) return;
     await this.#lock.run(nidKey(nid), async () => {
       if (!this.isOpen(nid)) return this.#ahead.write(nid, to, ms);
     });

@@ -257,8 +257,9 @@ export function replay(entry: RecordEntry, moved: Map<string, Change>, open: Map
   }
   const known = moved.get(key)?.epoch ?? 0;
   if (epoch === 0 && settled) {
-    // it has never moved: the configuration says where it is
-    if (known === 0) for (const one of [moved, open]) one.delete(key);
+    if (known > 0) return;
+    moved.delete(key); // it has never moved: the configuration says where it is
+    open.delete(key);
     return;
   }
   if (epoch >= known) moved.set(key, { nid, at, epoch });

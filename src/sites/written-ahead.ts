@@ -104,6 +104,6 @@ export class WrittenAhead {
   /** Nothing is decided here any more, and nobody is told that this site has let go. */
   close(): void {
     this.#closed = true;
-    for (const { nid } of [...this.#known.values()]) this.callOff(nid);
+    for (const { nid } of this.#known.values()) this.callOff(nid);
   }
 }

@@ -212,7 +212,7 @@ class Play {
     if (order.callOff !== undefined && this.#operator.moves.length === 1) {
       const before = this.#kind.scenario.guests[0]!.epoch;
       // who starts again while a move that was written ahead could have been decided makes sure that it was not; who hears nothing
-      // from home strikes it out when packets may wait no longer
+      // from home strikes it out when it was prepared for too long
       const isMadeSure = this.#fault !== null && epoch > before;
       const isLeft = (entry: Change): boolean => entry.at !== from && (this.#fault === null || entry.epoch !== before);
       if (at !== from || (epoch !== before && !isMadeSure)) broken.push(`called off, but now at ${at} (${epoch})`);
