@@ -26,6 +26,7 @@ import {
 import { type MovePlan, stepsOf } from './move-plan.ts';
 import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
+import { nidKey } from './nid-key.ts';
 import { refusal } from './policy.ts';
 import { SiteFeeds } from './site-feeds.ts';
 import { SiteKeeping } from './site-keeping.ts';
@@ -62,6 +63,8 @@ export class Moves {
   readonly #keeping: SiteKeeping;
   readonly #handoffs: Handoffs;
   readonly #feeds: SiteFeeds;
+  /** Guests that this site has let go, and in which epoch: a move that fails is taken back. */
+  readonly #hadHere = new Map<string, number>();
 
   constructor(world: MovesWorld) {
     this.#world = world;
@@ -340,11 +343,11 @@ export class Moves {
     for (const change of changes.map(fromWire)) {
       const { nid, at } = change;
       const binding = this.#world.bindings.get(nid);
-      const comesHere = at === site && binding?.at !== site;
+      const isNew = at === site && binding?.at !== site && this.#hadHere.get(nidKey(nid)) !== binding?.epoch;
       if (binding === undefined || binding.home !== from) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_NID']);
       else if (!this.#isSite(at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
       // home asks before (ready); one that does not is told here
-      else if (comesHere && refusal(policy(), { nid, to: at, mover: null, site }) !== null)
+      else if (isNew && refusal(policy(), { nid, to: at, mover: null, site }) !== null)
         refused.push([nid.hi, nid.lo, 'E_POLICY']);
       else accepted.push(change);
     }
@@ -367,6 +370,7 @@ export class Moves {
   async #switch(changes: readonly Change[], behind = 0): Promise<number> {
     const { site, bindings, registry } = this.#world;
     const departs = ({ nid, at }: Change): boolean => at !== site && bindings.get(nid)?.at === site;
+    for (const change of changes) this.#noteDeparture(change, departs(change));
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map((change) => ({ nid: change.nid, departs: departs(change) }));
     const safe = changes.map((change) => {
@@ -383,6 +387,11 @@ export class Moves {
     });
     if ((await Promise.all(safe)).includes(false)) await recorded;
     return letGo;
+  }
+
+  #noteDeparture({ nid, epoch }: Change, departs: boolean): void {
+    if (departs) this.#hadHere.set(nidKey(nid), epoch);
+    else if (epoch > (this.#hadHere.get(nidKey(nid)) ?? epoch)) this.#hadHere.delete(nidKey(nid));
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {
