@@ -10,7 +10,15 @@ const BIN = `${OUT}bin/`;
 /** -O3 for this very processor: the anchors shall be as fast as C gets without effort. */
 const FLAGS = ['-std=gnu11', '-O3', '-march=native', '-Wall', '-Wextra'];
 const HEADERS = ['locator.h', 'process.h'];
-const LIBRARIES = { router: ['-luring'], rewrite: [], udp: [], delay: [], flood: [], stream: [] };
+const LIBRARIES = {
+  router: ['-luring'],
+  rewrite: [],
+  udp: [],
+  delay: [],
+  flood: [],
+  stalls: ['-lpthread'],
+  stream: [],
+};
 
 /** Debian package of each program the bench can use. */
 const PACKAGES = {

@@ -8,6 +8,8 @@
  *   plain   asked for at home, and nobody holds
  *   still   it stands still where it is and is not moved: what this machine and the lab cost alone
  *
+ * Beside the figures of all moves are those of the moves in which the machine did not stand still (anchors/stalls.c): in no
+ * processor for more than a millisecond, from a little before the guest goes on to some time after.
  * With a delay R the link between the sites takes as long for there and back (anchors/delay.c).
  *
  *   npm run bench:move -- [--moves N] [--pause MS] [--rate PPS,PPS] [--delay R,R] [--json]
@@ -41,6 +43,8 @@ const KINDS = ['held', 'told', 'plain', 'still'];
 const HOSTS = { site1: 'host1', site2: 'host2' };
 /** Between two moves: the drain of a second, and some calm. */
 const REST_MS = 1200;
+/** Around the moment in which a guest goes on; as long for every move, however long that takes. Reason: twice the floor. */
+const WATCHED_MS = { before: 2, after: 20 };
 
 const env = { ...process.env, LAB };
 const lab = (...args) => must([SCRIPT, '-q', ...args]);
@@ -52,11 +56,12 @@ function must([file, ...args]) {
   if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
 }
 
-/** A program at an end of the stream; `event` resolves with what it says under a name. */
-function probe(node, ...args) {
-  const child = spawn('ip', ['netns', 'exec', `${LAB}-${node}`, anchor('stream'), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+/** A program at an end of the stream. */
+const probe = (node, ...args) => listenTo('ip', 'netns', 'exec', `${LAB}-${node}`, anchor('stream'), ...args);
+
+/** A program that says lines of JSON; `event` resolves with what it says under a name. */
+function listenTo(file, ...args) {
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const waiting = new Map();
   const said = new Map();
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -128,6 +133,8 @@ async function run(rate, delay) {
   const controls = { site1: await connect('site1'), site2: await connect('site2') };
   const receiver = probe('vm-a1', 'recv', '7999');
   await receiver.event('listening');
+  const machine = listenTo(anchor('stalls'));
+  await machine.event('watching');
   const sender = probe('cn', 'send', '2001:db8:1::a1', '7999', String(rate));
   await sender.event('sending');
   await sleep(1000);
@@ -153,19 +160,23 @@ async function run(rate, delay) {
     }
   sender.stop();
   receiver.stop();
+  machine.stop();
   const { silences } = await receiver.event('result');
+  const { stalls } = await machine.event('result');
   for (const one of Object.values(controls)) one.close();
-  return KINDS.map((how) => ({
-    rate,
-    how,
-    delayMs: delay,
-    moves: MOVES,
-    pauseMs: PAUSE_MS,
-    ...costs(
-      silences,
-      moves.filter((one) => one.how === how),
-    ),
-  }));
+  return KINDS.map((how) => {
+    const all = moves.filter((one) => one.how === how);
+    const quiet = all.filter(({ resumed }) => !stoodStill(stalls, resumed));
+    const { interruptionMs, commitMs } = costs(silences, quiet);
+    const undisturbed = { moves: quiet.length, interruptionMs, commitMs };
+    return { rate, how, delayMs: delay, moves: MOVES, pauseMs: PAUSE_MS, ...costs(silences, all), undisturbed };
+  });
+}
+
+/** Whether some processor did while a guest went on that did so at `resumed`. */
+function stoodStill(stalls, resumed) {
+  const [begin, end] = [resumed - WATCHED_MS.before, resumed + WATCHED_MS.after];
+  return stalls.some(([over, ms]) => over * 1000 > begin && over * 1000 - ms < end);
 }
 
 /** One move of the guest, and when it was asked for and done. */
@@ -218,7 +229,7 @@ function costs(silences, moves) {
   const sum = (of) => moves.reduce((total, one) => total + of(one), 0);
   const agreed = moves.filter(({ done }) => done).map(({ asked, done }) => done - asked);
   return {
-    interruptionMs: spread(interruptions),
+    interruptionMs: interruptions.length > 0 ? spread(interruptions) : null,
     lost: sum(({ highest, received }) => highest - received),
     overtaken: sum((one) => one.overtaken),
     doubled: sum((one) => one.doubled),
@@ -238,8 +249,10 @@ const four = (s) => (s === null ? '-' : `${s.min} / ${s.p50} / ${s.p99} / ${s.ma
 
 const missing = [];
 const tools = await prepare((line) => missing.push(line));
-if (!tools.has('stream') || !tools.has('delay')) {
-  process.stderr.write(`the stream and the delay between the sites are C programs:\n${missing.join('\n')}\n`);
+if (!['stream', 'stalls', 'delay'].every((name) => tools.has(name))) {
+  process.stderr.write(
+    `the stream, the delay between the sites and the witness of the machine are C programs:\n${missing.join('\n')}\n`,
+  );
   process.exit(1);
 }
 lab('down');
@@ -253,13 +266,20 @@ try {
   }
   if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
   else {
+    const head = `${MOVES} moves, pause ${PAUSE_MS} ms; min / median / p99 / max in ms`;
     process.stdout.write(
-      `| ${MOVES} moves, pause ${PAUSE_MS} ms; min / median / p99 / max in ms | interruption beyond the pause | lost | overtaken | doubled | command to first packet | borders agreed | octets |\n|---|---|---|---|---|---|---|---|\n`,
+      `| ${head} | interruption beyond the pause | lost | overtaken | doubled | command to first packet | borders agreed | octets |\n|---|---|---|---|---|---|---|---|\n`,
     );
-    for (const r of results)
+    for (const r of results) {
+      const what = `${r.rate} packets a second, ${r.how}${r.delayMs > 0 ? `, R = ${r.delayMs} ms` : ''}`;
+      const quiet = r.undisturbed;
       process.stdout.write(
-        `| ${r.rate} packets a second, ${r.how}${r.delayMs > 0 ? `, R = ${r.delayMs} ms` : ''} | ${four(r.interruptionMs)} | ${r.lost} | ${r.overtaken} | ${r.doubled} | ${four(r.commitMs)} | ${four(r.agreedMs)} | ${r.octets} |\n`,
+        `| ${what} | ${four(r.interruptionMs)} | ${r.lost} | ${r.overtaken} | ${r.doubled} | ${four(r.commitMs)} | ${four(r.agreedMs)} | ${r.octets} |\n`,
       );
+      process.stdout.write(
+        `| … the ${quiet.moves} while the machine ran on | ${four(quiet.interruptionMs)} | | | | ${four(quiet.commitMs)} | | |\n`,
+      );
+    }
   }
 } finally {
   lab('down');
