@@ -18,8 +18,9 @@ import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { BindingWriter } from './binding-writer.ts';
 import { type Decision, opened, underWayOf } from './decision.ts';
+import { Conflict, DecisionTeller, MAX_LEAP } from './decision-teller.ts';
 import { KeyedLock } from './keyed-lock.ts';
-import { type Change, fromWire, MAX_EPOCH, type Reply, toWire } from './messages.ts';
+import { type Change, MAX_EPOCH } from './messages.ts';
 import type { OpenDecision } from './move-record.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
@@ -34,8 +35,6 @@ const RETRY_LAST_MS = 5000;
 const RETRY_WIDTH = 64;
 /** A site that lost its state may answer with a newer epoch; more than this often it is not what it seems. */
 const MAX_CONFLICTS = 3;
-/** A site may be so many moves ahead of a home that has lost its record; more would use up the epochs. Reason: years of moves. */
-const MAX_LEAP = 2 ** 24;
 
 /** What a home did, or found already done. */
 export interface HomeMove {
@@ -53,20 +52,11 @@ interface CommitNews {
 
 const NOBODY: CommitNews = { onTelling: () => {}, onSwitched: () => {} };
 
-/** The other site holds something else with an epoch at least as great. */
-class Conflict extends Error {
-  readonly have: Change;
-
-  constructor(have: Change) {
-    super(`holds epoch ${have.epoch} at ${have.at}`);
-    this.have = have;
-  }
-}
-
 export class HomeMoves {
   readonly #world: MovesWorld;
   readonly #writer: BindingWriter;
   readonly #ahead: WrittenAhead;
+  readonly #teller: DecisionTeller;
   readonly #onSettled: (change: Change, heard: ReadonlySet<string>) => void;
   readonly #open = new Map<string, Decision>();
   readonly #lock = new KeyedLock();
@@ -84,6 +74,7 @@ export class HomeMoves {
     this.#world = world;
     this.#writer = writer;
     this.#ahead = ahead;
+    this.#teller = new DecisionTeller(world, writer);
     this.#onSettled = onSettled;
   }
 
@@ -221,7 +212,7 @@ export class HomeMoves {
     let decision = await this.#decide(nid, at, epoch, active);
     for (let conflicts = 0; ; conflicts++) {
       try {
-        await this.#carryOut(decision, force, onTelling);
+        await this.#teller.carryOut(decision, force, onTelling);
         break;
       } catch (error) {
         if (error instanceof Conflict && conflicts < MAX_CONFLICTS) {
@@ -281,73 +272,6 @@ export class HomeMoves {
     const change = { nid, at, epoch };
     decision.onDisk = this.#world.record.append([{ ...change, active: [...active] }, ...(isReleased ? [change] : [])]);
     decision.onDisk.catch(() => {}); // who waits for it is told
-  }
-
-  async #carryOut(decision: Decision, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<void> {
-    const release = [...decision.active].filter((site) => site !== decision.at);
-    await Promise.all(
-      release.map(async (site) => {
-        try {
-          const letGo = await this.#tell(site, decision);
-          decision.letGo += letGo; // only now: others are told at the same time
-        } catch (error) {
-          if (!force || site === this.#world.site || error instanceof Conflict) throw error;
-          this.#world.log.warn({ nid: formatNid(decision.nid), site }, 'moved by force without the old site');
-        }
-        decision.active.delete(site);
-      }),
-    );
-    // Once told, it may be active whether it answers or not; only a first telling that never left does not count.
-    const perhapsTold = decision.active.has(decision.at);
-    decision.active.add(decision.at);
-    try {
-      await this.#tell(decision.at, decision, () => onTelling(decision.letGo));
-    } catch (error) {
-      if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
-      throw error;
-    }
-  }
-
-  /**
-   * Resolves when `site` has switched, with the segments that it has let go towards others. `onTelling`: it is on its way; here,
-   * what is ordered from now on comes after it.
-   */
-  async #tell(site: string, decision: Decision, onTelling = () => {}): Promise<number> {
-    const { nid, at, epoch } = decision;
-    let letGo = 0;
-    if (site === this.#world.site) {
-      // One of an earlier run, or of the registry: who lets go and cannot write it down has a guest at neither place.
-      if (at !== site && !decision.isReleased) await this.#world.record.append([]);
-      const how = { isRecorded: decision.isReleased, onOrdered: onTelling };
-      const { recorded } = await this.#writer.write([{ nid, at, epoch }], how);
-      if (at !== site) await recorded; // else the decision is on disk, which a restart takes up again
-    } else {
-      const behind = site === at ? decision.letGo : 0;
-      const sent = this.#world.send(site, { kind: 'set', changes: [toWire({ nid, at, epoch })], behind });
-      onTelling();
-      letGo = this.#checkHave(site, await sent, decision);
-    }
-    decision.heard.add(site);
-    return letGo;
-  }
-
-  #checkHave(site: string, reply: Reply, decision: Decision): number {
-    if (reply.kind !== 'have') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to set`);
-    const [newer] = reply.newer;
-    if (newer !== undefined) {
-      const have = fromWire(newer);
-      if (have.epoch - decision.epoch <= MAX_LEAP) throw new Conflict(have);
-      throw new IlnpError(
-        'E_STALE_EPOCH',
-        `${site} says it is at epoch ${have.epoch}, which cannot be; its record is wrong`,
-      );
-    }
-    const [refused] = reply.refused;
-    if (refused === undefined) return reply.letGo;
-    const [, , code] = refused;
-    // A site that does not know the identifier cannot be active for it.
-    if (code === 'E_UNKNOWN_NID' && site !== decision.at) return 0;
-    throw new IlnpError(code, `refused by ${site}`);
   }
 
   #binding(nid: Nid) {
@@ -431,7 +355,7 @@ export class HomeMoves {
     const decision = this.#open.get(key);
     if (decision === undefined) return;
     try {
-      await this.#carryOut(decision, false);
+      await this.#teller.carryOut(decision, false);
       await this.#settle(decision);
     } catch (error) {
       decision.problem = error;
@@ -446,5 +370,3 @@ const notHeard = (problem: string | null): IlnpError => {
   const why = problem === null ? '' : ` (${problem})`;
   return new IlnpError('E_REGISTRY', `the registry has not been heard since the start${why}; nothing has changed`);
 };
-
-const isUnsent = (error: unknown): boolean => error instanceof Error && 'sent' in error && error.sent === false;
