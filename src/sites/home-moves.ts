@@ -22,7 +22,7 @@ import { Conflict, DecisionTeller, MAX_LEAP } from './decision-teller.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { type Change, MAX_EPOCH } from './messages.ts';
 import type { OpenDecision } from './move-record.ts';
-import type { MovesWorld } from './moves-world.ts';
+import { knowsSite, type MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { refusal } from './policy.ts';
 import type { UnderWays } from './under-way.ts';
@@ -321,7 +321,7 @@ export class HomeMoves {
       return log.warn(said, 'another site says of our identifier what cannot be; that site must lose its record');
     const why = refusal(policy(), { nid, to: at, mover: null, site });
     // one of epoch 0 only says that it may not be where it was, and its new site may be gone from the configuration
-    const isGone = epoch === 0 && at !== site && ![...this.#world.peers()].includes(at);
+    const isGone = epoch === 0 && !knowsSite(this.#world, at);
     const active = new Set([...(pending?.active ?? [binding.at]), ...(isGone ? [] : [at])]);
     log.warn({ ...said, ...(why !== null && { why }) }, 'another site knows more of our identifier than we do');
     await this.#decide(nid, epoch > known.epoch && why === null ? at : known.at, epoch + 1, active);

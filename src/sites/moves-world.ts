@@ -73,6 +73,13 @@ export interface MovesWorld {
   readonly log: SitesLog;
 }
 
+/** Whether this border knows a site of that name. */
+export function knowsSite({ site, peers }: Pick<MovesWorld, 'site' | 'peers'>, name: string): boolean {
+  if (name === site) return true;
+  for (const peer of peers()) if (peer === name) return true;
+  return false;
+}
+
 /** The part of a pino logger that the control plane uses. */
 export interface SitesLog {
   info(fields: object, message: string): void;

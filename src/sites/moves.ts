@@ -25,7 +25,7 @@ import {
 } from './messages.ts';
 import { type MovePlan, stepsOf } from './move-plan.ts';
 import type { OpenDecision } from './move-record.ts';
-import type { MovesWorld } from './moves-world.ts';
+import { knowsSite, type MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
 import { refusal } from './policy.ts';
 import { SiteFeeds } from './site-feeds.ts';
@@ -221,7 +221,7 @@ export class Moves {
           return await this.#handleSet(from, request.changes, request.behind);
         case 'report':
           await this.#home.adopt(
-            request.changes.map(fromWire).filter(({ at, epoch }) => epoch === 0 || this.#isSite(at)),
+            request.changes.map(fromWire).filter(({ at, epoch }) => epoch === 0 || knowsSite(this.#world, at)),
           );
           return { kind: 'ready' };
         case 'keep':
@@ -261,7 +261,7 @@ export class Moves {
     for (const { nid, at, epoch, active } of entries) {
       const binding = this.#world.bindings.get(nid);
       const ours = binding?.home === this.#world.site;
-      if (binding === undefined || !this.#isSite(at)) continue;
+      if (binding === undefined || !knowsSite(this.#world, at)) continue;
       if (active !== undefined) {
         if (ours) open.push({ nid, at, epoch, active });
       } else if (ours && (this.#home.isOpen(nid) || epoch === binding.epoch)) reported.push({ nid, at, epoch });
@@ -345,7 +345,7 @@ export class Moves {
       const binding = this.#world.bindings.get(nid);
       const isNew = at === site && binding?.at !== site && this.#hadHere.get(nidKey(nid)) !== binding?.epoch;
       if (binding === undefined || binding.home !== from) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_NID']);
-      else if (!this.#isSite(at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
+      else if (!knowsSite(this.#world, at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
       // home asks before (ready); one that does not is told here
       else if (isNew && refusal(policy(), { nid, to: at, mover: null, site }) !== null)
         refused.push([nid.hi, nid.lo, 'E_POLICY']);
@@ -409,7 +409,7 @@ export class Moves {
   }
 
   #checkSite(site: string): void {
-    if (this.#isSite(site)) return;
+    if (knowsSite(this.#world, site)) return;
     const known = [this.#world.site, ...this.#world.peers()].join(', ');
     throw new IlnpError('E_UNKNOWN_SITE', `${this.#world.site} knows no site "${site}"; it knows ${known}`);
   }
@@ -418,12 +418,6 @@ export class Moves {
     const { policy, site } = this.#world;
     const why = refusal(policy(), { nid, to, mover, site });
     if (why !== null) throw new IlnpError('E_POLICY', why);
-  }
-
-  #isSite(site: string): boolean {
-    if (site === this.#world.site) return true;
-    for (const peer of this.#world.peers()) if (peer === site) return true;
-    return false;
   }
 }
 
