@@ -19,6 +19,7 @@ import { Originals } from './originals.ts';
 
 const WORDS = 20;
 const WAYS = 4;
+const SET_OCTETS = 4 * WORDS * WAYS;
 export const IDLE_SECONDS = 600;
 /** A correspondent that was silent for so long may come back with another nonce; as in an end system (shim/validate.ts). */
 const FORGETS_SECONDS = 120;
@@ -79,24 +80,26 @@ export class Pairs {
   readonly words: Int32Array;
   readonly originals: Originals;
   readonly #octets: Uint8Array;
+  /** For each set, whether it ever held an entry: most never do, and who looks through all reads these instead. */
+  readonly #used: Uint8Array;
   readonly #mask: number;
   readonly #seed: number;
 
   /** `store`: of `Pairs.octets(n)`, zeroed. `seed`: 32 random bits, the same for all who share the store. */
   constructor(store: ArrayBufferLike, seed: number) {
-    const words = (store.byteLength - Originals.OCTETS) / 4;
-    this.words = new Int32Array(store, 0, words);
-    this.originals = new Originals(new Int32Array(store, 4 * words));
+    const sets = (store.byteLength - Originals.OCTETS) / (SET_OCTETS + 1);
+    if (!Number.isInteger(Math.log2(sets))) throw new RangeError('a store of pairs must hold 4 * 2^n entries');
+    this.words = new Int32Array(store, 0, sets * WORDS * WAYS);
+    this.originals = new Originals(new Int32Array(store, sets * SET_OCTETS, Originals.OCTETS / 4));
     this.#octets = new Uint8Array(store);
-    this.#mask = this.words.length / (WORDS * WAYS) - 1;
+    this.#used = new Uint8Array(store, sets * SET_OCTETS + Originals.OCTETS);
+    this.#mask = sets - 1;
     this.#seed = seed | 0;
-    if (!Number.isInteger(Math.log2(this.#mask + 1)))
-      throw new RangeError('a store of pairs must hold 4 * 2^n entries');
   }
 
   /** Octets needed for at least `pairs` entries. */
   static octets(pairs: number): number {
-    return 4 * WORDS * WAYS * 2 ** Math.ceil(Math.log2(Math.max(1, pairs / WAYS))) + Originals.OCTETS;
+    return (SET_OCTETS + 1) * 2 ** Math.ceil(Math.log2(Math.max(1, pairs / WAYS))) + Originals.OCTETS;
   }
 
   /** Index of the entry, or -1. */
@@ -128,6 +131,7 @@ export class Pairs {
       victim = k;
     }
     if (victim < 0) return -1;
+    this.#used[first / (WORDS * WAYS)] = 1;
     e.fill(0, victim, victim + WORDS);
     e[victim] = g0;
     e[victim + 1] = g1;
@@ -330,7 +334,11 @@ export class Pairs {
 
   /** All entries; for the control plane. */
   *all(): IterableIterator<number> {
-    for (let k = 0; k < this.words.length; k += WORDS) if (this.words[k + STATE] !== 0) yield k;
+    for (let set = 0; set < this.#used.length; set++) {
+      if (this.#used[set] === 0) continue;
+      const first = set * WORDS * WAYS;
+      for (let k = first; k < first + WORDS * WAYS; k += WORDS) if (this.words[k + STATE] !== 0) yield k;
+    }
   }
 
   #holds(word: number, known: number, b: Uint8Array, at: number, length: number): boolean {

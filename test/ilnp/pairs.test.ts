@@ -25,6 +25,15 @@ describe('a pair', () => {
     expect([...pairs.all()]).toEqual([pair]);
   });
 
+  test('is seen by all who share the store, and each once', () => {
+    const store = new SharedArrayBuffer(Pairs.octets(4096));
+    const [path, control] = [new Pairs(store, 7), new Pairs(store, 7)];
+    const made = Array.from({ length: 500 }, (_, g) => speak(path, g, 4));
+
+    expect([...control.all()].sort((a, b) => a - b)).toEqual(made.sort((a, b) => a - b));
+    expect(new Set(made).size).toBe(500);
+  });
+
   test('keeps nonces of 4 and of 12 octets, and no longer ones', () => {
     const pairs = made();
     const pair = speak(pairs, 3, 4);
