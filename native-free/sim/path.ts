@@ -117,6 +117,7 @@ export class SimPath {
   *letGo(now: number): Generator<Passed> {
     this.keeper.tick(now);
     while (this.keeper.releasing) {
+      this.keeper.read(0);
       const batch = this.#batch;
       batch.offset[0] = HEADROOM;
       const count = this.keeper.fill(batch, 1);

@@ -19,8 +19,6 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** Most control messages (of up to 1,024 bindings, 0.2 ms) between two batches; the rest waits for the next gap. */
 const MESSAGES_PER_GAP = 1;
-/** Batches that may come before a release begins. Reason: then a full queue of a TUN has been read (network/plan.ts). */
-const BATCHES_BEFORE_RELEASE = 40;
 const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** Longest packet of our own: every Locator Update gets through wherever IPv6 does (RFC 8200 section 5), here and in headers. */
@@ -39,8 +37,6 @@ const fib = new Fib(start.image, table, sessions, new Float64Array(start.counter
 const scratch = mapAnonymous(SCRATCH_OCTETS);
 const keeper = new Keeper(fib, start.keepLimits);
 fib.keeper = keeper;
-/** Batches since a release was ordered. */
-let batchesBefore = 0;
 say({ kind: 'ready', io: name });
 try {
   run(device);
@@ -62,23 +58,15 @@ function run(device: LendingDevice): void {
   }
 }
 
-/**
- * Lets go what is to be let go, some packets between two batches. Before the first of them, what waits in the TUNs has its
- * turn: packets that another border has let go are there when it says so, and go first.
- */
+/** Lets go what is to be let go, some packets between two batches; `count` were read. */
 function tend(device: LendingDevice, count: number): void {
   keeper.tick(performance.now() * 1000);
-  if (!keeper.releasing) {
-    batchesBefore = 0;
-    return;
-  }
-  batchesBefore = count === 0 ? BATCHES_BEFORE_RELEASE : batchesBefore + 1;
-  if (batchesBefore >= BATCHES_BEFORE_RELEASE) {
-    keeper.fill(device.batch, device.lend());
-    forward(device.batch, fib, wallMicroseconds());
-    device.send();
-    keeper.filled();
-  }
+  keeper.read(count);
+  if (!keeper.releasing) return;
+  keeper.fill(device.batch, device.lend());
+  forward(device.batch, fib, wallMicroseconds());
+  device.send();
+  keeper.filled();
   if (keeper.releasing) comeBack();
 }
 

@@ -6,9 +6,10 @@
  *                       └─retain─► a copy, and on its way
  *
  * Packets are kept as they came, before a Locator has changed, so that the path decides anew when they are let go. What
- * came from other borders (`first`) goes before the rest: it had set out earlier, to the place the guest has left. News may
- * pass it on the way: who is told that another border has let go is told how much, and waits for that (`behind`). A kept
- * binding has the twin of its class (fib.ts), which leaves the straight flows; other bindings notice nothing.
+ * came from other borders (`first`) goes before the rest: it had set out earlier, to the place the guest has left. It goes at
+ * once; the rest waits until what is there already has been read. News may pass packets on the way: who is told that another
+ * border has let go is told how much, and the rest waits for that too (`behind`). A kept binding has the twin of its class
+ * (fib.ts), which leaves the straight flows; other bindings notice nothing.
  *
  * The budget is shared fairly: where it is used up, a guest that has less than its share takes room from the one that has
  * most, whose oldest packets are lost. So nobody who floods one guest on the move takes the room of another.
@@ -25,6 +26,8 @@ import { segmentsOf } from './segments.ts';
 
 /** NIDs kept at a time. */
 export const KEPT_MAX = 1024;
+/** Batches that may come before the rest is let go. Reason: then a full queue of a TUN has been read (network/plan.ts). */
+const BATCHES_BEFORE_REST = 40;
 
 class Kept {
   readonly nid0: number;
@@ -49,6 +52,8 @@ class Kept {
   /** So many are let go before the rest, unless it is later than that. */
   behind = 0;
   behindUntil = 0;
+  /** Batches that were read since it is to be let go. */
+  batches = 0;
   holdUntil = Number.POSITIVE_INFINITY;
   until = 0;
   onReleased: ((counts: KeepCounts) => void)[] = [];
@@ -104,9 +109,12 @@ export class Keeper {
     return this.#index.size > 0;
   }
 
-  /** Something can be let go now: `fill`. */
+  /** Something can be let go, now or when some batches more were `read`: `fill`. */
   get releasing(): boolean {
-    return this.#releasing > 0 && this.#next() !== null;
+    if (this.#releasing === 0) return false;
+    for (const kept of this.#kept)
+      if (kept?.releasing && (kept.first.count > 0 || this.#hasComeBefore(kept))) return true;
+    return false;
   }
 
   /**
@@ -170,6 +178,13 @@ export class Keeper {
     }
   }
 
+  /** So many packets were read and forwarded; none: nothing waits to be read. */
+  read(count: number): void {
+    if (this.#releasing === 0) return;
+    for (const kept of this.#kept)
+      if (kept?.releasing) kept.batches = count === 0 ? BATCHES_BEFORE_REST : kept.batches + 1;
+  }
+
   /**
    * Fills a batch of empty slots with packets that are let go, to be forwarded at once; `filled` must follow. Returns how
    * many there are.
@@ -183,7 +198,7 @@ export class Keeper {
     let n = 0;
     for (;;) {
       const queue = kept.first.count > 0 ? kept.first : kept.rest;
-      if (n === slots || queue.count === 0) break;
+      if (n === slots || queue.count === 0 || (queue === kept.rest && !this.#mayRest(kept))) break;
       if (queue.copies > 0) {
         if (queue.oldest < kept.since) {
           queue.drop();
@@ -205,7 +220,7 @@ export class Keeper {
   filled(): void {
     const kept = this.#pumped;
     this.#pumped = null;
-    if (kept === null || kept.first.count + kept.rest.count > 0) return;
+    if (kept === null || kept.first.count + kept.rest.count > 0 || !this.#mayRest(kept)) return;
     kept.releasing = false;
     kept.holding = false;
     kept.expecting = false;
@@ -261,11 +276,19 @@ export class Keeper {
     for (const kept of this.#kept) if (kept !== null) this.#fib.setKept(kept.nid0, kept.nid1, isKept);
   }
 
-  /** The next whose packets go: nothing older is on its way to them. */
+  /** The next of which packets go now. */
   #next(): Kept | null {
-    for (const kept of this.#kept)
-      if (kept?.releasing && (kept.arrived >= kept.behind || this.#now >= kept.behindUntil)) return kept;
+    for (const kept of this.#kept) if (kept?.releasing && (kept.first.count > 0 || this.#mayRest(kept))) return kept;
     return null;
+  }
+
+  /** What came from other borders has been let go: nothing older than the rest is on its way, or to be read. */
+  #mayRest(kept: Kept): boolean {
+    return kept.batches >= BATCHES_BEFORE_REST && this.#hasComeBefore(kept);
+  }
+
+  #hasComeBefore(kept: Kept): boolean {
+    return kept.arrived >= kept.behind || this.#now >= kept.behindUntil;
   }
 
   #hold(kept: Kept, batch: PacketBatch, i: number): number {
@@ -326,6 +349,7 @@ export class Keeper {
     kept.since = since;
     if (kept.releasing) return;
     kept.releasing = true;
+    kept.batches = 0;
     this.#releasing++;
   }
 

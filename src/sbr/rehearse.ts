@@ -117,6 +117,7 @@ export function rehearse(vnet: boolean): readonly Float64Array[] {
     const { keeper } = borders[own]!;
     while (keeper.releasing) {
       keeper.tick(now);
+      keeper.read(0);
       keeper.fill(batch, PACKETS);
       const { count } = batch;
       pass(own);
