@@ -59,26 +59,40 @@ function must([file, ...args]) {
 /** A program at an end of the stream. */
 const probe = (node, ...args) => listenTo('ip', 'netns', 'exec', `${LAB}-${node}`, anchor('stream'), ...args);
 
-/** A program that says lines of JSON; `event` resolves with what it says under a name. */
+/** Programs that run until they are told to stop. */
+const running = new Set();
+
+/** A program that says lines of JSON; `event` resolves with what it says under a name, and rejects when it ends before. */
 function listenTo(file, ...args) {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  running.add(child);
   const waiting = new Map();
   const said = new Map();
   createInterface({ input: child.stdout }).on('line', (line) => {
     const event = JSON.parse(line);
     said.set(event.event, event);
-    waiting.get(event.event)?.(event);
+    waiting.get(event.event)?.resolve(event);
   });
+  const over = new Error(`${[file, ...args].join(' ')} has ended`);
+  child.once('close', () => {
+    running.delete(child);
+    for (const { reject } of waiting.values()) reject(over);
+  });
+  const next = (name) =>
+    new Promise((resolve, reject) => {
+      if (running.has(child)) waiting.set(name, { resolve, reject });
+      else reject(over);
+    });
   return {
     stop: () => child.kill('SIGTERM'),
     /** What has come since the beginning. */
     soFar: async () => {
-      const answer = new Promise((resolve) => waiting.set('so far', resolve));
+      const answer = next('so far');
       child.kill('SIGUSR1');
       const { event: _, ...counts } = await answer;
       return counts;
     },
-    event: (name) => (said.has(name) ? said.get(name) : new Promise((resolve) => waiting.set(name, resolve))),
+    event: async (name) => said.get(name) ?? (await next(name)),
   };
 }
 
@@ -282,5 +296,6 @@ try {
     }
   }
 } finally {
+  for (const child of running) child.kill();
   lab('down');
 }

@@ -62,11 +62,12 @@ function run(device: LendingDevice): void {
 function tend(device: LendingDevice, count: number): void {
   keeper.tick(performance.now() * 1000);
   keeper.read(count);
-  if (!keeper.releasing) return;
-  keeper.fill(device.batch, device.lend());
-  forward(device.batch, fib, wallMicroseconds());
-  device.send();
-  keeper.filled();
+  if (keeper.ready) {
+    keeper.fill(device.batch, device.lend());
+    forward(device.batch, fib, wallMicroseconds());
+    device.send();
+    keeper.filled();
+  }
   if (keeper.releasing) comeBack();
 }
 

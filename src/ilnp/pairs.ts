@@ -7,6 +7,8 @@
  *   | guest NID (2) | correspondent NID (2) | its Locator (2) | guest's Locator (2) | nonce out (3) | nonce in (3) |
  *   | state | last heard | last heard of the correspondent | what it was told | before that | when it acknowledged |
  *
+ * Behind them and the originals (originals.ts): an octet for each set, whether it ever held an entry.
+ *
  * Only packets of guests make an entry. A full set gives up a pair whose correspondent has never answered with a nonce, else
  * one that was silent for IDLE_SECONDS, else nothing: neither strangers outside nor a guest that speaks to nobody push out
  * live sessions. The words may be shared by workers: an update that is lost is repaired by the next packet, and a nonce that

@@ -97,6 +97,8 @@ export class Keeper {
   #releasing = 0;
   /** Whose packets are being let go: they pass. */
   #pumped: Kept | null = null;
+  /** Something was let go since the last batch was read. */
+  #hasFilled = false;
   #now = 0;
 
   constructor(fib: Fib, limits: KeepLimits) {
@@ -109,7 +111,7 @@ export class Keeper {
     return this.#index.size > 0;
   }
 
-  /** Something can be let go, now or when some batches more were `read`: `fill`. */
+  /** Something is to be let go, now or when some batches more were `read`. */
   get releasing(): boolean {
     if (this.#releasing === 0) return false;
     for (const kept of this.#kept)
@@ -178,11 +180,21 @@ export class Keeper {
     }
   }
 
-  /** So many packets were read and forwarded; none: nothing waits to be read. */
+  /** Now: `fill`. */
+  get ready(): boolean {
+    return this.#releasing > 0 && this.#next() !== null;
+  }
+
+  /** So many packets were read and forwarded; none: nothing waits to be read, or there was no room beside what was let go. */
   read(count: number): void {
+    const isAll = count === 0 && !this.#hasFilled;
+    this.#hasFilled = false;
     if (this.#releasing === 0) return;
-    for (const kept of this.#kept)
-      if (kept?.releasing) kept.batches = count === 0 ? BATCHES_BEFORE_REST : kept.batches + 1;
+    for (const kept of this.#kept) {
+      if (!kept?.releasing) continue;
+      if (!this.#hasComeBefore(kept)) kept.batches = 0;
+      else kept.batches = isAll ? BATCHES_BEFORE_REST : kept.batches + 1;
+    }
   }
 
   /**
@@ -194,11 +206,12 @@ export class Keeper {
     batch.count = 0;
     if (kept === null) return 0;
     this.#pumped = kept;
+    this.#hasFilled = true;
     const { counters } = this.#fib;
     let n = 0;
     for (;;) {
       const queue = kept.first.count > 0 ? kept.first : kept.rest;
-      if (n === slots || queue.count === 0 || (queue === kept.rest && !this.#mayRest(kept))) break;
+      if (n === slots || queue.count === 0 || (queue === kept.rest && !mayRest(kept))) break;
       if (queue.copies > 0) {
         if (queue.oldest < kept.since) {
           queue.drop();
@@ -220,7 +233,7 @@ export class Keeper {
   filled(): void {
     const kept = this.#pumped;
     this.#pumped = null;
-    if (kept === null || kept.first.count + kept.rest.count > 0 || !this.#mayRest(kept)) return;
+    if (kept === null || kept.first.count + kept.rest.count > 0 || !mayRest(kept)) return;
     kept.releasing = false;
     kept.holding = false;
     kept.expecting = false;
@@ -276,15 +289,15 @@ export class Keeper {
     for (const kept of this.#kept) if (kept !== null) this.#fib.setKept(kept.nid0, kept.nid1, isKept);
   }
 
-  /** The next of which packets go now. */
+  /** The next of which packets go now: one of which all may go, else one that waits for more from other borders. */
   #next(): Kept | null {
-    for (const kept of this.#kept) if (kept?.releasing && (kept.first.count > 0 || this.#mayRest(kept))) return kept;
-    return null;
-  }
-
-  /** What came from other borders has been let go: nothing older than the rest is on its way, or to be read. */
-  #mayRest(kept: Kept): boolean {
-    return kept.batches >= BATCHES_BEFORE_REST && this.#hasComeBefore(kept);
+    let early: Kept | null = null;
+    for (const kept of this.#kept) {
+      if (!kept?.releasing) continue;
+      if (mayRest(kept)) return kept;
+      if (kept.first.count > 0) early ??= kept;
+    }
+    return early;
   }
 
   #hasComeBefore(kept: Kept): boolean {
@@ -388,3 +401,6 @@ export class Keeper {
     return slot < 0 ? null : this.#kept[this.#index.slots[slot + S_CLASS]! - 1]!;
   }
 }
+
+/** Nothing older than the rest is on its way, or to be read. */
+const mayRest = (kept: Kept): boolean => kept.batches >= BATCHES_BEFORE_REST;

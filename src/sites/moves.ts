@@ -36,6 +36,12 @@ import { WrittenAhead } from './written-ahead.ts';
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
 const FORWARDED_MOVE_MS = 10_000;
 
+/**
+ * A guest that has left this site may be taken back for so long, whatever our policy says since: its move has failed. Reason: longer
+ * than most outages between sites.
+ */
+const TAKEN_BACK_MS = 24 * 3600 * 1000;
+
 /** What a move did. */
 export interface MoveResult {
   readonly nid: Nid;
@@ -63,8 +69,8 @@ export class Moves {
   readonly #keeping: SiteKeeping;
   readonly #handoffs: Handoffs;
   readonly #feeds: SiteFeeds;
-  /** Guests that this site has let go, and in which epoch: a move that fails is taken back. */
-  readonly #hadHere = new Map<string, number>();
+  /** Guests that have left this site, the first to leave first, and when. */
+  readonly #left = new Map<string, number>();
 
   constructor(world: MovesWorld) {
     this.#world = world;
@@ -338,12 +344,13 @@ export class Moves {
 
   async #handleSet(from: string, changes: readonly WireChange[], behind = 0): Promise<Reply> {
     const { policy, site } = this.#world;
+    this.#forgetThoseWhoLeft();
     const refused: (Reply & { kind: 'have' })['refused'] = [];
     const accepted: Change[] = [];
     for (const change of changes.map(fromWire)) {
       const { nid, at } = change;
       const binding = this.#world.bindings.get(nid);
-      const isNew = at === site && binding?.at !== site && this.#hadHere.get(nidKey(nid)) !== binding?.epoch;
+      const isNew = at === site && binding?.at !== site && !this.#left.has(nidKey(nid));
       if (binding === undefined || binding.home !== from) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_NID']);
       else if (!knowsSite(this.#world, at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
       // home asks before (ready); one that does not is told here
@@ -370,7 +377,7 @@ export class Moves {
   async #switch(changes: readonly Change[], behind = 0): Promise<number> {
     const { site, bindings, registry } = this.#world;
     const departs = ({ nid, at }: Change): boolean => at !== site && bindings.get(nid)?.at === site;
-    for (const change of changes) this.#noteDeparture(change, departs(change));
+    for (const change of changes) if (departs(change)) this.#noteDeparture(change);
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map((change) => ({ nid: change.nid, departs: departs(change) }));
     const safe = changes.map((change) => {
@@ -389,9 +396,18 @@ export class Moves {
     return letGo;
   }
 
-  #noteDeparture({ nid, epoch }: Change, departs: boolean): void {
-    if (departs) this.#hadHere.set(nidKey(nid), epoch);
-    else if (epoch > (this.#hadHere.get(nidKey(nid)) ?? epoch)) this.#hadHere.delete(nidKey(nid));
+  #noteDeparture({ nid, epoch }: Change): void {
+    if (epoch <= this.#binding(nid).epoch) return;
+    this.#left.delete(nidKey(nid));
+    this.#left.set(nidKey(nid), this.#world.clock.now());
+  }
+
+  #forgetThoseWhoLeft(): void {
+    const since = this.#world.clock.now() - TAKEN_BACK_MS * 1000;
+    for (const [key, at] of this.#left) {
+      if (at >= since) return;
+      this.#left.delete(key);
+    }
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {

@@ -214,6 +214,29 @@ describe('hold', () => {
     expect(numbers(pump(3, 1e6, 0))).toEqual([2, 3]);
   });
 
+  test('a read beside what was let go may have found no room: the rest waits for one more', () => {
+    hold();
+    pass(fib, SITE, numbered(1, 'fd00:2::b1', GUEST));
+    pass(fib, OUTSIDE, numbered(2));
+    release();
+    expect(numbers(pump(1, 1e6, 7))).toEqual([1]);
+    keeper.read(0);
+    expect([keeper.ready, keeper.releasing]).toEqual([false, true]);
+    keeper.read(0);
+    expect(keeper.ready).toBe(true);
+    expect(numbers(pump())).toEqual([2]);
+  });
+
+  test('who was waited for has come, and what is to be read is still read first', () => {
+    hold();
+    pass(fib, OUTSIDE, numbered(2));
+    release({ behind: 1 });
+    for (let batch = 1; batch < 60; batch++) expect(pump(3, 1e6, 7)).toEqual([]);
+    pass(fib, SITE, numbered(1, 'fd00:2::b1', GUEST));
+    expect(numbers(pump(3, 1e6, 7))).toEqual([1]);
+    expect(numbers(pump())).toEqual([2]);
+  });
+
   test('a queue that never empties does not keep the rest for ever', () => {
     hold();
     pass(fib, OUTSIDE, numbered(1));
@@ -396,6 +419,21 @@ describe('a flood towards one guest on the move', () => {
     expect(fib.counters[DROP_HOLD_FULL]! + fib.counters[COUNT_HOLD_GAVE_WAY]!).toBe(FLOOD - flooded.length);
     expect(fib.counters[COUNT_HOLD_GAVE_WAY]).toBeGreaterThan(0);
     expect(keeper.store).toMatchObject({ packets: 0, octets: 0 });
+  });
+
+  test('does not keep another waiting, though it waits for more from other borders itself', () => {
+    both((nid1) => keeper.order(0, nid1, { what: 'hold', ms: 4000 }));
+    pass(fib, OUTSIDE, numbered(7, CN, OTHER));
+    release({ behind: 99 });
+    keeper.order(0, A2, { what: 'release', since: null, ms: 9000, departs: false, behind: 0 });
+    const left: number[] = [];
+    for (let n = 0; n < 41; n++) {
+      pass(fib, SITE, numbered(100, 'fd00:2::b1', GUEST));
+      left.push(...numbers(pump(1, 1e6, 1)));
+    }
+
+    expect(left).toContain(7);
+    expect(left.filter((n) => n === 100).length).toBeGreaterThanOrEqual(39);
   });
 
   test('takes no copies from another', () => {

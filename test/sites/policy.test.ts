@@ -108,11 +108,12 @@ describe('borders', () => {
     expect(places()).toEqual(['site1', 'site1', 'site1']);
   });
 
-  test('a site whose policy has a guest no more takes it back when its move away fails, and not later', async () => {
+  test('a site whose policy has a guest no more takes it back when moves away have failed, for a day', async () => {
     const guest = { hi: 0xfd000009, lo: 0 };
     const binding = { nid: A1, guest, home: 'site1', uplink: undefined, at: 'site2', epoch: 0 };
     sites = new MemorySites(['site1', 'site2', 'site3'], [binding], randomOf(1));
     sites.sites.get('site2')!.policy = [rule('0:0:0:a1', ['site1', 'site3'])];
+    for (const name of ['site1', 'site3']) sites.crash(name); // who speaks is the test
     const set = async (at: string, epoch: number) => {
       const reply = sites.moves('site2').handle('site1', { kind: 'set', changes: [[0, 0xa1, at, epoch]] });
       await sites.time.runUntil(sites.time.now + 50);
@@ -123,9 +124,14 @@ describe('borders', () => {
     expect(await set('site2', 2)).toMatchObject({ refused: [] });
     expect(sites.binding('site2', A1)?.at).toBe('site2');
     expect(await set('site3', 3)).toMatchObject({ refused: [] });
-    expect(await set('site1', 4)).toMatchObject({ refused: [] });
-    expect(await set('site2', 5)).toMatchObject({ refused: [[0, 0xa1, 'E_POLICY']] });
-    expect(sites.binding('site2', A1)?.at).toBe('site1');
+    expect(await set('site3', 5)).toMatchObject({ refused: [] }); // that it was taken back before, as 4, it has not heard
+    expect(await set('site2', 6)).toMatchObject({ refused: [] });
+    expect(sites.binding('site2', A1)?.at).toBe('site2');
+
+    expect(await set('site3', 7)).toMatchObject({ refused: [] });
+    await sites.time.runUntil(sites.time.now + 24 * 3600 * 1000);
+    expect(await set('site2', 8)).toMatchObject({ refused: [[0, 0xa1, 'E_POLICY']] });
+    expect(sites.binding('site2', A1)?.at).toBe('site3');
   });
 
   test('what a site reports takes nobody where the policy of home does not allow it', async () => {
