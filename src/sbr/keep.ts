@@ -119,6 +119,11 @@ export class Keeper {
     return false;
   }
 
+  /** Something can be let go now: `fill`. */
+  get ready(): boolean {
+    return this.#releasing > 0 && this.#next() !== null;
+  }
+
   /**
    * Does what is ordered for a NID (two words, machine order); time counts from the last `tick`. `done` is told the counts: when it is in force, or when
    * everything was let go. False, and nothing done, when KEPT_MAX are kept already.
@@ -178,11 +183,6 @@ export class Keeper {
         this.#release(kept, Number.POSITIVE_INFINITY);
       } else if (kept.until <= now) this.#end(kept, () => {});
     }
-  }
-
-  /** Now: `fill`. */
-  get ready(): boolean {
-    return this.#releasing > 0 && this.#next() !== null;
   }
 
   /** So many packets were read and forwarded; none: nothing waits to be read, or there was no room beside what was let go. */

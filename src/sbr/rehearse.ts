@@ -118,6 +118,7 @@ export function rehearse(vnet: boolean): readonly Float64Array[] {
     while (keeper.releasing) {
       keeper.tick(now);
       keeper.read(0);
+      if (!keeper.ready) continue;
       keeper.fill(batch, PACKETS);
       const { count } = batch;
       pass(own);
