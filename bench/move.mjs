@@ -243,17 +243,19 @@ function costs(silences, moves) {
   const sum = (of) => moves.reduce((total, one) => total + of(one), 0);
   const agreed = moves.filter(({ done }) => done).map(({ asked, done }) => done - asked);
   return {
-    interruptionMs: interruptions.length > 0 ? spread(interruptions) : null,
+    interruptionMs: spread(interruptions),
     lost: sum(({ highest, received }) => highest - received),
     overtaken: sum((one) => one.overtaken),
     doubled: sum((one) => one.doubled),
-    commitMs: commits.length > 0 ? spread(commits) : null,
-    agreedMs: agreed.length > 0 ? spread(agreed) : null,
+    commitMs: spread(commits),
+    agreedMs: spread(agreed),
     octets: Math.max(0, ...moves.map(({ octets = 0 }) => octets)),
   };
 }
 
+/** Null of nothing. */
 function spread(list) {
+  if (list.length === 0) return null;
   const sorted = [...list].sort((a, b) => a - b);
   const at = (share) => Number(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))].toFixed(2));
   return { min: at(0), p50: at(0.5), p99: at(0.99), max: at(1) };

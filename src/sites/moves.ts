@@ -11,6 +11,7 @@ import { COMMIT_MS } from '../ilnp/keeping.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { BindingWriter } from './binding-writer.ts';
+import { Departures } from './departures.ts';
 import { type HandoffOptions, Handoffs } from './handoffs.ts';
 import { type HomeMove, HomeMoves } from './home-moves.ts';
 import {
@@ -26,7 +27,6 @@ import {
 import { type MovePlan, stepsOf } from './move-plan.ts';
 import type { OpenDecision } from './move-record.ts';
 import { knowsSite, type MovesWorld } from './moves-world.ts';
-import { nidKey } from './nid-key.ts';
 import { refusal } from './policy.ts';
 import { SiteFeeds } from './site-feeds.ts';
 import { SiteKeeping } from './site-keeping.ts';
@@ -35,12 +35,6 @@ import { WrittenAhead } from './written-ahead.ts';
 
 /** How long home may take for a move somebody else asked for. Reason: four exchanges of 2 s and the disk. */
 const FORWARDED_MOVE_MS = 10_000;
-
-/**
- * A guest that has left this site may be taken back for so long, whatever our policy says since: its move has failed. Reason: longer
- * than most outages between sites.
- */
-const TAKEN_BACK_MS = 24 * 3600 * 1000;
 
 /** What a move did. */
 export interface MoveResult {
@@ -69,8 +63,7 @@ export class Moves {
   readonly #keeping: SiteKeeping;
   readonly #handoffs: Handoffs;
   readonly #feeds: SiteFeeds;
-  /** Guests that have left this site, the first to leave first, and when. */
-  readonly #left = new Map<string, number>();
+  readonly #departures: Departures;
 
   constructor(world: MovesWorld) {
     this.#world = world;
@@ -79,6 +72,7 @@ export class Moves {
     this.#home = new HomeMoves(world, this.#writer, this.#ahead, (change, heard) => this.#settled(change, heard));
     this.#feeds = new SiteFeeds(world, this.#home);
     this.#keeping = new SiteKeeping(world);
+    this.#departures = new Departures(world.clock);
     this.#handoffs = new Handoffs(world, this.#home, this.#keeping, this.#ahead);
   }
 
@@ -344,13 +338,12 @@ export class Moves {
 
   async #handleSet(from: string, changes: readonly WireChange[], behind = 0): Promise<Reply> {
     const { policy, site } = this.#world;
-    this.#forgetThoseWhoLeft();
     const refused: (Reply & { kind: 'have' })['refused'] = [];
     const accepted: Change[] = [];
     for (const change of changes.map(fromWire)) {
       const { nid, at } = change;
       const binding = this.#world.bindings.get(nid);
-      const isNew = at === site && binding?.at !== site && !this.#left.has(nidKey(nid));
+      const isNew = at === site && binding?.at !== site && !this.#departures.has(nid);
       if (binding === undefined || binding.home !== from) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_NID']);
       else if (!knowsSite(this.#world, at)) refused.push([nid.hi, nid.lo, 'E_UNKNOWN_SITE']);
       // home asks before (ready); one that does not is told here
@@ -377,7 +370,8 @@ export class Moves {
   async #switch(changes: readonly Change[], behind = 0): Promise<number> {
     const { site, bindings, registry } = this.#world;
     const departs = ({ nid, at }: Change): boolean => at !== site && bindings.get(nid)?.at === site;
-    for (const change of changes) if (departs(change)) this.#noteDeparture(change);
+    for (const change of changes)
+      if (departs(change) && change.epoch > this.#binding(change.nid).epoch) this.#departures.add(change.nid);
     const held = changes.filter(({ nid }) => this.#keeping.isHeld(nid));
     const switched = held.map((change) => ({ nid: change.nid, departs: departs(change) }));
     const safe = changes.map((change) => {
@@ -394,20 +388,6 @@ export class Moves {
     });
     if ((await Promise.all(safe)).includes(false)) await recorded;
     return letGo;
-  }
-
-  #noteDeparture({ nid, epoch }: Change): void {
-    if (epoch <= this.#binding(nid).epoch) return;
-    this.#left.delete(nidKey(nid));
-    this.#left.set(nidKey(nid), this.#world.clock.now());
-  }
-
-  #forgetThoseWhoLeft(): void {
-    const since = this.#world.clock.now() - TAKEN_BACK_MS * 1000;
-    for (const [key, at] of this.#left) {
-      if (at >= since) return;
-      this.#left.delete(key);
-    }
   }
 
   #settled(change: Change, heard: ReadonlySet<string>): void {
