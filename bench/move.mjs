@@ -14,7 +14,7 @@
  *
  *   npm run bench:move -- [--moves N] [--pause MS] [--rate PPS,PPS] [--delay R,R] [--json]
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +22,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ControlClient } from '../dist/runtime/control-client.js';
 import { anchor, prepare } from './anchors.mjs';
+import { endAll, must, start } from './process.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -46,49 +47,38 @@ const REST_MS = 1200;
 /** Around the moment in which a guest goes on; as long for every move, however long that takes. Reason: twice the floor. */
 const WATCHED_MS = { before: 2, after: 20 };
 
-const env = { ...process.env, LAB };
-const lab = (...args) => must([SCRIPT, '-q', ...args]);
+const lab = (...args) => must(['env', `LAB=${LAB}`, SCRIPT, '-q', ...args]);
 const ip = (node, ...args) => must(['ip', '-n', `${LAB}-${node}`, ...args]);
 const now = () => performance.timeOrigin + performance.now();
 
-function must([file, ...args]) {
-  const { status, stderr } = spawnSync(file, args, { env, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`);
-}
-
 /** A program at an end of the stream. */
-const probe = (node, ...args) => listenTo('ip', 'netns', 'exec', `${LAB}-${node}`, anchor('stream'), ...args);
-
-/** Programs that run until they are told to stop. */
-const running = new Set();
+const probe = (node, ...args) => listenTo(`${LAB}-${node}`, [anchor('stream'), ...args]);
 
 /** A program that says lines of JSON; `event` resolves with what it says under a name, and rejects when it ends before. */
-function listenTo(file, ...args) {
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  running.add(child);
+function listenTo(namespace, argv) {
+  const program = start(namespace, argv);
   const waiting = new Map();
   const said = new Map();
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  createInterface({ input: program.child.stdout }).on('line', (line) => {
     const event = JSON.parse(line);
     said.set(event.event, event);
     waiting.get(event.event)?.resolve(event);
   });
-  const over = new Error(`${[file, ...args].join(' ')} has ended`);
-  child.once('close', () => {
-    running.delete(child);
-    for (const { reject } of waiting.values()) reject(over);
+  const over = () => new Error(`${argv.join(' ')} has ended: ${program.output.stderr}`);
+  void program.exited.then(() => {
+    for (const { reject } of waiting.values()) reject(over());
   });
   const next = (name) =>
     new Promise((resolve, reject) => {
-      if (running.has(child)) waiting.set(name, { resolve, reject });
-      else reject(over);
+      if (program.ended) reject(over());
+      else waiting.set(name, { resolve, reject });
     });
   return {
-    stop: () => child.kill('SIGTERM'),
+    stop: () => program.child.kill('SIGTERM'),
     /** What has come since the beginning. */
     soFar: async () => {
       const answer = next('so far');
-      child.kill('SIGUSR1');
+      program.child.kill('SIGUSR1');
       const { event: _, ...counts } = await answer;
       return counts;
     },
@@ -147,7 +137,7 @@ async function run(rate, delay) {
   const controls = { site1: await connect('site1'), site2: await connect('site2') };
   const receiver = probe('vm-a1', 'recv', '7999');
   await receiver.event('listening');
-  const machine = listenTo(anchor('stalls'));
+  const machine = listenTo(null, [anchor('stalls')]);
   await machine.event('watching');
   const sender = probe('cn', 'send', '2001:db8:1::a1', '7999', String(rate));
   await sender.event('sending');
@@ -298,6 +288,6 @@ try {
     }
   }
 } finally {
-  for (const child of running) child.kill();
+  await endAll();
   lab('down');
 }
