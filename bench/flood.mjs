@@ -29,6 +29,8 @@ const lab = (...words) => must(['env', `LAB=${LAB}`, SCRIPT, '-q', ...words]);
 
 /** Left out of the result; iperf3 takes whole seconds only. */
 const WARM_UP_SECONDS = 1;
+/** The same as `registrations`, while the border listens for none. */
+const UNHEARD = 'registrations-unheard';
 const NAMES = [
   'none',
   'plain',
@@ -36,6 +38,7 @@ const NAMES = [
   'updates',
   'strangers',
   'plain-inside',
+  UNHEARD,
   'registrations',
   'dial-nobody',
   'dial',
@@ -93,10 +96,11 @@ async function tcp({ border }, seconds) {
   };
 }
 
-/** Begins a flood; stop() adds to `seen` what was sent and what the border has counted. */
-async function begin(border, words, seen) {
+/** Begins a flood; stop() adds to `seen` what was sent and what the border has counted. `hears`: the border listens for arrivals meanwhile. */
+async function begin(border, words, seen, hears) {
   // so that the border knows the nonces of both directions, as of any session that it carries
   for (const words of introductions(macOf)) await briefly(...words);
+  if (!hears) await setArrivals(border, false);
   const before = await counters();
   const [where, ...rest] = words ?? [];
   const flood = words && start(node(where), [anchor('flood'), ...rest.map(String)]);
@@ -109,6 +113,7 @@ async function begin(border, words, seen) {
     }
     const after = await counters();
     for (const name of COUNTED) seen[name] = (seen[name] ?? 0) + after[name] - before[name];
+    if (!hears) await setArrivals(border, true);
   };
   return { border, program: flood, pids: [border.pid], stop };
 }
@@ -119,8 +124,22 @@ async function briefly(where, device, octets) {
   await end(sender);
 }
 
+const fileOf = (site) => `${RUN}/site${site}.yaml`;
+
+/** Has the border of site1 listen for guests that arrive, or not. */
+async function setArrivals(border, hears) {
+  const file = fileOf(1);
+  const [from, to] = hears ? ['false', 'true'] : ['true', 'false'];
+  const text = readFileSync(file, 'utf8').replace(`arrivals: ${from}`, `arrivals: ${to}`);
+  writeFileSync(file, text);
+  const rereads = () => `${border.output.stdout}${border.output.stderr}`.split('took the configuration over').length;
+  const before = rereads();
+  border.child.kill('SIGHUP');
+  await until('the border has read its configuration again', () => rereads() > before, { timeoutMs: 5000 });
+}
+
 async function startBorder(site) {
-  const file = `${RUN}/site${site}.yaml`;
+  const file = fileOf(site);
   writeFileSync(file, readFileSync(file, 'utf8').replace('interface: lan0,', 'interface: lan0, arrivals: true,'));
   const border = start(node(`sbr${site}`), [process.execPath, PROGRAM, 'sbr', '--config', file]);
   await until(
@@ -150,7 +169,8 @@ const ROWS = [
   row('updates', 'plain', 'forged Locator Updates / packets that the kernel throws away', 0.95),
   row('updates', 'through', '… / packets that the border carries'),
   row('strangers', 'through', 'Locator Updates of strangers, carried to the guest / packets that the border carries'),
-  row('registrations', 'plain-inside', 'forged registrations / frames for nobody on the same link', 0.95),
+  row('registrations', UNHEARD, 'forged registrations / the same while the border listens for none', 0.95),
+  row(UNHEARD, 'plain-inside', '… that it does not hear / frames for nobody on the same link'),
   row('dial', 'dial-nobody', 'strangers at the port of the borders / at a port of nobody'),
   ...NAMES.slice(1).map((of) => row(of, 'none', `${of} / no flood`)),
 ];
@@ -179,11 +199,12 @@ async function bench(options, own) {
     await answers(node('cn'), REACHED_AT, { program: border });
     await serveIn(node('vm-a1'), ['iperf3', '-s', '--forceflush'], 'Server listening');
     const words = await floods({ ...own, macOf });
+    words[UNHEARD] = words.registrations;
     const before = await ask('bindings');
     const seen = Object.fromEntries(NAMES.map((name) => [name, { sent: 0, seconds: 0 }]));
     const variants = NAMES.filter((name) => options.variants?.includes(name) ?? true).map((name) => ({
       name,
-      start: () => begin(border, words[name], seen[name]),
+      start: () => begin(border, words[name], seen[name], name !== UNHEARD),
     }));
     const loads = [{ name: 'tcp', run: tcp }];
     await tcp({ border }, 2); // what is compiled first is not measured
