@@ -196,7 +196,7 @@ async function move(how, controls, from, to) {
   if (how === 'told') await Promise.all([tell(to, 'incoming'), tell(from, 'migrating')]);
   const onPaused = {
     told: (paused) => tell(from, 'stopped', paused),
-    held: () => control.call('paused', { nid: NID }),
+    held: () => control.call('paused', { nid: NID, isStopped: true }),
   };
   const pause = await carry(cut, from, to, (paused) => onPaused[how]?.(paused));
   const asked = now();

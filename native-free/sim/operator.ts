@@ -23,10 +23,10 @@ export interface MoveOrder {
   readonly force: boolean;
   readonly downtimeMs: number;
   /**
-   * Whether packets wait: not at all, while the borders switch, from before the guest is taken away, or from when its
-   * hypervisor has said that it stopped.
+   * Whether packets wait: not at all, while the borders switch, from before the guest is taken away (`paused`: home hears when it
+   * is), or from when its hypervisor has said that it stopped (`told`: that of the new site has said before that it may come).
    */
-  readonly hold: 'no' | 'switch' | 'pause' | 'stop';
+  readonly hold: 'no' | 'switch' | 'pause' | 'paused' | 'stop' | 'told';
   /** After which step it is called off; the guest stays, or goes back. */
   readonly callOff?: 'prepared' | 'held' | undefined;
 }
@@ -100,9 +100,11 @@ export class Operator {
       engine.touch();
       if (order.callOff === 'prepared') return void this.#callOff(order, station, report);
       // what has passed the borders before packets waited reaches it
-      engine.after(order.hold === 'pause' ? BEFORE_PAUSE_US : 0, () => {
+      engine.after(order.hold === 'pause' || order.hold === 'paused' ? BEFORE_PAUSE_US : 0, () => {
         world.detach(station);
-        if (order.hold === 'stop') this.#stop(order, station, report.from);
+        if (isTold(order)) this.#stop(order, station, report.from);
+        if (order.hold === 'paused')
+          void this.#ask(order, station, (moves) => moves.step(station.guest!.nid, 'stopped'));
         engine.after(order.downtimeMs * 1000, () => {
           world.attach(station, order.callOff === undefined ? order.to : report.from);
           if (order.callOff === undefined) this.#tell(order, station, report);
@@ -115,11 +117,13 @@ export class Operator {
   /** Lets packets wait before the guest is taken away, as `ilnp move --run` does; when that fails, it goes without. */
   async #hold(order: MoveOrder, station: Station): Promise<void> {
     const { nid } = station.guest!;
-    if (order.hold === 'stop')
-      await this.#ask({ ...order, by: station.at }, station, (moves) => moves.retain(nid, COPIES_MS));
-    if (order.hold !== 'pause') return;
+    const { to } = order;
+    if (order.hold === 'told')
+      await this.#ask({ ...order, by: to }, station, (moves) => moves.step(nid, 'prepare', { to }));
+    if (isTold(order)) await this.#ask({ ...order, by: station.at }, station, (moves) => moves.retain(nid, COPIES_MS));
+    if (order.hold !== 'pause' && order.hold !== 'paused') return;
     await this.#ask(order, station, async (moves) => {
-      await moves.step(nid, 'prepare', { to: order.to });
+      await moves.step(nid, 'prepare', { to });
       if (order.callOff !== 'prepared') await moves.step(nid, 'hold');
     });
   }
@@ -183,7 +187,7 @@ export class Operator {
     };
     const { nid } = station.guest!;
     const moved = asked.ask(async (moves) => {
-      if (order.hold === 'stop') await moves.expect(nid);
+      if (isTold(order)) await moves.expect(nid);
       return moves.move(nid, order.to, { force: order.force, hold: order.hold !== 'no' });
     });
     moved.then(
@@ -252,3 +256,6 @@ export class Operator {
     engine.after(LOOK_US, look);
   }
 }
+
+/** By hypervisors. */
+const isTold = ({ hold }: MoveOrder): boolean => hold === 'stop' || hold === 'told';

@@ -102,6 +102,12 @@ export function randomScenario(seed: number): Scenario {
   // And guests that have moved before, whose next move is written ahead (src/sites/written-ahead.ts).
   const moved = guests.map((guest) => ({ ...guest, epoch: !registry && random.chance(0.5) ? 1 : 0 }));
   const diskMs = pick([2, 2, 50]);
+  // And moves of which home hears when the guest stands still.
+  const heard = called.map((event) =>
+    event.do === 'move' && event.hold === 'pause' && random.chance(0.5)
+      ? { ...event, hold: pick(['paused', 'paused', 'told'] as const) }
+      : event,
+  );
   return scenarioSchema.parse({
     title: `Made from seed ${seed}`,
     seed,
@@ -119,7 +125,7 @@ export function randomScenario(seed: number): Scenario {
     registry,
     diskMs,
     sessions,
-    events: called,
+    events: heard,
     expect: { sessions: 'live' },
   } satisfies ScenarioInput);
 }

@@ -27,8 +27,8 @@ const move = {
   /** How long the guest is nowhere while it is carried over. */
   downtimeMs: number(0, 60_000, 'milliseconds').default(20),
   /** Whether packets wait: not at all, while the borders switch, or from before the guest is taken away. */
-  hold: oneOf('no', 'switch', 'pause').default('switch'),
-  /** After which step of `hold: pause` it is called off. */
+  hold: oneOf('no', 'switch', 'pause', 'paused', 'told').default('switch'),
+  /** After which step of `hold: pause` or `paused` it is called off. */
   callOff: oneOf('prepared', 'held').optional(),
 };
 

@@ -315,13 +315,17 @@ export class Border {
     await this.#compileNewClasses();
     const awaited = arrived.filter(({ nid }) => this.#keepClock.isKept(formatNid(nid))); // packets wait for them
     this.#speakers?.arrived(nidsOf(arrived), nidsOf(awaited)); // before their packets take another way
-    const areHeard = this.#neighbours.resolve(this.config, awaited); // before anything is let go to them
+    let areHeard: Promise<unknown> = Promise.resolve();
     const put = this.#path.put(
       moved,
       (b) => this.bindings.classOf(b),
-      () => void areHeard.then(onOrdered),
+      () => {
+        areHeard = this.#neighbours.resolve(this.config, awaited); // before anything is let go to them
+        void areHeard.then(onOrdered);
+      },
     );
-    await Promise.all([put, areHeard]);
+    await put;
+    await areHeard;
     this.#handOver(departed);
     this.#onReach();
     if (arrived.length > 0) setImmediate(() => this.#stopping || this.#neighbours.announceGateways(this.config));

@@ -10,6 +10,7 @@ import {
   movesParams,
   nidParams,
   noteParams,
+  pausedParams,
   prepareParams,
   readParams,
   retainParams,
@@ -92,8 +93,8 @@ export function moveMethods(
       await moves.step(nid, 'abort', { by: asked(by) });
     },
     paused: async (params) => {
-      const { nid, ago } = readParams(noteParams, params);
-      await moves.step(nid, 'paused', { ago });
+      const { nid, ago, isStopped } = readParams(pausedParams, params);
+      await moves.step(nid, isStopped ? 'stopped' : 'paused', { ago });
     },
     resumed: async (params) => {
       const { nid, ago } = readParams(noteParams, params);

@@ -46,8 +46,11 @@ export const prepareParams = z.strictObject({ nid, to: z.string().min(1), by });
 /** `hold`: from the answer on, packets wait; then `move`, or `abort`: everything as before. */
 export const nidParams = z.strictObject({ nid, by });
 
-/** `paused`, `resumed`: for the report. `ago`: microseconds before now. */
+/** `resumed`: for the report. `ago`: microseconds before now. */
 export const noteParams = z.strictObject({ nid, ago: z.number().min(0).default(0) });
+
+/** `paused`: for the report; `isStopped`: the guest stands still at its old site from then on, which may let go already. */
+export const pausedParams = noteParams.extend({ isStopped: z.boolean().default(false) });
 
 /** `retain`: the guest may stop soon; what is sent to it is kept for `ms`. At the border of the site where it is. */
 export const retainParams = z.strictObject({ nid, ms: z.int().min(1).max(60_000).default(1000) });

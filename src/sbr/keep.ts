@@ -254,7 +254,7 @@ export class Keeper {
       if (batch.egress[i] === SITE) kept.counts.letGo += segmentsOf(batch, i);
     } else {
       if (kept.holding) return this.#hold(kept, batch, i);
-      if (kept.windowUs > 0) this.#retain(kept, batch, i);
+      if (kept.windowUs > 0 && !kept.sends) this.#retain(kept, batch, i); // copies lie before all that waits
       if (kept.released && batch.port[i] === SITE && batch.egress[i] === SITE) kept.counts.sentOn++;
     }
     if (kept.released && kept.counts.firstAt === 0) kept.counts.firstAt = this.#fib.now;

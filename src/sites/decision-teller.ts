@@ -36,6 +36,20 @@ export class DecisionTeller {
    * it did not. `force`: sites that do not let go are dead. `onTelling`: all others have let go, so many segments, and `at` is told.
    */
   async carryOut(decision: Decision, force: boolean, onTelling: (letGo: number) => void = () => {}): Promise<void> {
+    await this.release(decision, force);
+    // Once told, it may be active whether it answers or not; only a first telling that never left does not count.
+    const perhapsTold = decision.active.has(decision.at);
+    decision.active.add(decision.at);
+    try {
+      await this.#tell(decision.at, decision, () => onTelling(decision.letGo));
+    } catch (error) {
+      if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
+      throw error;
+    }
+  }
+
+  /** Resolves when every site of the set but `at` has let go; rejects as carryOut does. */
+  async release(decision: Decision, force: boolean): Promise<void> {
     const release = [...decision.active].filter((site) => site !== decision.at);
     await Promise.all(
       release.map(async (site) => {
@@ -49,15 +63,6 @@ export class DecisionTeller {
         decision.active.delete(site);
       }),
     );
-    // Once told, it may be active whether it answers or not; only a first telling that never left does not count.
-    const perhapsTold = decision.active.has(decision.at);
-    decision.active.add(decision.at);
-    try {
-      await this.#tell(decision.at, decision, () => onTelling(decision.letGo));
-    } catch (error) {
-      if (!perhapsTold && isUnsent(error)) decision.active.delete(decision.at);
-      throw error;
-    }
   }
 
   /**

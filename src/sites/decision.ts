@@ -9,6 +9,13 @@ export interface Decision extends Change {
   readonly active: Set<string>;
   /** Sites that confirmed it and need not be told again. */
   readonly heard: Set<string>;
+  /**
+   * Where the identifier is, while the guest stands still and its sites let go early: `at` is not told before the move is carried
+   * out, and nothing is on disk but what takes it back. Null: it may be told.
+   */
+  earlyFrom: string | null;
+  /** The move that it is early for is not carried out. */
+  isCalledOff: boolean;
   /** That this site lets go is on disk, with the decision. */
   readonly isReleased: boolean;
   /** Resolves when it is on disk. */
@@ -22,6 +29,8 @@ export interface Decision extends Change {
 /** One that was found: on our disk at the start, or in the registry. */
 export const opened = ({ nid, at, epoch, active }: OpenDecision): Decision => ({
   ...{ nid, at, epoch, active: new Set(active), heard: new Set() },
+  earlyFrom: null,
+  isCalledOff: false,
   isReleased: false,
   onDisk: Promise.resolve(),
   letGo: 0,

@@ -20,6 +20,8 @@ export interface Handoff {
   to: string | null;
   /** Packets wait everywhere. */
   isHeld: boolean;
+  /** The old site has let go early, towards this one; null: it has not. */
+  earlyTo: string | null;
   cancel: () => void;
 }
 
@@ -32,6 +34,7 @@ export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 
   counts: new Map(),
   to: null,
   isHeld: false,
+  earlyTo: null,
   cancel: () => {},
 });
 

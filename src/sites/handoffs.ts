@@ -4,6 +4,7 @@
  *
  *   prepare   everybody concerned will take part; `to` lets the guest's first packets wait     nothing has changed
  *   hold      home, the old site, the new one, and the others if they can, keep what goes towards the guest
+ *   stopped   if that is said, and the move was prepared: the old site switches and lets go what it holds, towards the new one
  *   commit    HomeMoves: one epoch; the old site switches and lets go, then the new one, each what it holds
  *   release   home lets go last: what it holds is the newest; so do the others when they hear of the new place
  *   drain     for a while the old site sends stragglers on, and the guest's own last packets out
@@ -113,6 +114,22 @@ export class Handoffs {
     if (handoff !== undefined) handoff.times.set(step, this.#world.clock.now() - agoUs);
   }
 
+  /** The guest has stopped: while it is carried over, the old site lets go, if all is prepared for that. Returns at once. */
+  stopped(nid: Nid, agoUs: number): void {
+    this.note(nid, 'paused', agoUs);
+    const handoff = this.#open.get(nidKey(nid));
+    if (handoff === undefined) return;
+    void this.#lock.run(nidKey(nid), async () => {
+      const { to, times, isHeld, held } = handoff;
+      if (this.#closed || this.#open.get(nidKey(nid)) !== handoff) return;
+      if (to === null || !times.has('prepared') || !isHeld || !held.has(to) || !this.#isThere(to)) return;
+      await this.#home.letGoEarly(nid, to);
+      if (!this.#home.isEarly(nid)) return;
+      handoff.earlyTo = to;
+      if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.release(nid, true, 0);
+    });
+  }
+
   /** Calls a move off that was prepared or held; nothing when there is none. */
   abort(nid: Nid, why: string): Promise<void> {
     return this.#lock.run(nidKey(nid), async () => {
@@ -147,7 +164,7 @@ export class Handoffs {
         return moved;
       } catch (error) {
         const why = saidOf(error);
-        if (this.#home.isOpen(nid)) void this.#callOffLater(handoff, why);
+        if (this.#home.isOpen(nid) && !this.#home.isEarly(nid)) void this.#callOffLater(handoff, 'failed', why);
         else await this.#callOff(handoff, 'failed', why);
         throw error;
       }
@@ -224,7 +241,7 @@ export class Handoffs {
         const reason = error instanceof Error ? error.message : String(error);
         const code = error instanceof IlnpError ? error.code : 'E_PEER_UNREACHABLE';
         const goal = to === null ? '' : ` to ${to}`;
-        const at = this.#binding(nid).at;
+        const at = this.#home.placeOf(nid);
         throw new IlnpError(code, `move of ${formatNid(nid)}${goal}: ${reason}; it stays at ${at}`, { cause: error });
       }
     };
@@ -264,7 +281,7 @@ export class Handoffs {
   /** A site that has died since it said that it is ready must not be waited for when the old one has let go already. */
   #checkThere({ nid }: Handoff, to: string): void {
     if (this.#isThere(to)) return;
-    const { at } = this.#binding(nid);
+    const at = this.#home.placeOf(nid);
     throw new IlnpError('E_PEER_UNREACHABLE', `move of ${formatNid(nid)}: ${to} is gone; it stays at ${at}`);
   }
 
@@ -279,7 +296,7 @@ export class Handoffs {
   async #commit(handoff: Handoff, to: string, force: boolean): Promise<HomeMove> {
     const { nid } = handoff;
     const { site, clock } = this.#world;
-    const from = this.#binding(nid).at;
+    const from = this.#home.placeOf(nid);
     let released: Promise<void> | undefined;
     let behind = 0;
     const release = (): Promise<void> => {
@@ -340,7 +357,7 @@ export class Handoffs {
    * As #callOff, but the decision stands or is to be taken back: until that is done the tables lead to where the guest is not.
    * Packets wait for it as long as they may.
    */
-  async #callOffLater(handoff: Handoff, why: string): Promise<void> {
+  async #callOffLater(handoff: Handoff, outcome: 'aborted' | 'failed', why: string): Promise<void> {
     const key = nidKey(handoff.nid);
     handoff.cancel();
     this.#open.delete(key);
@@ -351,7 +368,7 @@ export class Handoffs {
     if (this.#closed) return;
     if (!isOver) handoff.sites.clear();
     else if (this.#home.isOpen(handoff.nid)) this.#late.expect({ handoff, from, why });
-    await this.#callOff(handoff, 'failed', why, from);
+    await this.#callOff(handoff, outcome, why, from);
   }
 
   /** Resolves when the time is over; with false when the next move has begun, to which belongs what is kept then. */
@@ -375,9 +392,20 @@ export class Handoffs {
   async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, from?: string): Promise<void> {
     handoff.cancel();
     this.#ahead.callOff(handoff.nid);
-    if (this.#open.get(nidKey(handoff.nid)) === handoff) this.#open.delete(nidKey(handoff.nid));
+    const { nid, earlyTo } = handoff;
+    // what was let go early waits there, and is older than what waits elsewhere
+    const endThere = async (): Promise<void> => {
+      if (earlyTo !== null) await this.#order(handoff, earlyTo, 'end', 0).catch(() => {});
+    };
+    if (this.#open.get(nidKey(nid)) === handoff && this.#home.isEarly(nid)) {
+      // what comes from now on is newer than what comes back
+      if (this.#home.placeOf(nid) === this.#world.site) await this.#order(handoff, this.#world.site, 'hold', COMMIT_MS);
+      await this.#home.recall(nid, endThere);
+      if (this.#home.isOpen(nid)) return void this.#callOffLater(handoff, outcome, why);
+    } else await endThere();
+    if (this.#open.get(nidKey(nid)) === handoff) this.#open.delete(nidKey(nid));
     const octets = this.#world.octets() - handoff.octetsBefore;
-    const ends = this.#ends(handoff);
+    const ends = this.#ends(handoff, earlyTo);
     const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? NOWHERE;
     const isMoved = from !== undefined && at !== from && at === handoff.to;
     const result = isMoved ? ({ from, outcome: 'moved' } as const) : { from: at, outcome };
@@ -386,9 +414,10 @@ export class Handoffs {
     await ends.get(this.#world.site);
   }
 
-  /** Everybody lets go what is left, and says what was kept; by site. */
-  #ends(handoff: Handoff): Map<string, Promise<void>> {
-    return new Map([...handoff.sites].map((site) => [site, this.#order(handoff, site, 'end', 0).catch(() => {})]));
+  /** Everybody but `ended` lets go what is left, and says what was kept; by site. */
+  #ends(handoff: Handoff, ended: string | null = null): Map<string, Promise<void>> {
+    const sites = [...handoff.sites].filter((site) => site !== ended);
+    return new Map(sites.map((site) => [site, this.#order(handoff, site, 'end', 0).catch(() => {})]));
   }
 
   async #order(handoff: Handoff, site: string, what: 'hold' | 'expect' | 'end', ms: number): Promise<void> {

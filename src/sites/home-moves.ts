@@ -84,7 +84,11 @@ export class HomeMoves {
   }
 
   *underWay(): UnderWays {
-    for (const [key, decision] of this.#open) yield [key, underWayOf(decision)];
+    for (const [key, decision] of this.#open) {
+      const { earlyFrom, isCalledOff, problem } = decision;
+      if (earlyFrom === null) yield [key, underWayOf(decision)];
+      else if (isCalledOff) yield [key, underWayOf({ at: earlyFrom, active: [], problem })]; // else the hand-off says it
+    }
   }
 
   isOpen(nid: Nid): boolean {
@@ -98,6 +102,49 @@ export class HomeMoves {
   async foresee(nid: Nid, to: string, ms: number): Promise<void> {
     await this.#lock.run(nidKey(nid), async () => {
       if (!this.isOpen(nid)) return this.#ahead.write(nid, to, ms);
+    });
+  }
+
+  /** Its sites have let go early, or are letting go. */
+  isEarly(nid: Nid): boolean {
+    return this.#open.get(nidKey(nid))?.earlyFrom != null;
+  }
+
+  /** Where an identifier of ours is, or is to be again if a move that is early does not come. */
+  placeOf(nid: Nid): string {
+    return this.#open.get(nidKey(nid))?.earlyFrom ?? this.#binding(nid).at;
+  }
+
+  /**
+   * The guest stands still on its way to `to`: the site that may be active lets go already, so that `commit` has only `to` to
+   * tell. Only if what takes it back is on disk. Resolves when it has, or has not answered: `commit` or `recall` must follow.
+   */
+  async letGoEarly(nid: Nid, to: string): Promise<void> {
+    await this.#lock.run(nidKey(nid), async () => {
+      const { at, epoch } = this.#binding(nid);
+      if (at === to || this.isOpen(nid)) return;
+      const change = { nid, at: to, epoch: epoch + 1 };
+      const active = [at];
+      if (!(await this.#ahead.isAhead(change, active)) || !(await this.#ahead.take(change, active))) return;
+      const isReleased = at === this.#world.site;
+      const decision = { ...opened({ ...change, active }), isReleased, earlyFrom: at };
+      this.#open.set(nidKey(nid), decision);
+      await this.#teller.release(decision, false).catch((problem) => {
+        decision.problem = problem;
+      });
+    });
+  }
+
+  /**
+   * A move that is early does not come: who has let go has it again. Resolves when that is so; if it cannot be now, it is tried
+   * for ever. `onBack` is waited for before sites are told that have no part in it.
+   */
+  async recall(nid: Nid, onBack: () => Promise<void>): Promise<void> {
+    await this.#lock.run(nidKey(nid), async () => {
+      const decision = this.#open.get(nidKey(nid));
+      if (decision?.earlyFrom == null) return;
+      decision.isCalledOff = true;
+      await this.#takeBack(decision, decision.earlyFrom, onBack).catch(() => this.retrySoon());
     });
   }
 
@@ -177,12 +224,14 @@ export class HomeMoves {
     return this.#lock.run(nidKey(nid), async () => {
       const binding = this.#binding(nid);
       const pending = this.#open.get(nidKey(nid));
-      const from = pending?.at ?? binding.at;
+      const from = pending?.earlyFrom ?? pending?.at ?? binding.at;
       if (this.isSurelyAt(nid, to)) return { from, epoch: binding.epoch, octets: 0 };
+      const isEarly = pending?.earlyFrom != null && pending.at === to && !pending.isCalledOff;
       const active = pending?.active ?? new Set([from]);
-      const next = { nid, at: to, epoch: (pending ?? binding).epoch + 1 };
-      const epoch = await this.#moveFrom(from, next, active, { force, onTelling, onSwitched });
-      return { from, epoch, octets: 0 };
+      const epoch = (pending ?? binding).epoch + 1;
+      const decision = isEarly ? this.#confirm(pending, from) : await this.#decide(nid, to, epoch, active);
+      const settled = await this.#moveFrom(from, decision, { force, onTelling, onSwitched });
+      return { from, epoch: settled, octets: 0 };
     });
   }
 
@@ -205,11 +254,11 @@ export class HomeMoves {
 
   async #moveFrom(
     from: string,
-    { nid, at, epoch }: Change,
-    active: ReadonlySet<string>,
+    first: Decision,
     { force, onTelling, onSwitched }: CommitNews & { readonly force: boolean },
   ): Promise<number> {
-    let decision = await this.#decide(nid, at, epoch, active);
+    const { nid, at } = first;
+    let decision = first;
     for (let conflicts = 0; ; conflicts++) {
       try {
         await this.#teller.carryOut(decision, force, onTelling);
@@ -263,12 +312,27 @@ export class HomeMoves {
     return decision;
   }
 
+  /** What was early is carried out. It is written as if nobody had let go, which a restart may repeat. */
+  #confirm(decision: Decision, from: string): Decision {
+    decision.earlyFrom = null;
+    decision.problem = null;
+    this.#write(decision, [from]);
+    return decision;
+  }
+
+  async #takeBack({ nid, epoch, active }: Decision, from: string, onBack = async () => {}): Promise<void> {
+    const back = await this.#decide(nid, from, epoch + 1, active);
+    await this.#teller.carryOut(back, false);
+    await onBack();
+    await this.#settle(back);
+  }
+
   /**
    * Where this site is to let go, that is written with the decision: whatever is lost of the two, at the next start it is not
    * active by mistake.
    */
-  #write(decision: Decision): void {
-    const { nid, at, epoch, active, isReleased } = decision;
+  #write(decision: Decision, active: Iterable<string> = decision.active): void {
+    const { nid, at, epoch, isReleased } = decision;
     const change = { nid, at, epoch };
     decision.onDisk = this.#world.record.append([{ ...change, active: [...active] }, ...(isReleased ? [change] : [])]);
     decision.onDisk.catch(() => {}); // who waits for it is told
@@ -324,7 +388,8 @@ export class HomeMoves {
     const isGone = epoch === 0 && !knowsSite(this.#world, at);
     const active = new Set([...(pending?.active ?? [binding.at]), ...(isGone ? [] : [at])]);
     log.warn({ ...said, ...(why !== null && { why }) }, 'another site knows more of our identifier than we do');
-    await this.#decide(nid, epoch > known.epoch && why === null ? at : known.at, epoch + 1, active);
+    const place = pending?.earlyFrom ?? known.at;
+    await this.#decide(nid, epoch > known.epoch && why === null ? at : place, epoch + 1, active);
   }
 
   #scheduleRetry(ms: number): void {
@@ -354,6 +419,8 @@ export class HomeMoves {
   async #retry(key: string): Promise<void> {
     const decision = this.#open.get(key);
     if (decision === undefined) return;
+    const { earlyFrom, isCalledOff } = decision;
+    if (earlyFrom !== null) return isCalledOff ? this.#takeBack(decision, earlyFrom).catch(() => {}) : undefined;
     try {
       await this.#teller.carryOut(decision, false);
       await this.#settle(decision);

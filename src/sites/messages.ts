@@ -85,7 +85,7 @@ const request = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('step'),
     nid,
-    step: z.enum(['prepare', 'hold', 'abort', 'paused', 'resumed']),
+    step: z.enum(['prepare', 'hold', 'abort', 'paused', 'stopped', 'resumed']),
     to: site.nullable(),
     by,
     ago: z.number().min(0),

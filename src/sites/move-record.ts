@@ -284,7 +284,7 @@ async function compact(path: string, { moved, open: decisions }: RecordedMoves):
 }
 
 /** What follows at once from the same event goes first: tables switch before threads for the disk take the processor. */
-const afterThis = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+const afterThis = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const LINES_PER_WRITE = 4096;
 

@@ -53,7 +53,7 @@ export interface Heard extends Change {
 }
 
 /** What can be asked of home about a move, besides the move itself. */
-export type Step = 'prepare' | 'hold' | 'abort' | 'paused' | 'resumed';
+export type Step = 'prepare' | 'hold' | 'abort' | 'paused' | 'stopped' | 'resumed';
 
 export class Moves {
   readonly #world: MovesWorld;
@@ -171,6 +171,7 @@ export class Moves {
     this.#checkPolicy(nid, to, mover);
     if (step === 'hold') await this.#handoffs.hold(nid, by);
     else if (step === 'abort') await this.#handoffs.abort(nid, `called off ${by}`);
+    else if (step === 'stopped') this.#handoffs.stopped(nid, ago);
     else if (step !== 'prepare') this.#handoffs.note(nid, step, ago);
     else if (to === null) throw new IlnpError('E_USAGE', 'prepare: expected the site to move to');
     else if (!this.#home.isSurelyAt(nid, to)) await this.#handoffs.prepare(nid, to, by);
@@ -196,7 +197,7 @@ export class Moves {
       );
     await this.#keeping.hold(nid, holdMs() + COMMIT_MS, at);
     await this.step(nid, 'hold', { by });
-    await this.step(nid, 'paused', { by, ago: Math.max(0, wall() - at) });
+    await this.step(nid, 'stopped', { by, ago: Math.max(0, wall() - at) });
   }
 
   /** A guest may appear at this site: what it sends waits until home has said that it is here. */

@@ -2,7 +2,7 @@
  * What this site keeps of guests on the move, as the home of each orders it, or a hypervisor of this site by what it sees.
  * When the binding of one of them changes here, what waits for it is let go at once: that is how the other sites commit.
  */
-import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
+import { COMMIT_MS, type KeepCounts, type KeepOrder } from '../ilnp/keeping.ts';
 import type { Nid } from '../wire/text.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
@@ -21,11 +21,11 @@ export const MIGRATION_MS = 600_000;
 const MARGIN_US = 2000;
 
 export class SiteKeeping {
-  readonly #world: Pick<MovesWorld, 'keep' | 'site'>;
+  readonly #world: Pick<MovesWorld, 'keep' | 'site' | 'holdMs'>;
   /** Held here, with the instant since when a guest of this site has heard nothing (wall clock), null: unknown. */
   readonly #held = new Map<string, { readonly since: number | null }>();
 
-  constructor(world: Pick<MovesWorld, 'keep' | 'site'>) {
+  constructor(world: Pick<MovesWorld, 'keep' | 'site' | 'holdMs'>) {
     this.#world = world;
   }
 
@@ -65,7 +65,9 @@ export class SiteKeeping {
   release(nid: Nid, departs: boolean, behind: number): Promise<KeepCounts> {
     const since = departs ? (this.#held.get(nidKey(nid))?.since ?? null) : null;
     this.#held.delete(nidKey(nid));
-    const order: KeepOrder = { what: 'release', ms: GRACE_MS + COUNTS_MS, since, departs, behind };
+    // who has left may have done so early, before the others have begun to wait for the end of the move
+    const early = departs ? this.#world.holdMs() + COMMIT_MS : 0;
+    const order: KeepOrder = { what: 'release', ms: early + GRACE_MS + COUNTS_MS, since, departs, behind };
     return this.#world.keep(nid, order);
   }
 

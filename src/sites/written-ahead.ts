@@ -94,11 +94,21 @@ export class WrittenAhead {
     if (known === undefined || epoch <= known.epoch) return false;
     this.#known.delete(nidKey(nid));
     known.cancel();
-    const { from, to, isHome } = known;
+    return this.#covers(known, { nid, at, epoch }, active);
+  }
+
+  /** What `take` would say now. */
+  async isAhead(change: Change, active: Iterable<string>): Promise<boolean> {
+    const known = this.#known.get(nidKey(change.nid));
+    return known !== undefined && this.#covers(known, change, active);
+  }
+
+  async #covers(known: Ahead, { nid, at, epoch }: Change, active: Iterable<string>): Promise<boolean> {
+    const { from, to, isHome, onDisk } = known;
     if (this.#isUnsettled(nid) || this.#world.bindings.get(nid)?.epoch !== known.epoch) return false;
     const isKnown = [...active].every((one) => one === from || one === to);
     const isForeseen = isHome ? isKnown && at === to && epoch === known.epoch + 1 : at !== this.#world.site;
-    return isForeseen && (await known.onDisk);
+    return isForeseen && (await onDisk);
   }
 
   /** Nothing is decided here any more, and nobody is told that this site has let go. */

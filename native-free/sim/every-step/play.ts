@@ -6,7 +6,7 @@
 import type { Binding } from '../../../src/ilnp/bindings.ts';
 import type { Change } from '../../../src/sites/messages.ts';
 import { disagreementOf } from '../agreement.ts';
-import { Operator } from '../operator.ts';
+import { type MoveOrder, Operator } from '../operator.ts';
 import { REGISTRY } from '../registry.ts';
 import { openSession, type Session } from '../sessions.ts';
 import { standbyOf } from '../standby.ts';
@@ -213,8 +213,9 @@ class Play {
       const before = this.#kind.scenario.guests[0]!.epoch;
       // who starts again while a move that was written ahead could have been decided makes sure that it was not; who hears nothing
       // from home strikes it out when it was prepared for too long
-      const isMadeSure = this.#fault !== null && epoch > before;
-      const isLeft = (entry: Change): boolean => entry.at !== from && (this.#fault === null || entry.epoch !== before);
+      const isMadeSure = (this.#fault !== null || isEarly(order)) && epoch > before;
+      const isLeft = (entry: Change): boolean =>
+        entry.at !== from && (this.#fault === null || (entry.epoch !== before && entry.epoch !== epoch));
       if (at !== from || (epoch !== before && !isMadeSure)) broken.push(`called off, but now at ${at} (${epoch})`);
       for (const { name, disk } of borders)
         for (const entry of [...disk.moved.values(), ...disk.open.values()])
@@ -237,3 +238,6 @@ class Play {
     return broken;
   }
 }
+
+/** The old site lets go while the guest stands still, so what is called off has been decided twice. */
+const isEarly = ({ hold }: MoveOrder): boolean => hold === 'paused' || hold === 'told';
