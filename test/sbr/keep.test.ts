@@ -522,6 +522,20 @@ describe('retain', () => {
     expect(keeper.store).toMatchObject({ packets: 0, octets: 0, copied: 0 });
   });
 
+  test('nothing is copied while packets of the guest itself wait here: what waits is not taken for a copy', () => {
+    moveAway();
+    retain(1);
+    keeper.order(0, A1, { what: 'expect', ms: 60_000 });
+    expect(pass(fib, INSIDE, numbered(1, GUEST, CN), 1e6).verdict).toBe(HELD);
+    for (let n = 0; n < 5; n++) pass(fib, OUTSIDE, numbered(n), 2e6 + n);
+    fib.table.put(0, A1, 0, 2);
+    keeper.mark(0, A1);
+    release();
+
+    expect(pump()).toMatchObject([{ number: 1, egress: OUTSIDE, verdict: FORWARD }]);
+    expect(keeper.store).toMatchObject({ packets: 0, copied: 0 });
+  });
+
   test('copies older than the window are forgotten', () => {
     retain(1);
     for (let n = 0; n < 100; n++) pass(fib, OUTSIDE, numbered(n), 1e6 + n * 100);

@@ -148,7 +148,7 @@ describe('borders', () => {
   test('where a guest is may have been forbidden since: it can still be held, called off and moved away', async () => {
     await sites.time.runUntil(1000);
     sites.sites.get('site1')!.policy = [rule('0:0:0:a1', ['site2'])];
-    for (const step of ['hold', 'paused', 'resumed', 'abort'] as const) {
+    for (const step of ['hold', 'paused', 'stopped', 'resumed', 'abort'] as const) {
       const done = sites.moves('site1').step(A1, step);
       await sites.time.runUntil(sites.time.now + 200);
       await expect(done).resolves.toBeUndefined();
