@@ -4,9 +4,11 @@
  * hypervisor.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ControlClient } from '../../src/runtime/control-client.ts';
+import type { BindingReply, BindingsPage } from '../../src/runtime/control-methods.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
 import { CN, global } from './support/addresses.ts';
 import { labForThisFile } from './support/lab.ts';
@@ -15,6 +17,7 @@ import { expectIntact } from './support/sessions.ts';
 import { openStream, type StreamResult } from './support/stream.ts';
 import { until } from './support/wait.ts';
 
+const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const LAB_SCRIPT = fileURLToPath(new URL('../../scripts/lab', import.meta.url));
 /** As sites that want to lose nothing of what guests send have them: the guest need not learn its gateway anew. */
 const lab = labForThisFile('--gateway-mac', '02:00:5e:00:00:01');
@@ -42,6 +45,17 @@ const reports = async (site: 1 | 2 = 1): Promise<MoveReport[]> => {
 /** The report of the move that was asked for by `by`. */
 const reportOf = (by: string): Promise<MoveReport> =>
   until('the report', async () => (await reports()).find((report) => report.by.startsWith(by)));
+
+/** As the border of a site has it. */
+async function bindingAt(site: 1 | 2): Promise<BindingReply> {
+  const client = await ControlClient.connect(lab.socket(site));
+  try {
+    const { bindings } = (await client.call('bindings', {})) as BindingsPage;
+    return bindings.find(({ nid }) => nid === NID)!;
+  } finally {
+    client.close();
+  }
+}
 
 /** What runs while the guest moves. */
 async function load() {
@@ -127,6 +141,44 @@ test('a guest that does not answer at once when it has arrived: it is asked agai
   await running.goOn();
 
   expectPerfect(await running.end());
+});
+
+describe('a command that says when the guest stands still: its old site lets go while it is carried over', () => {
+  test.each([
+    ['away from home', 1, 2, 'goes on there'],
+    ['home again', 2, 1, 'goes on there'],
+    ['away from home', 1, 2, 'stays after all'],
+    ['home again', 2, 1, 'stays after all'],
+  ] as const)('%s (from site%i to site%i), it %s: nothing is lost, doubled or overtaken', async (_, from, to, ends) => {
+    if (from === 2) await lab.move('a1', 'site2');
+    const running = await load();
+    const [by, go] = [`early ${from} ${ends}`, join(lab.directory, `go-${from}-${ends.length}`)];
+    const before = await bindingAt(from);
+    const pids = `$(ip netns pids ${lab.namespace('vm-a1')})`;
+    const news = `${process.execPath} ${PROGRAM} hook stopped ${NID} --socket ${lab.socket(from)}`;
+    const replug = `LAB=${lab.namespace('').slice(0, -1)} ${LAB_SCRIPT} -q move a1 host${to} --replug-only`;
+    const carried = ends === 'goes on there' ? `${replug}; kill -CONT ${pids}` : `kill -CONT ${pids}; exit 3`;
+    const command = `kill -STOP ${pids}; ${news}; until [ -e '${go}' ]; do sleep 0.01; done; ${carried}`;
+
+    const moved = moveWith(`site${to}`, 1, '--run', command, '--by', by);
+    const early = await until('the old site to let go', async () => {
+      const now = await bindingAt(from);
+      return now.at === `site${to}` ? now : undefined;
+    });
+    expect(early.epoch).toBe(before.epoch + 1);
+    writeFileSync(go, '');
+    expect(await moved).toMatchObject({ code: ends === 'goes on there' ? 0 : 1 });
+    await running.goOn();
+
+    expectPerfect(await running.end());
+    const isMoved = ends === 'goes on there';
+    const place = { at: isMoved ? `site${to}` : `site${from}`, epoch: before.epoch + (isMoved ? 1 : 2) };
+    expect(await bindingAt(1)).toMatchObject(place);
+    expect(await bindingAt(2)).toMatchObject(place);
+    const report = await reportOf(by);
+    expect(report).toMatchObject({ outcome: isMoved ? 'moved' : 'aborted', from: `site${from}`, to: `site${to}` });
+    expect(report.packets).toMatchObject({ lost: 0, expired: 0, replayed: 0 });
+  });
 });
 
 describe('a move that does not come to pass', () => {
