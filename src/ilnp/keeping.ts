@@ -23,6 +23,8 @@ export type KeepOrder =
       readonly departs: boolean;
       readonly behind: number;
     }
+  /** It has left, while packets towards it wait on: what it still sends from here passes. */
+  | { readonly what: 'depart'; readonly ms: number }
   /** Let go and forget it. */
   | { readonly what: 'end' };
 

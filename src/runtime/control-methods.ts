@@ -43,7 +43,7 @@ export const moveParams = z.strictObject({
 /** `prepare`: asks everybody concerned; nothing changes. */
 export const prepareParams = z.strictObject({ nid, to: z.string().min(1), by });
 
-/** `hold`: from the answer on, packets wait; then `move`, or `abort`: everything as before. */
+/** `hold`: from the answer on, packets wait; then `move`, or `abort`: everything as before, or an error while it cannot be. */
 export const nidParams = z.strictObject({ nid, by });
 
 /** `resumed`: for the report. `ago`: microseconds before now. */

@@ -156,6 +156,9 @@ export class Keeper {
       case 'retain':
         kept.windowUs = order.windowMs * 1000;
         break;
+      case 'depart':
+        kept.departs = true;
+        break;
       case 'release':
         kept.until = until;
         kept.departs = order.departs;

@@ -10,7 +10,8 @@
  *   drain     for a while the old site sends stragglers on, and the guest's own last packets out
  *
  * `abort`, at any step before the commit, lets everybody go by the tables as they are. Nobody has to be alive for that:
- * every site ends its own hold when its time is over.
+ * every site ends its own hold when its time is over. After `stopped` home first has the old site take the guest back, which
+ * takes both of them and home's disk; until then the guest is active nowhere.
  */
 import { COMMIT_MS, type KeepCounts } from '../ilnp/keeping.ts';
 import { IlnpError, saidOf } from '../runtime/errors.ts';
@@ -57,7 +58,7 @@ export class Handoffs {
   /** Moves that are over and of which packets may still be kept: ends the wait (#untilNext). */
   readonly #waiting = new Map<string, (isOver: boolean) => void>();
   /** Those of them that failed and whose decision is still to be carried out, or taken back. */
-  readonly #stuck = new Set<string>();
+  readonly #stuck = new Map<string, Handoff>();
   readonly #late: LateMoves;
   readonly #lock = new KeyedLock();
   #closed = false;
@@ -96,7 +97,7 @@ export class Handoffs {
         if (handoff.isHeld || this.#closed) return;
         handoff.cancel();
         handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
-          void this.abort(nid, 'it was prepared and never carried out');
+          this.abort(nid, 'it was prepared and never carried out').catch(() => {});
         });
       },
       true,
@@ -121,12 +122,12 @@ export class Handoffs {
     if (handoff === undefined) return;
     void this.#lock.run(nidKey(nid), async () => {
       const { to, times, isHeld, held } = handoff;
-      if (this.#closed || this.#open.get(nidKey(nid)) !== handoff) return;
+      if (this.#closed || this.#open.get(nidKey(nid)) !== handoff || handoff.earlyTo !== null) return;
       if (to === null || !times.has('prepared') || !isHeld || !held.has(to) || !this.#isThere(to)) return;
       await this.#home.letGoEarly(nid, to);
       if (!this.#home.isEarly(nid)) return;
       handoff.earlyTo = to;
-      if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.release(nid, true, 0);
+      if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.depart(nid);
     });
   }
 
@@ -134,7 +135,12 @@ export class Handoffs {
   abort(nid: Nid, why: string): Promise<void> {
     return this.#lock.run(nidKey(nid), async () => {
       const handoff = this.#open.get(nidKey(nid));
-      if (handoff !== undefined) await this.#callOff(handoff, 'aborted', why);
+      if (handoff === undefined) return;
+      const problem = await this.#callOff(handoff, 'aborted', why);
+      if (problem === null) return;
+      const code = problem instanceof IlnpError ? problem.code : 'E_PEER_UNREACHABLE';
+      const later = `the move of ${formatNid(nid)} is called off, and it is back as soon as that can be`;
+      throw new IlnpError(code, `${saidOf(problem)}; ${later}`, { cause: problem });
     });
   }
 
@@ -145,6 +151,7 @@ export class Handoffs {
       if (!this.#open.has(nidKey(nid)) && this.#home.isSurelyAt(nid, to))
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
+      if (handoff.earlyTo !== null && to === this.#home.placeOf(nid)) await this.#recall(handoff); // it runs there
       if (resumedAgo !== undefined) handoff.times.set('resumed', this.#world.clock.now() - resumedAgo);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');
       const isHeld = hold || handoff.isHeld;
@@ -201,10 +208,11 @@ export class Handoffs {
     const known = this.#open.get(nidKey(nid));
     if (known !== undefined) return known;
     this.#binding(nid);
-    this.#waiting.get(nidKey(nid))?.(false);
-    this.#late.forget(nid);
     const { clock, octets, wall } = this.#world;
     const handoff = begun({ nid, by, started: clock.now(), askedAt: wall(), octetsBefore: octets() });
+    for (const site of this.#stuck.get(nidKey(nid))?.sites ?? []) handoff.sites.add(site); // what they keep belongs to this one
+    this.#waiting.get(nidKey(nid))?.(false);
+    this.#late.forget(nid);
     this.#open.set(nidKey(nid), handoff);
     return handoff;
   }
@@ -255,7 +263,7 @@ export class Handoffs {
     this.#done(handoff, 'held');
     handoff.cancel();
     handoff.cancel = clock.after(ms, () => {
-      void this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`);
+      this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`).catch(() => {}); // goes on by itself
     });
   }
 
@@ -264,18 +272,11 @@ export class Handoffs {
    * overtake what they sent before by way of the old site. It is told last, as ever. If it cannot hold, the move goes on.
    */
   async #holdIfItCan(handoff: Handoff, site: string): Promise<void> {
-    const { clock, holdMs } = this.#world;
-    const holds = this.#order(handoff, site, 'hold', holdMs() + COMMIT_MS).then(
-      () => void handoff.held.add(site),
-      () => {},
+    const holds = this.#order(handoff, site, 'hold', this.#world.holdMs() + COMMIT_MS);
+    await this.#within(
+      BYSTANDER_MS,
+      holds.then(() => void handoff.held.add(site)),
     );
-    await new Promise<void>((done) => {
-      const cancel = clock.after(BYSTANDER_MS, done);
-      void holds.then(() => {
-        cancel();
-        done();
-      });
-    });
   }
 
   /** A site that has died since it said that it is ready must not be waited for when the old one has let go already. */
@@ -357,12 +358,12 @@ export class Handoffs {
    * As #callOff, but the decision stands or is to be taken back: until that is done the tables lead to where the guest is not.
    * Packets wait for it as long as they may.
    */
-  async #callOffLater(handoff: Handoff, outcome: 'aborted' | 'failed', why: string): Promise<void> {
+  async #callOffLater(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, place?: string): Promise<void> {
     const key = nidKey(handoff.nid);
     handoff.cancel();
     this.#open.delete(key);
-    this.#stuck.add(key);
-    const from = (this.#world.bindings.get(handoff.nid) ?? NOWHERE).at;
+    this.#stuck.set(key, handoff);
+    const from = place ?? (this.#world.bindings.get(handoff.nid) ?? NOWHERE).at;
     const isOver = await this.#untilNext(handoff, this.#world.holdMs() + COMMIT_MS);
     this.#stuck.delete(key);
     if (this.#closed) return;
@@ -389,35 +390,66 @@ export class Handoffs {
    * Resolves when packets do not wait here any more; the other sites are told, and end by themselves when they do not hear. `from`:
    * where the guest was when a decision got stuck, which may have been carried out since.
    */
-  async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, from?: string): Promise<void> {
+  async #callOff(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, from?: string): Promise<unknown> {
     handoff.cancel();
     this.#ahead.callOff(handoff.nid);
-    const { nid, earlyTo } = handoff;
-    // what was let go early waits there, and is older than what waits elsewhere
-    const endThere = async (): Promise<void> => {
-      if (earlyTo !== null) await this.#order(handoff, earlyTo, 'end', 0).catch(() => {});
-    };
-    if (this.#open.get(nidKey(nid)) === handoff && this.#home.isEarly(nid)) {
-      // what comes from now on is newer than what comes back
-      if (this.#home.placeOf(nid) === this.#world.site) await this.#order(handoff, this.#world.site, 'hold', COMMIT_MS);
-      await this.#home.recall(nid, endThere);
-      if (this.#home.isOpen(nid)) return void this.#callOffLater(handoff, outcome, why);
-    } else await endThere();
-    if (this.#open.get(nidKey(nid)) === handoff) this.#open.delete(nidKey(nid));
+    const { nid } = handoff;
+    if (this.#open.get(nidKey(nid)) === handoff) {
+      if (handoff.earlyTo !== null) {
+        const place = this.#home.placeOf(nid);
+        const problem = await this.#recall(handoff);
+        if (problem !== null) {
+          void this.#callOffLater(handoff, outcome, why, place);
+          return problem;
+        }
+      }
+      this.#open.delete(nidKey(nid));
+    }
     const octets = this.#world.octets() - handoff.octetsBefore;
-    const ends = this.#ends(handoff, earlyTo);
+    const ends = this.#ends(handoff);
     const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? NOWHERE;
     const isMoved = from !== undefined && at !== from && at === handoff.to;
     const result = isMoved ? ({ from, outcome: 'moved' } as const) : { from: at, outcome };
     const report = (): void => this.#world.reports.add(reportOf(handoff, { ...result, epoch, why, octets }));
     void Promise.all(ends.values()).then(report);
     await ends.get(this.#world.site);
+    return null;
   }
 
-  /** Everybody but `ended` lets go what is left, and says what was kept; by site. */
-  #ends(handoff: Handoff, ended: string | null = null): Map<string, Promise<void>> {
-    const sites = [...handoff.sites].filter((site) => site !== ended);
-    return new Map(sites.map((site) => [site, this.#order(handoff, site, 'end', 0).catch(() => {})]));
+  /**
+   * The guest does not go on where it was let go to early: its old site has it again. Gives null, or why that cannot be now. What waits
+   * at the new site is older than what waits elsewhere: it comes back first, to an old site that holds.
+   */
+  async #recall(handoff: Handoff): Promise<unknown> {
+    const { nid, earlyTo } = handoff;
+    const from = this.#home.placeOf(nid);
+    const within = (done: Promise<void>): Promise<void> => this.#within(BYSTANDER_MS, done);
+    await within(this.#order(handoff, from, 'hold', this.#world.holdMs() + COMMIT_MS));
+    if (this.#isThere(earlyTo!))
+      await within(this.#order(handoff, earlyTo!, 'end', 0).then(() => void handoff.sites.delete(earlyTo!)));
+    handoff.held.delete(earlyTo!);
+    const letGo = handoff.counts.get(earlyTo!)?.letGo ?? 0;
+    const problem = await this.#home.recall(nid, from === this.#world.site ? 0 : letGo);
+    if (from !== this.#world.site) handoff.held.delete(from); // it lets go when it has switched
+    if (problem === null) handoff.earlyTo = null;
+    return problem;
+  }
+
+  /** Everybody lets go what is left, and says what was kept; by site. */
+  #ends(handoff: Handoff): Map<string, Promise<void>> {
+    return new Map([...handoff.sites].map((site) => [site, this.#order(handoff, site, 'end', 0).catch(() => {})]));
+  }
+
+  /** Resolves when it is done, or has failed, or after `ms`. */
+  #within(ms: number, done: Promise<void>): Promise<void> {
+    return new Promise((over) => {
+      const cancel = this.#world.clock.after(ms, over);
+      const end = (): void => {
+        cancel();
+        over();
+      };
+      done.then(end, end);
+    });
   }
 
   async #order(handoff: Handoff, site: string, what: 'hold' | 'expect' | 'end', ms: number): Promise<void> {

@@ -136,15 +136,17 @@ export class HomeMoves {
   }
 
   /**
-   * A move that is early does not come: who has let go has it again. Resolves when that is so; if it cannot be now, it is tried
-   * for ever. `onBack` is waited for before sites are told that have no part in it.
+   * A move that is early does not come: who has let go has it again. Resolves with null when that is so; else with why it cannot be
+   * now: then it is tried for ever. `behind`: so many segments are on their way back there.
    */
-  async recall(nid: Nid, onBack: () => Promise<void>): Promise<void> {
-    await this.#lock.run(nidKey(nid), async () => {
+  recall(nid: Nid, behind: number): Promise<unknown> {
+    return this.#lock.run(nidKey(nid), async () => {
       const decision = this.#open.get(nidKey(nid));
-      if (decision?.earlyFrom == null) return;
+      if (decision?.earlyFrom == null) return null;
       decision.isCalledOff = true;
-      await this.#takeBack(decision, decision.earlyFrom, onBack).catch(() => this.retrySoon());
+      const problem = await this.#recall(decision, decision.earlyFrom, behind);
+      if (problem !== null) this.retrySoon();
+      return problem;
     });
   }
 
@@ -227,7 +229,8 @@ export class HomeMoves {
       const from = pending?.earlyFrom ?? pending?.at ?? binding.at;
       if (this.isSurelyAt(nid, to)) return { from, epoch: binding.epoch, octets: 0 };
       const isEarly = pending?.earlyFrom != null && pending.at === to && !pending.isCalledOff;
-      const active = pending?.active ?? new Set([from]);
+      const active = new Set(pending?.active ?? [from]);
+      if (pending?.earlyFrom != null && !isEarly) active.add(pending.at); // what waits there goes on from there
       const epoch = (pending ?? binding).epoch + 1;
       const decision = isEarly ? this.#confirm(pending, from) : await this.#decide(nid, to, epoch, active);
       const settled = await this.#moveFrom(from, decision, { force, onTelling, onSwitched });
@@ -320,11 +323,19 @@ export class HomeMoves {
     return decision;
   }
 
-  async #takeBack({ nid, epoch, active }: Decision, from: string, onBack = async () => {}): Promise<void> {
-    const back = await this.#decide(nid, from, epoch + 1, active);
-    await this.#teller.carryOut(back, false);
-    await onBack();
-    await this.#settle(back);
+  /** Gives why it cannot be, or null. */
+  async #recall(early: Decision, from: string, behind = 0): Promise<unknown> {
+    let decision = early;
+    try {
+      decision = await this.#decide(early.nid, from, early.epoch + 1, early.active);
+      decision.letGo = behind;
+      await this.#teller.carryOut(decision, false);
+      await this.#settle(decision);
+      return null;
+    } catch (problem) {
+      decision.problem = problem;
+      return problem;
+    }
   }
 
   /**
@@ -420,7 +431,10 @@ export class HomeMoves {
     const decision = this.#open.get(key);
     if (decision === undefined) return;
     const { earlyFrom, isCalledOff } = decision;
-    if (earlyFrom !== null) return isCalledOff ? this.#takeBack(decision, earlyFrom).catch(() => {}) : undefined;
+    if (earlyFrom !== null) {
+      if (isCalledOff) await this.#recall(decision, earlyFrom);
+      return;
+    }
     try {
       await this.#teller.carryOut(decision, false);
       await this.#settle(decision);

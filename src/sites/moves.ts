@@ -185,7 +185,7 @@ export class Moves {
 
   /**
    * A guest of this site has stopped at `at`, microseconds since 1970 by this machine's clock: packets wait from now on, at
-   * home too, and what was sent to it since is sent once more when it has a place.
+   * home too, and what was sent to it since is sent once more when it has a place, or at once towards the one it was prepared for.
    */
   async stopped(nid: Nid, at: number, by: string): Promise<void> {
     const { wall, holdMs, site } = this.#world;

@@ -58,6 +58,11 @@ export class SiteKeeping {
     return this.#world.keep(nid, { what: 'retain', ms: MIGRATION_MS, windowMs });
   }
 
+  /** The guest has left, and packets for it wait on until it has a place: what it still sends from here passes. */
+  depart(nid: Nid): Promise<KeepCounts> {
+    return this.#world.keep(nid, { what: 'depart', ms: this.#world.holdMs() + COMMIT_MS });
+  }
+
   /**
    * Lets go what is held, by the tables as they are now. `departs`: the guest has left this site. `behind`: so many segments
    * that other sites let go are on their way here.

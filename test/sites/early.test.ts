@@ -113,8 +113,10 @@ test('a new site that is gone has the old one take it back', async () => {
 test('an old site that is gone meanwhile is told when it is there again', async () => {
   await standStill('site3');
   sites.crash('site2');
-  await sites.outcomeIn(100, home().step(NID, 'abort'));
-  await sites.pass(500);
+  const said = await sites.outcomeIn(5000, home().step(NID, 'abort'));
+  expect(said).toMatch(
+    /^E_PEER_UNREACHABLE: .*site2.*; the move of 0:0:0:a1 is called off, and it is back as soon as that can be$/,
+  );
   expect(sites.active(NID)).toEqual([]);
   expect(home().underWay().values().next().value).toMatchObject({ to: 'site2', state: 'activating' });
   sites.start('site2');
@@ -123,12 +125,19 @@ test('an old site that is gone meanwhile is told when it is there again', async 
   expect(home().unsettled).toBe(0);
 });
 
-test.each(['site1', 'site2'])('it may be moved to %s instead', async (to) => {
+test.each([
+  ['site1', ['site1 site3 set']],
+  ['site2', ['site1 site2 keep', 'site1 site3 keep', 'site1 site2 set']],
+])('it may be moved to %s instead, behind what has waited at the new site', async (to, expected) => {
   await standStill('site3');
+  const before = sites.requests.length;
   expect(await move(to)).toBe('done');
+  const asked = sites.requests.slice(before).filter((one) => /keep|set/.test(one));
+  expect(asked.slice(0, expected.length)).toEqual(expected);
   await sites.pass(3000);
   expect(sites.active(NID)).toEqual([to]);
   expect(new Set(places())).toEqual(new Set([`${to} 2`]));
+  expect(sites.holding(NID)).toEqual([]);
 });
 
 test('nobody lets go early of what was not prepared, or is not held, or has a registry', async () => {

@@ -36,6 +36,8 @@ interface Choice {
 
 /** Of the guest that moves. */
 export const HOME = 'site1';
+/** Who talks to it at the site that it leaves. */
+export const NEIGHBOUR = 'c1';
 
 function kind(name: string, choice: Choice): Kind {
   const {
@@ -54,10 +56,11 @@ function kind(name: string, choice: Choice): Kind {
     title: name,
     seconds: 3600,
     sites: ['site1', 'site2', 'site3', 'site4'].map((site) => ({ name: site, pair: site === pair })),
-    // the other one is at a site that only hears of the move
+    // the others are at a site that only hears of the move, and where the guest leaves
     guests: [
       { name: 'a1', home: HOME, at: from, epoch: again ? 1 : 0 },
       { name: 'b1', home: 'site4' },
+      { name: NEIGHBOUR, home: from },
     ],
     links: { control: { delayMs: 2 } },
     registry,
@@ -66,6 +69,7 @@ function kind(name: string, choice: Choice): Kind {
       { ...probe, from: 'cn', to: 'a1' },
       { ...probe, from: 'a1', to: 'cn' },
       { ...probe, from: 'b1', to: 'a1', address: 'guest' },
+      { ...probe, from: NEIGHBOUR, to: 'a1', address: 'guest' },
     ],
   } satisfies ScenarioInput);
   return {
