@@ -20,6 +20,8 @@ export interface Handoff {
   to: string | null;
   /** Packets wait everywhere. */
   isHeld: boolean;
+  /** It was asked for while packets waited for the decision of one before that could not be carried out. What they keep belongs to this one. */
+  isBehind: boolean;
   /** The old site has let go early, towards this one; null: it has not. */
   earlyTo: string | null;
   cancel: () => void;
@@ -34,6 +36,7 @@ export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 
   counts: new Map(),
   to: null,
   isHeld: false,
+  isBehind: false,
   earlyTo: null,
   cancel: () => {},
 });

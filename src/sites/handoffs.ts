@@ -124,10 +124,10 @@ export class Handoffs {
       const { to, times, isHeld, held } = handoff;
       if (this.#closed || this.#open.get(nidKey(nid)) !== handoff || handoff.earlyTo !== null) return;
       if (to === null || !times.has('prepared') || !isHeld || !held.has(to) || !this.#isThere(to)) return;
-      await this.#home.letGoEarly(nid, to);
-      if (!this.#home.isEarly(nid)) return;
-      handoff.earlyTo = to;
+      // first: what the guest has sent before passes here all the time
       if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.depart(nid);
+      await this.#home.letGoEarly(nid, to);
+      if (this.#home.isEarly(nid)) handoff.earlyTo = to;
     });
   }
 
@@ -210,7 +210,9 @@ export class Handoffs {
     this.#binding(nid);
     const { clock, octets, wall } = this.#world;
     const handoff = begun({ nid, by, started: clock.now(), askedAt: wall(), octetsBefore: octets() });
-    for (const site of this.#stuck.get(nidKey(nid))?.sites ?? []) handoff.sites.add(site); // what they keep belongs to this one
+    const stuck = this.#stuck.get(nidKey(nid));
+    if (stuck !== undefined) handoff.isBehind = true;
+    for (const site of stuck?.sites ?? []) handoff.sites.add(site);
     this.#waiting.get(nidKey(nid))?.(false);
     this.#late.forget(nid);
     this.#open.set(nidKey(nid), handoff);
@@ -395,6 +397,10 @@ export class Handoffs {
     this.#ahead.callOff(handoff.nid);
     const { nid } = handoff;
     if (this.#open.get(nidKey(nid)) === handoff) {
+      if (handoff.isBehind && handoff.earlyTo === null && this.#home.isOpen(nid)) {
+        void this.#callOffLater(handoff, outcome, why);
+        return null;
+      }
       if (handoff.earlyTo !== null) {
         const place = this.#home.placeOf(nid);
         const problem = await this.#recall(handoff);

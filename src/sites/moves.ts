@@ -146,7 +146,7 @@ export class Moves {
     const epoch = binding.epoch + 1;
     const active = [...this.#home.activeSites(nid)];
     const steps = stepsOf({ nid: formatNid(nid), home, to, epoch, active, holdMs: holdMs() });
-    return { from: binding.at, epoch, steps, refusals };
+    return { from: this.#home.placeOf(nid), epoch, steps, refusals };
   }
 
   /**

@@ -125,6 +125,21 @@ test('an old site that is gone meanwhile is told when it is there again', async 
   expect(home().unsettled).toBe(0);
 });
 
+test('while it cannot be taken back packets wait, also when another move is asked for and refused', async () => {
+  await standStill('site3');
+  sites.crash('site2');
+  expect(await sites.outcomeIn(2300, home().step(NID, 'abort'))).toMatch(/^E_PEER_UNREACHABLE/);
+  expect(await sites.outcomeIn(2100, home().step(NID, 'prepare', { to: 'site3' }))).toMatch(/^E_PEER_UNREACHABLE/);
+  expect(sites.holding(NID)).toContain('site1');
+
+  sites.start('site2');
+  await sites.pass(3000);
+  expect(sites.active(NID)).toEqual(['site2']);
+  await sites.pass(8000);
+  expect(sites.holding(NID)).toEqual([]);
+  expect([...home().underWay().values()]).toEqual([]);
+});
+
 test.each([
   ['site1', ['site1 site3 set']],
   ['site2', ['site1 site2 keep', 'site1 site3 keep', 'site1 site2 set']],
