@@ -6,6 +6,7 @@
 import type { Binding } from '../../src/ilnp/bindings.ts';
 import { OUTSIDE, SITE } from '../../src/packet/batch.ts';
 import type { Change } from '../../src/sites/messages.ts';
+import { PEER_TIMING } from '../../src/sites/peer-timing.ts';
 import { u32 } from '../../src/wire/bytes.ts';
 import * as ipv6 from '../../src/wire/ipv6.ts';
 import { formatNid, type L64, type Nid } from '../../src/wire/text.ts';
@@ -18,8 +19,11 @@ import { REGISTRY, type SimRegistry } from './registry.ts';
 
 /** A site that took part in a move knows it when it is settled. */
 const GRACE_INVOLVED_US = 1000;
-/** The new site may have forgotten it when it starts again: home tells it as soon as they hear each other. A registry does not. */
-const GRACE_FORGOTTEN_US = 0.5e6;
+/**
+ * The new site may have forgotten it when it starts again: home tells it as soon as they are connected, which may be the longest wait
+ * between two attempts after they can be. A registry does not.
+ */
+const GRACE_FORGOTTEN_US = PEER_TIMING.reconnectLastMs * 1000 + 0.5e6;
 /**
  * Others are told best effort; once they can be: retries, reconnection and the longest time-out are over, which is that of a
  * question to the registry (registry/client.ts).

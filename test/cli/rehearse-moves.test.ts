@@ -29,7 +29,9 @@ test('rehearsed moves go through all steps, and touch nothing of the border', as
   }
   expect(applied).toEqual([]);
   expect(new Set(orders.map(({ nid }) => nid))).toEqual(new Set(['0:0:0:0']));
-  expect(new Set(orders.map(({ what }) => what))).toEqual(new Set(['expect', 'retain', 'hold', 'release', 'end']));
+  expect(new Set(orders.map(({ what }) => what))).toEqual(
+    new Set(['expect', 'retain', 'hold', 'depart', 'release', 'end']),
+  );
   expect(orders.at(-1)?.what).toBe('end');
 });
 
