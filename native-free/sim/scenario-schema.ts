@@ -26,7 +26,10 @@ const move = {
   force: yesOrNo.default(false),
   /** How long the guest is nowhere while it is carried over. */
   downtimeMs: number(0, 60_000, 'milliseconds').default(20),
-  /** Whether packets wait: not at all, while the borders switch, or from before the guest is taken away. */
+  /**
+   * Whether packets wait: not at all, while the borders switch, from before the guest is taken away (`paused`: home hears when it
+   * is), or from when hypervisors at both sites have told.
+   */
   hold: oneOf('no', 'switch', 'pause', 'paused', 'told').default('switch'),
   /** After which step of `hold: pause` or `paused` it is called off. */
   callOff: oneOf('prepared', 'held').optional(),

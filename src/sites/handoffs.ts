@@ -211,7 +211,7 @@ export class Handoffs {
     const { clock, octets, wall } = this.#world;
     const handoff = begun({ nid, by, started: clock.now(), askedAt: wall(), octetsBefore: octets() });
     const stuck = this.#stuck.get(nidKey(nid));
-    if (stuck !== undefined) handoff.isBehind = true;
+    handoff.isBehind = stuck !== undefined;
     for (const site of stuck?.sites ?? []) handoff.sites.add(site);
     this.#waiting.get(nidKey(nid))?.(false);
     this.#late.forget(nid);
