@@ -12,6 +12,8 @@ const LOOK_US = 100_000;
 const BEFORE_PAUSE_US = 50_000;
 /** How much later than a guest has stopped its border hears of it, and how far back it keeps copies. */
 const NEWS_US = 2000;
+/** How much later than that the new site hears that it may come. */
+const LATE_NEWS_US = 6000;
 const COPIES_MS = 200;
 /** How long a move whose outcome nobody told may still be carried out: longer than home's own time-outs. */
 const FOLLOW_US = 20e6;
@@ -24,9 +26,10 @@ export interface MoveOrder {
   readonly downtimeMs: number;
   /**
    * Whether packets wait: not at all, while the borders switch, from before the guest is taken away (`paused`: home hears when it
-   * is), or from when its hypervisor has said that it stopped (`told`: that of the new site has said before that it may come).
+   * is), or from when its hypervisor has said that it stopped (`told`: that of the new site has said before that it may come;
+   * `late`: it says so afterwards).
    */
-  readonly hold: 'no' | 'switch' | 'pause' | 'paused' | 'stop' | 'told';
+  readonly hold: 'no' | 'switch' | 'pause' | 'paused' | 'stop' | 'told' | 'late';
   /** After which step it is called off; the guest stays, or goes back. */
   readonly callOff?: 'prepared' | 'held' | undefined;
 }
@@ -103,6 +106,8 @@ export class Operator {
       engine.after(order.hold === 'pause' || order.hold === 'paused' ? BEFORE_PAUSE_US : 0, () => {
         world.detach(station);
         if (isTold(order)) this.#stop(order, station, report.from);
+        if (order.hold === 'late')
+          engine.after(Math.min(LATE_NEWS_US, order.downtimeMs * 500), () => void this.#mayCome(order, station));
         if (order.hold === 'paused')
           void this.#ask(order, station, (moves) => moves.step(station.guest!.nid, 'stopped'));
         engine.after(order.downtimeMs * 1000, () => {
@@ -118,14 +123,19 @@ export class Operator {
   async #hold(order: MoveOrder, station: Station): Promise<void> {
     const { nid } = station.guest!;
     const { to } = order;
-    if (order.hold === 'told')
-      await this.#ask({ ...order, by: to }, station, (moves) => moves.step(nid, 'prepare', { to }));
+    if (order.hold === 'told') await this.#mayCome(order, station);
     if (isTold(order)) await this.#ask({ ...order, by: station.at }, station, (moves) => moves.retain(nid, COPIES_MS));
     if (order.hold !== 'pause' && order.hold !== 'paused') return;
     await this.#ask(order, station, async (moves) => {
       await moves.step(nid, 'prepare', { to });
       if (order.callOff !== 'prepared') await moves.step(nid, 'hold');
     });
+  }
+
+  /** The hypervisor of the new site tells that the guest is on its way. */
+  #mayCome(order: MoveOrder, station: Station): Promise<void> {
+    const { to } = order;
+    return this.#ask({ ...order, by: to }, station, (moves) => moves.step(station.guest!.nid, 'prepare', { to }));
   }
 
   /** The hypervisor of the site tells that the guest has stopped, a little after it has. */
@@ -258,4 +268,4 @@ export class Operator {
 }
 
 /** By hypervisors. */
-const isTold = ({ hold }: MoveOrder): boolean => hold === 'stop' || hold === 'told';
+const isTold = ({ hold }: MoveOrder): boolean => hold === 'stop' || hold === 'told' || hold === 'late';

@@ -108,6 +108,12 @@ export function randomScenario(seed: number): Scenario {
       ? { ...event, hold: pick(['paused', 'paused', 'told'] as const) }
       : event,
   );
+  // Of some the new site hears later than that.
+  const late = heard.map((event) =>
+    event.do === 'move' && event.hold === 'told' && event.callOff === undefined && random.chance(0.5)
+      ? { ...event, hold: 'late' as const }
+      : event,
+  );
   return scenarioSchema.parse({
     title: `Made from seed ${seed}`,
     seed,
@@ -125,7 +131,7 @@ export function randomScenario(seed: number): Scenario {
     registry,
     diskMs,
     sessions,
-    events: heard,
+    events: late,
     expect: { sessions: 'live' },
   } satisfies ScenarioInput);
 }

@@ -28,9 +28,9 @@ const move = {
   downtimeMs: number(0, 60_000, 'milliseconds').default(20),
   /**
    * Whether packets wait: not at all, while the borders switch, from before the guest is taken away (`paused`: home hears when it
-   * is), or from when hypervisors at both sites have told.
+   * is), or from when hypervisors at both sites have told (`late`: that of the new one after that of the old one).
    */
-  hold: oneOf('no', 'switch', 'pause', 'paused', 'told').default('switch'),
+  hold: oneOf('no', 'switch', 'pause', 'paused', 'told', 'late').default('switch'),
   /** After which step of `hold: pause` or `paused` it is called off. */
   callOff: oneOf('prepared', 'held').optional(),
 };

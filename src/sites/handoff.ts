@@ -20,6 +20,8 @@ export interface Handoff {
   to: string | null;
   /** Packets wait everywhere. */
   isHeld: boolean;
+  /** The guest stands still. */
+  isStopped: boolean;
   /** It was asked for while packets waited for the decision of one before that could not be carried out. What they keep belongs to this one. */
   isBehind: boolean;
   /** The old site has let go early, towards this one; null: it has not. */
@@ -36,6 +38,7 @@ export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 
   counts: new Map(),
   to: null,
   isHeld: false,
+  isStopped: false,
   isBehind: false,
   earlyTo: null,
   cancel: () => {},

@@ -94,7 +94,8 @@ export class Handoffs {
         await this.#home.ready(nid, to, false);
         await Promise.all([this.#order(handoff, to, 'expect', MIGRATION_MS), this.#foresee(handoff, to, MIGRATION_MS)]);
         this.#done(handoff, 'prepared');
-        if (handoff.isHeld || this.#closed) return;
+        if (this.#closed) return;
+        if (handoff.isHeld) return this.#letGoEarly(handoff);
         handoff.cancel();
         handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
           this.abort(nid, 'it was prepared and never carried out').catch(() => {});
@@ -115,20 +116,16 @@ export class Handoffs {
     if (handoff !== undefined) handoff.times.set(step, this.#world.clock.now() - agoUs);
   }
 
-  /** The guest has stopped: while it is carried over, the old site lets go, if all is prepared for that. Returns at once. */
+  /** The guest has stopped: while it is carried over, the old site lets go, as soon as all is prepared for that. Returns at once. */
   stopped(nid: Nid, agoUs: number): void {
     this.note(nid, 'paused', agoUs);
     const handoff = this.#open.get(nidKey(nid));
     if (handoff === undefined) return;
-    void this.#lock.run(nidKey(nid), async () => {
-      const { to, times, isHeld, held } = handoff;
-      if (this.#closed || this.#open.get(nidKey(nid)) !== handoff || handoff.earlyTo !== null) return;
-      if (to === null || !times.has('prepared') || !isHeld || !held.has(to) || !this.#isThere(to)) return;
-      // first: what the guest has sent before passes here all the time
-      if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.depart(nid);
-      await this.#home.letGoEarly(nid, to);
-      if (this.#home.isEarly(nid)) handoff.earlyTo = to;
-    });
+    handoff.isStopped = true;
+    const early = this.#lock.run(nidKey(nid), () => this.#letGoEarly(handoff));
+    early.catch((error) =>
+      this.#world.log.warn({ nid: formatNid(nid), reason: saidOf(error) }, 'nothing was let go early'),
+    );
   }
 
   /** Calls a move off that was prepared or held; nothing when there is none. */
@@ -202,6 +199,17 @@ export class Handoffs {
         throw error;
       }
     });
+  }
+
+  /** If the guest has stopped, the move is prepared and packets are held, at the new site too. Not with a registry. */
+  async #letGoEarly(handoff: Handoff): Promise<void> {
+    const { nid, to, times, isHeld, held, isStopped } = handoff;
+    if (this.#closed || this.#open.get(nidKey(nid)) !== handoff || !isStopped || handoff.earlyTo !== null) return;
+    if (to === null || !times.has('prepared') || !isHeld || !held.has(to) || !this.#isThere(to)) return;
+    // first: what the guest has sent before passes here all the time
+    if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.depart(nid);
+    await this.#home.letGoEarly(nid, to);
+    if (this.#home.isEarly(nid)) handoff.earlyTo = to;
   }
 
   #begin(nid: Nid, by: string): Handoff {

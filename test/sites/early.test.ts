@@ -175,3 +175,22 @@ test('nobody lets go early of what was not prepared, or is not held, or has a re
   expect(sites.active(NID)).toEqual(['site2']);
   expect(await move('site3')).toBe('done');
 });
+
+test.each([
+  ['another site', 'site2', 'site3'],
+  ['home', 'site1', 'site3'],
+])('a new site that is told of after the stop has %s let go then', async (_, from, to) => {
+  await begin(from);
+  expect(await step('hold')).toBe('done');
+  await step('stopped');
+  await sites.pass(50);
+  expect(sites.active(NID)).toEqual([from]);
+
+  expect(await step('prepare', to)).toBe('done');
+  expect(sites.active(NID)).toEqual([]);
+  expect(sites.holding(NID)).toContain(to);
+  expect(await move(to)).toBe('done');
+  await sites.pass(3000);
+  expect(sites.active(NID)).toEqual([to]);
+  expect(sites.reports).toMatchObject([{ outcome: 'moved', from, to, epoch: 1 }]);
+});

@@ -242,4 +242,4 @@ class Play {
 }
 
 /** The old site lets go while the guest stands still, so what is called off has been decided twice. */
-const isEarly = ({ hold }: MoveOrder): boolean => hold === 'paused' || hold === 'told';
+const isEarly = ({ hold }: MoveOrder): boolean => hold === 'paused' || hold === 'told' || hold === 'late';
