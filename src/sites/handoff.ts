@@ -24,8 +24,6 @@ export interface Handoff {
   isStopped: boolean;
   /** It was asked for while packets waited for the decision of one before that could not be carried out. What they keep belongs to this one. */
   isBehind: boolean;
-  /** The old site has let go early, towards this one; null: it has not. */
-  earlyTo: string | null;
   cancel: () => void;
 }
 
@@ -40,7 +38,6 @@ export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 
   isHeld: false,
   isStopped: false,
   isBehind: false,
-  earlyTo: null,
   cancel: () => {},
 });
 

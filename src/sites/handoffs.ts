@@ -148,7 +148,7 @@ export class Handoffs {
       if (!this.#open.has(nidKey(nid)) && this.#home.isSurelyAt(nid, to))
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
-      if (handoff.earlyTo !== null && to === this.#home.placeOf(nid)) await this.#recall(handoff); // it runs there
+      if (this.#home.earlyTo(nid) !== null && to === this.#home.placeOf(nid)) await this.#recall(handoff); // it runs there
       if (resumedAgo !== undefined) handoff.times.set('resumed', this.#world.clock.now() - resumedAgo);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');
       const isHeld = hold || handoff.isHeld;
@@ -168,7 +168,7 @@ export class Handoffs {
         return moved;
       } catch (error) {
         const why = saidOf(error);
-        if (this.#home.isOpen(nid) && !this.#home.isEarly(nid)) void this.#callOffLater(handoff, 'failed', why);
+        if (this.#home.isOpen(nid) && this.#home.earlyTo(nid) === null) void this.#callOffLater(handoff, 'failed', why);
         else await this.#callOff(handoff, 'failed', why);
         throw error;
       }
@@ -204,12 +204,11 @@ export class Handoffs {
   /** If the guest has stopped, the move is prepared and packets are held, at the new site too. Not with a registry. */
   async #letGoEarly(handoff: Handoff): Promise<void> {
     const { nid, to, times, isHeld, held, isStopped } = handoff;
-    if (this.#closed || this.#open.get(nidKey(nid)) !== handoff || !isStopped || handoff.earlyTo !== null) return;
+    if (this.#closed || this.#open.get(nidKey(nid)) !== handoff || !isStopped || this.#home.isOpen(nid)) return;
     if (to === null || !times.has('prepared') || !isHeld || !held.has(to) || !this.#isThere(to)) return;
     // first: what the guest has sent before passes here all the time
     if (this.#home.placeOf(nid) === this.#world.site) await this.#keeping.depart(nid);
     await this.#home.letGoEarly(nid, to);
-    if (this.#home.isEarly(nid)) handoff.earlyTo = to;
   }
 
   #begin(nid: Nid, by: string): Handoff {
@@ -405,11 +404,12 @@ export class Handoffs {
     this.#ahead.callOff(handoff.nid);
     const { nid } = handoff;
     if (this.#open.get(nidKey(nid)) === handoff) {
-      if (handoff.isBehind && handoff.earlyTo === null && this.#home.isOpen(nid)) {
+      const isEarly = this.#home.earlyTo(nid) !== null;
+      if (handoff.isBehind && !isEarly && this.#home.isOpen(nid)) {
         void this.#callOffLater(handoff, outcome, why);
         return null;
       }
-      if (handoff.earlyTo !== null) {
+      if (isEarly) {
         const place = this.#home.placeOf(nid);
         const problem = await this.#recall(handoff);
         if (problem !== null) {
@@ -435,17 +435,17 @@ export class Handoffs {
    * at the new site is older than what waits elsewhere: it comes back first, to an old site that holds.
    */
   async #recall(handoff: Handoff): Promise<unknown> {
-    const { nid, earlyTo } = handoff;
+    const { nid } = handoff;
+    const earlyTo = this.#home.earlyTo(nid)!;
     const from = this.#home.placeOf(nid);
     const within = (done: Promise<void>): Promise<void> => this.#within(BYSTANDER_MS, done);
     await within(this.#order(handoff, from, 'hold', this.#world.holdMs() + COMMIT_MS));
-    if (this.#isThere(earlyTo!))
-      await within(this.#order(handoff, earlyTo!, 'end', 0).then(() => void handoff.sites.delete(earlyTo!)));
-    handoff.held.delete(earlyTo!);
-    const letGo = handoff.counts.get(earlyTo!)?.letGo ?? 0;
+    if (this.#isThere(earlyTo))
+      await within(this.#order(handoff, earlyTo, 'end', 0).then(() => void handoff.sites.delete(earlyTo)));
+    handoff.held.delete(earlyTo);
+    const letGo = handoff.counts.get(earlyTo)?.letGo ?? 0;
     const problem = await this.#home.recall(nid, from === this.#world.site ? 0 : letGo);
     if (from !== this.#world.site) handoff.held.delete(from); // it lets go when it has switched
-    if (problem === null) handoff.earlyTo = null;
     return problem;
   }
 

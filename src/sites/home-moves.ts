@@ -105,9 +105,10 @@ export class HomeMoves {
     });
   }
 
-  /** Its sites have let go early, or are letting go. */
-  isEarly(nid: Nid): boolean {
-    return this.#open.get(nidKey(nid))?.earlyFrom != null;
+  /** Where its sites have let go to early, or are letting go; null when they have not, or that is called off. */
+  earlyTo(nid: Nid): string | null {
+    const decision = this.#open.get(nidKey(nid));
+    return decision?.earlyFrom == null || decision.isCalledOff ? null : decision.at;
   }
 
   /** Where an identifier of ours is, or is to be again if a move that is early does not come. */
@@ -228,11 +229,11 @@ export class HomeMoves {
       const pending = this.#open.get(nidKey(nid));
       const from = pending?.earlyFrom ?? pending?.at ?? binding.at;
       if (this.isSurelyAt(nid, to)) return { from, epoch: binding.epoch, octets: 0 };
-      const isEarly = pending?.earlyFrom != null && pending.at === to && !pending.isCalledOff;
+      const isEarly = this.earlyTo(nid) === to;
       const active = new Set(pending?.active ?? [from]);
       if (pending?.earlyFrom != null && !isEarly) active.add(pending.at); // what waits there goes on from there
       const epoch = (pending ?? binding).epoch + 1;
-      const decision = isEarly ? this.#confirm(pending, from) : await this.#decide(nid, to, epoch, active);
+      const decision = isEarly ? this.#confirm(pending!, from) : await this.#decide(nid, to, epoch, active);
       const settled = await this.#moveFrom(from, decision, { force, onTelling, onSwitched });
       return { from, epoch: settled, octets: 0 };
     });
