@@ -13,11 +13,12 @@
  * every site ends its own hold when its time is over. After `stopped` home first has the old site take the guest back, which
  * takes both of them and home's disk; until then the guest is active nowhere.
  */
-import { COMMIT_MS, type KeepCounts } from '../ilnp/keeping.ts';
+import { COMMIT_MS } from '../ilnp/keeping.ts';
 import { IlnpError, saidOf } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import { begun, type Handoff, reportOf, underWayOf } from './handoff.ts';
 import type { HomeMove, HomeMoves } from './home-moves.ts';
+import { KEEP_REQUEST_MS, KeepOrders } from './keep-orders.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { LateMoves } from './late-moves.ts';
 import type { WireNid } from './messages.ts';
@@ -28,10 +29,6 @@ import { GRACE_MS, MIGRATION_MS, type SiteKeeping } from './site-keeping.ts';
 import type { UnderWays } from './under-way.ts';
 import type { WrittenAhead } from './written-ahead.ts';
 
-/** A site that does not answer so long is not waited for. Reason: packets may be waiting elsewhere. */
-const KEEP_REQUEST_MS = 1500;
-/** A site that has no part in a move is waited for so long. */
-const BYSTANDER_MS = 250;
 /** When a commit takes longer, home lets go by its tables as they are then, unless they lead where nobody is. */
 const COMMIT_PATIENCE_MS = 500;
 /** Of an identifier that a re-read configuration has no more. */
@@ -53,6 +50,7 @@ export class Handoffs {
   readonly #world: MovesWorld;
   readonly #home: HomeMoves;
   readonly #keeping: SiteKeeping;
+  readonly #orders: KeepOrders;
   readonly #ahead: WrittenAhead;
   readonly #open = new Map<string, Handoff>();
   /** Moves that are over and of which packets may still be kept: ends the wait (#untilNext). */
@@ -67,6 +65,7 @@ export class Handoffs {
     this.#world = world;
     this.#home = home;
     this.#keeping = keeping;
+    this.#orders = new KeepOrders(world, keeping);
     this.#ahead = ahead;
     this.#late = new LateMoves(world);
   }
@@ -92,7 +91,7 @@ export class Handoffs {
       async (handoff) => {
         handoff.to = to;
         await this.#home.ready(nid, to, false);
-        await Promise.all([this.#order(handoff, to, 'expect', MIGRATION_MS), this.#foresee(handoff, to, MIGRATION_MS)]);
+        await Promise.all([this.#orders.order(handoff, to, 'expect'), this.#foresee(handoff, to, MIGRATION_MS)]);
         this.#done(handoff, 'prepared');
         if (this.#closed) return;
         if (handoff.isHeld) return this.#letGoEarly(handoff);
@@ -242,7 +241,8 @@ export class Handoffs {
 
   /**
    * The new site and the bystanders first, where nothing is lost by waiting for answers; then the old one and home. Fails, with
-   * nothing changed, unless the new one, the old one and home hold.
+   * nothing changed, unless the new one, the old one and home hold. Bystanders do if they can: their guests may talk to the moving
+   * one, and what they send after they were told must not overtake what they sent before by way of the old site.
    */
   async #holdAll(handoff: Handoff, force: boolean): Promise<void> {
     const { nid, to } = handoff;
@@ -251,8 +251,7 @@ export class Handoffs {
     const hold = async (site: string): Promise<void> => {
       if (handoff.held.has(site)) return;
       try {
-        await this.#order(handoff, site, 'hold', ms + COMMIT_MS);
-        handoff.held.add(site);
+        await this.#orders.order(handoff, site, 'hold');
       } catch (error) {
         if (force && site !== to && site !== own) return;
         const reason = error instanceof Error ? error.message : String(error);
@@ -264,7 +263,7 @@ export class Handoffs {
     };
     const needed = new Set([...this.#home.activeSites(nid), own]);
     const others = [...this.#world.peers()].filter((site) => site !== to && !needed.has(site));
-    const bystanders = handoff.isHeld ? [] : others.map((site) => this.#holdIfItCan(handoff, site));
+    const bystanders = handoff.isHeld ? [] : others.map((site) => this.#orders.tryTo(handoff, site, 'hold'));
     if (to !== null && to !== own) await Promise.all([hold(to), ...bystanders]);
     await Promise.all([...[...needed].map(hold), ...bystanders]);
     if (handoff.isHeld) return;
@@ -274,18 +273,6 @@ export class Handoffs {
     handoff.cancel = clock.after(ms, () => {
       this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`).catch(() => {}); // goes on by itself
     });
-  }
-
-  /**
-   * At a site that has no part in the move: its guests may talk to the moving one, and what they send after it was told must not
-   * overtake what they sent before by way of the old site. It is told last, as ever. If it cannot hold, the move goes on.
-   */
-  async #holdIfItCan(handoff: Handoff, site: string): Promise<void> {
-    const holds = this.#order(handoff, site, 'hold', this.#world.holdMs() + COMMIT_MS);
-    await this.#within(
-      BYSTANDER_MS,
-      holds.then(() => void handoff.held.add(site)),
-    );
   }
 
   /** A site that has died since it said that it is ready must not be waited for when the old one has let go already. */
@@ -354,7 +341,7 @@ export class Handoffs {
       const isOver = await this.#untilNext(handoff, GRACE_MS);
       if (this.#closed) return;
       if (isOver) {
-        await Promise.all(this.#ends(handoff).values());
+        await Promise.all(this.#orders.ends(handoff).values());
         this.#done(handoff, 'drained');
       }
     }
@@ -420,7 +407,7 @@ export class Handoffs {
       this.#open.delete(nidKey(nid));
     }
     const octets = this.#world.octets() - handoff.octetsBefore;
-    const ends = this.#ends(handoff);
+    const ends = this.#orders.ends(handoff);
     const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? NOWHERE;
     const isMoved = from !== undefined && at !== from && at === handoff.to;
     const result = isMoved ? ({ from, outcome: 'moved' } as const) : { from: at, outcome };
@@ -438,56 +425,13 @@ export class Handoffs {
     const { nid } = handoff;
     const earlyTo = this.#home.earlyTo(nid)!;
     const from = this.#home.placeOf(nid);
-    const within = (done: Promise<void>): Promise<void> => this.#within(BYSTANDER_MS, done);
-    await within(this.#order(handoff, from, 'hold', this.#world.holdMs() + COMMIT_MS));
-    if (this.#isThere(earlyTo))
-      await within(this.#order(handoff, earlyTo, 'end', 0).then(() => void handoff.sites.delete(earlyTo)));
+    await this.#orders.tryTo(handoff, from, 'hold');
+    if (this.#isThere(earlyTo)) await this.#orders.tryTo(handoff, earlyTo, 'end');
     handoff.held.delete(earlyTo);
     const letGo = handoff.counts.get(earlyTo)?.letGo ?? 0;
     const problem = await this.#home.recall(nid, from === this.#world.site ? 0 : letGo);
     if (from !== this.#world.site) handoff.held.delete(from); // it lets go when it has switched
     return problem;
-  }
-
-  /** Everybody lets go what is left, and says what was kept; by site. */
-  #ends(handoff: Handoff): Map<string, Promise<void>> {
-    return new Map([...handoff.sites].map((site) => [site, this.#order(handoff, site, 'end', 0).catch(() => {})]));
-  }
-
-  /** Resolves when it is done, or has failed, or after `ms`. */
-  #within(ms: number, done: Promise<void>): Promise<void> {
-    return new Promise((over) => {
-      const cancel = this.#world.clock.after(ms, over);
-      const end = (): void => {
-        cancel();
-        over();
-      };
-      done.then(end, end);
-    });
-  }
-
-  async #order(handoff: Handoff, site: string, what: 'hold' | 'expect' | 'end', ms: number): Promise<void> {
-    const { nid } = handoff;
-    handoff.sites.add(site);
-    if (site === this.#world.site) {
-      handoff.counts.set(site, { ...(await this.keepHere(nid, what, ms)) });
-      return;
-    }
-    const asked = this.#world.clock.now();
-    const reply = await this.#world.send(site, { kind: 'keep', nid: [nid.hi, nid.lo], what, ms }, KEEP_REQUEST_MS);
-    if (reply.kind !== 'kept') throw new IlnpError('E_PROTOCOL', `${site} answered ${reply.kind} to keep`);
-    const { kind, firstAgo, acknowledgedAgo, ...counts } = reply;
-    // by our clock, as if the answer had taken as long as the question
-    const then = this.#world.wall() - (this.#world.clock.now() - asked) / 2;
-    const at = (ago: number | null): number => (ago === null ? 0 : then - ago);
-    handoff.counts.set(site, { ...counts, firstAt: at(firstAgo), acknowledgedAt: at(acknowledgedAgo) });
-  }
-
-  /** Does at this site what a home orders. */
-  keepHere(nid: Nid, what: 'hold' | 'expect' | 'end', ms: number): Promise<KeepCounts> {
-    if (what === 'hold') return this.#keeping.hold(nid, ms);
-    if (what === 'expect') return this.#keeping.expect(nid, ms);
-    return this.#keeping.end(nid);
   }
 
   #done(handoff: Handoff, step: Step): void {

@@ -322,7 +322,7 @@ export class Moves {
     const { nid } = this.#theirs(from, nidOf(request.nid));
     const { what, ms } = request;
     if (what === 'end') this.#ahead.callOff(nid);
-    const { firstAt, acknowledgedAt, ...counts } = await this.#handoffs.keepHere(nid, what, ms);
+    const { firstAt, acknowledgedAt, ...counts } = await this.#keeping.ordered(nid, what, ms);
     const ago = (time: number): number | null => (time > 0 ? this.#world.wall() - time : null);
     return { kind: 'kept', ...counts, firstAgo: ago(firstAt), acknowledgedAgo: ago(acknowledgedAt) };
   }

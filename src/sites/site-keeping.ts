@@ -20,6 +20,9 @@ export const MIGRATION_MS = 600_000;
  */
 const MARGIN_US = 2000;
 
+/** What a home orders a site to do with the packets of a guest. */
+export type KeepWhat = 'hold' | 'expect' | 'end';
+
 export class SiteKeeping {
   readonly #world: Pick<MovesWorld, 'keep' | 'site' | 'holdMs'>;
   /** Held here, with the instant since when a guest of this site has heard nothing (wall clock), null: unknown. */
@@ -35,6 +38,13 @@ export class SiteKeeping {
 
   isHeld(nid: Nid): boolean {
     return this.#held.has(nidKey(nid));
+  }
+
+  /** Does what a home orders. */
+  ordered(nid: Nid, what: KeepWhat, ms: number): Promise<KeepCounts> {
+    if (what === 'hold') return this.hold(nid, ms);
+    if (what === 'expect') return this.expect(nid, ms);
+    return this.end(nid);
   }
 
   /**
