@@ -4,7 +4,7 @@
  *
  *   prepare   everybody concerned will take part; `to` lets the guest's first packets wait     nothing has changed
  *   hold      home, the old site, the new one, and the others if they can, keep what goes towards the guest
- *   stopped   if that is said, and the move was prepared: the old site switches and lets go what it holds, towards the new one
+ *   stopped   if that is said, and the move is prepared: the old site switches and lets go what it holds, towards the new one
  *   commit    HomeMoves: one epoch; the old site switches and lets go, then the new one, each what it holds
  *   release   home lets go last: what it holds is the newest; so do the others when they hear of the new place
  *   drain     for a while the old site sends stragglers on, and the guest's own last packets out
