@@ -12,7 +12,7 @@ const LOOK_US = 100_000;
 const BEFORE_PAUSE_US = 50_000;
 /** How much later than a guest has stopped its border hears of it, and how far back it keeps copies. */
 const NEWS_US = 2000;
-/** How much later than that the new site hears that it may come. */
+/** How much later than a guest has stopped its new site may hear that it comes; at most half of what it takes to carry it. */
 const LATE_NEWS_US = 6000;
 const COPIES_MS = 200;
 /** How long a move whose outcome nobody told may still be carried out: longer than home's own time-outs. */

@@ -31,7 +31,7 @@ const move = {
    * is), or from when hypervisors at both sites have told (`late`: that of the new one after that of the old one).
    */
   hold: oneOf('no', 'switch', 'pause', 'paused', 'told', 'late').default('switch'),
-  /** After which step of `hold: pause` or `paused` it is called off. */
+  /** After which step it is called off; without a hold there is none. */
   callOff: oneOf('prepared', 'held').optional(),
 };
 

@@ -20,7 +20,7 @@ export interface Handoff {
   to: string | null;
   /** Packets wait everywhere. */
   isHeld: boolean;
-  /** The guest stands still. */
+  /** The guest stands still, as was said. */
   isStopped: boolean;
   /** It was asked for while packets waited for the decision of one before that could not be carried out. What they keep belongs to this one. */
   isBehind: boolean;

@@ -2,9 +2,9 @@
  * Moves without loss, of the Node Identifiers whose home is here: packets wait at every border that carries them while the
  * place changes. HomeMoves decides and tells (commit); here is what comes before and after.
  *
- *   prepare   everybody concerned will take part; `to` lets the guest's first packets wait     nothing has changed
+ *   prepare   everybody concerned will take part; `to` lets the guest's first packets wait     nothing has changed by that
  *   hold      home, the old site, the new one, and the others if they can, keep what goes towards the guest
- *   stopped   if that is said, and the move is prepared: the old site switches and lets go what it holds, towards the new one
+ *   stopped   if that is said: as soon as the move is prepared and held the old site switches, and lets go towards the new one
  *   commit    HomeMoves: one epoch; the old site switches and lets go, then the new one, each what it holds
  *   release   home lets go last: what it holds is the newest; so do the others when they hear of the new place
  *   drain     for a while the old site sends stragglers on, and the guest's own last packets out
@@ -81,20 +81,27 @@ export class Handoffs {
   }
 
   /**
-   * Asks everybody concerned; nothing changes but that the first packets of the guest will wait at `to`. When somebody does not
-   * take part, what waits already waits on: the guest has stopped, and goes on somewhere.
+   * Asks everybody concerned; nothing changes but that the first packets of the guest will wait at `to`, or, if it has stopped
+   * and is waited for already, what `stopped` says. When somebody does not take part, what waits already waits on: the guest goes
+   * on somewhere.
    */
   prepare(nid: Nid, to: string, by: string): Promise<void> {
     return this.#step(
       nid,
       by,
       async (handoff) => {
+        const { isHeld, times } = handoff;
         handoff.to = to;
+        times.delete('prepared'); // for another site
         await this.#home.ready(nid, to, false);
-        await Promise.all([this.#orders.order(handoff, to, 'expect'), this.#foresee(handoff, to, MIGRATION_MS)]);
+        await Promise.all([
+          this.#orders.order(handoff, to, 'expect'),
+          this.#foresee(handoff, to, MIGRATION_MS),
+          isHeld && !handoff.held.has(to) ? this.#orders.tryTo(handoff, to, 'hold') : null,
+        ]);
         this.#done(handoff, 'prepared');
-        if (this.#closed) return;
-        if (handoff.isHeld) return this.#letGoEarly(handoff);
+        this.#letGoSoon(handoff);
+        if (isHeld || this.#closed) return;
         handoff.cancel();
         handoff.cancel = this.#world.clock.after(MIGRATION_MS, () => {
           this.abort(nid, 'it was prepared and never carried out').catch(() => {});
@@ -106,13 +113,18 @@ export class Handoffs {
 
   /** From when this resolves on, packets wait; for the time that limits.holdMs allows. */
   hold(nid: Nid, by: string): Promise<void> {
-    return this.#step(nid, by, (handoff) => this.#holdAll(handoff, false));
+    return this.#step(nid, by, async (handoff) => {
+      await this.#holdAll(handoff, false);
+      this.#letGoSoon(handoff);
+    });
   }
 
   /** Says when something happened that only others see. */
   note(nid: Nid, step: 'paused' | 'resumed', agoUs = 0): void {
     const handoff = this.#open.get(nidKey(nid));
-    if (handoff !== undefined) handoff.times.set(step, this.#world.clock.now() - agoUs);
+    if (handoff === undefined) return;
+    handoff.times.set(step, this.#world.clock.now() - agoUs);
+    if (step === 'resumed') handoff.isStopped = false;
   }
 
   /** The guest has stopped: while it is carried over, the old site lets go, as soon as all is prepared for that. Returns at once. */
@@ -121,10 +133,12 @@ export class Handoffs {
     const handoff = this.#open.get(nidKey(nid));
     if (handoff === undefined) return;
     handoff.isStopped = true;
-    const early = this.#lock.run(nidKey(nid), () => this.#letGoEarly(handoff));
-    early.catch((error) =>
-      this.#world.log.warn({ nid: formatNid(nid), reason: saidOf(error) }, 'nothing was let go early'),
-    );
+    this.#letGoSoon(handoff);
+  }
+
+  /** A site may have been started anew: what it held is gone then. */
+  connected(site: string): void {
+    for (const { held } of this.#open.values()) held.delete(site);
   }
 
   /** Calls a move off that was prepared or held; nothing when there is none. */
@@ -147,7 +161,8 @@ export class Handoffs {
       if (!this.#open.has(nidKey(nid)) && this.#home.isSurelyAt(nid, to))
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
-      if (this.#home.earlyTo(nid) !== null && to === this.#home.placeOf(nid)) await this.#recall(handoff); // it runs there
+      const place = this.#home.placeOf(nid);
+      if (this.#home.earlyTo(nid) !== null && to === place) await this.#recall(handoff); // it runs there
       if (resumedAgo !== undefined) handoff.times.set('resumed', this.#world.clock.now() - resumedAgo);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');
       const isHeld = hold || handoff.isHeld;
@@ -167,7 +182,8 @@ export class Handoffs {
         return moved;
       } catch (error) {
         const why = saidOf(error);
-        if (this.#home.isOpen(nid) && this.#home.earlyTo(nid) === null) void this.#callOffLater(handoff, 'failed', why);
+        if (this.#home.isOpen(nid) && this.#home.earlyTo(nid) === null)
+          void this.#callOffLater(handoff, 'failed', why, place);
         else await this.#callOff(handoff, 'failed', why);
         throw error;
       }
@@ -198,6 +214,17 @@ export class Handoffs {
         throw error;
       }
     });
+  }
+
+  /** Has the old site let go, when what is under way is done, if that can be. Nobody waits for it. */
+  #letGoSoon(handoff: Handoff): void {
+    if (!handoff.isStopped) return;
+    const { nid } = handoff;
+    this.#lock
+      .run(nidKey(nid), () => this.#letGoEarly(handoff))
+      .catch((error) => {
+        this.#world.log.warn({ nid: formatNid(nid), reason: saidOf(error) }, 'the old site did not let go early');
+      });
   }
 
   /** If the guest has stopped, the move is prepared and packets are held, at the new site too. Not with a registry. */
@@ -338,7 +365,8 @@ export class Handoffs {
     this.#ahead.callOff(handoff.nid); // it was there already
     const octets = moved.octets + this.#world.octets() - handoff.octetsBefore;
     if (handoff.sites.size > 0) {
-      const isOver = await this.#untilNext(handoff, GRACE_MS);
+      const hasStayed = moved.from === handoff.to;
+      const isOver = hasStayed || (await this.#untilNext(handoff, GRACE_MS));
       if (this.#closed) return;
       if (isOver) {
         await Promise.all(this.#orders.ends(handoff).values());
@@ -359,7 +387,7 @@ export class Handoffs {
     handoff.cancel();
     this.#open.delete(key);
     this.#stuck.set(key, handoff);
-    const from = place ?? (this.#world.bindings.get(handoff.nid) ?? NOWHERE).at;
+    const from = place ?? this.#placed(handoff.nid).at;
     const isOver = await this.#untilNext(handoff, this.#world.holdMs() + COMMIT_MS);
     this.#stuck.delete(key);
     if (this.#closed) return;
@@ -408,7 +436,7 @@ export class Handoffs {
     }
     const octets = this.#world.octets() - handoff.octetsBefore;
     const ends = this.#orders.ends(handoff);
-    const { at, epoch } = this.#world.bindings.get(handoff.nid) ?? NOWHERE;
+    const { at, epoch } = this.#placed(nid);
     const isMoved = from !== undefined && at !== from && at === handoff.to;
     const result = isMoved ? ({ from, outcome: 'moved' } as const) : { from: at, outcome };
     const report = (): void => this.#world.reports.add(reportOf(handoff, { ...result, epoch, why, octets }));
@@ -427,11 +455,17 @@ export class Handoffs {
     const from = this.#home.placeOf(nid);
     await this.#orders.tryTo(handoff, from, 'hold');
     if (this.#isThere(earlyTo)) await this.#orders.tryTo(handoff, earlyTo, 'end');
-    handoff.held.delete(earlyTo);
+    handoff.held.delete(earlyTo); // also when it has not answered
     const letGo = handoff.counts.get(earlyTo)?.letGo ?? 0;
     const problem = await this.#home.recall(nid, from === this.#world.site ? 0 : letGo);
     if (from !== this.#world.site) handoff.held.delete(from); // it lets go when it has switched
     return problem;
+  }
+
+  /** Where it is, for a report: also of one that is configured no more. */
+  #placed(nid: Nid): { readonly at: string; readonly epoch: number } {
+    const binding = this.#world.bindings.get(nid);
+    return binding === undefined ? NOWHERE : { at: this.#home.placeOf(nid), epoch: binding.epoch };
   }
 
   #done(handoff: Handoff, step: Step): void {

@@ -275,6 +275,7 @@ export class Moves {
 
   /** Site `site` can be reached (again): says what it may lack, asks what we lack, goes on with what was stuck. */
   connected(site: string): void {
+    this.#handoffs.connected(site);
     this.#home.connected(site);
     this.#feeds.connected(site);
   }

@@ -24,19 +24,21 @@ const MARGIN_US = 2000;
 export type KeepWhat = 'hold' | 'expect' | 'end';
 
 export class SiteKeeping {
-  readonly #world: Pick<MovesWorld, 'keep' | 'site' | 'holdMs'>;
-  /** Held here, with the instant since when a guest of this site has heard nothing (wall clock), null: unknown. */
-  readonly #held = new Map<string, { readonly since: number | null }>();
+  readonly #world: Pick<MovesWorld, 'clock' | 'keep' | 'site' | 'holdMs'>;
+  /** Held here until then, with the instant since when a guest of this site has heard nothing (wall clock), null: unknown. */
+  readonly #held = new Map<string, { readonly until: number; readonly since: number | null }>();
 
-  constructor(world: Pick<MovesWorld, 'keep' | 'site' | 'holdMs'>) {
+  constructor(world: Pick<MovesWorld, 'clock' | 'keep' | 'site' | 'holdMs'>) {
     this.#world = world;
   }
 
   *underWay(): UnderWays {
+    this.#forget();
     for (const key of this.#held.keys()) yield [key, { to: null, state: 'waiting', waitsFor: [], problem: null }];
   }
 
   isHeld(nid: Nid): boolean {
+    this.#forget();
     return this.#held.has(nidKey(nid));
   }
 
@@ -52,9 +54,10 @@ export class SiteKeeping {
    * is said twice, since the first time.
    */
   hold(nid: Nid, ms: number, since: number | null = null): Promise<KeepCounts> {
+    this.#forget();
     const known = this.#held.get(nidKey(nid))?.since ?? null;
-    const now = since === null ? known : Math.min(since - MARGIN_US, known ?? Number.POSITIVE_INFINITY);
-    this.#held.set(nidKey(nid), { since: now });
+    const earliest = since === null ? known : Math.min(since - MARGIN_US, known ?? Number.POSITIVE_INFINITY);
+    this.#held.set(nidKey(nid), { until: this.#world.clock.now() + ms * 1000, since: earliest });
     return this.#world.keep(nid, { what: 'hold', ms });
   }
 
@@ -97,5 +100,11 @@ export class SiteKeeping {
     const held = [...changes].filter(({ nid }) => this.isHeld(nid));
     const released = await Promise.all(held.map(({ nid, departs }) => this.release(nid, departs, behind)));
     return released.reduce((sum, { letGo }) => sum + letGo, 0);
+  }
+
+  /** Holds that nobody has ended end by themselves, wherever packets are kept. */
+  #forget(): void {
+    const now = this.#world.clock.now();
+    for (const [key, { until }] of this.#held) if (until <= now) this.#held.delete(key);
   }
 }

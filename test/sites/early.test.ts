@@ -52,13 +52,13 @@ test('the old site lets go towards the new one, where packets wait; the move tel
 });
 
 test.each([
-  ['leaves home', 'site1', 'site2'],
-  ['comes home', 'site2', 'site1'],
-])('so it is with a guest that %s', async (_, from, to) => {
+  ['leaves home', 'site1', 'site2', ['site1', 'site2', 'site3']], // home keeps what waits there
+  ['comes home', 'site2', 'site1', ['site1', 'site3']],
+])('so it is with a guest that %s', async (_, from, to, holding) => {
   await begin(from);
   await standStill(to);
   expect(sites.active(NID)).toEqual([]);
-  expect(sites.holding(NID)).not.toContain(from);
+  expect(sites.holding(NID)).toEqual(holding);
   expect(await move(to)).toBe('done');
   expect(sites.active(NID)).toEqual([to]);
   await sites.pass(3000);
@@ -166,6 +166,10 @@ test('nobody lets go early of what was not prepared, or is not held, or has a re
   await step('stopped');
   await sites.pass(50);
   expect(sites.active(NID)).toEqual(['site2']);
+  await sites.outcomeIn(50, home().step(NID, 'resumed'));
+  expect(await step('prepare', 'site3')).toBe('done');
+  await sites.pass(50);
+  expect(sites.active(NID)).toEqual(['site2']);
 
   await begin('site2', true);
   expect(await step('prepare', 'site3')).toBe('done');
@@ -187,10 +191,78 @@ test.each([
   expect(sites.active(NID)).toEqual([from]);
 
   expect(await step('prepare', to)).toBe('done');
+  await sites.pass(50);
   expect(sites.active(NID)).toEqual([]);
   expect(sites.holding(NID)).toContain(to);
   expect(await move(to)).toBe('done');
   await sites.pass(3000);
   expect(sites.active(NID)).toEqual([to]);
   expect(sites.reports).toMatchObject([{ outcome: 'moved', from, to, epoch: 1 }]);
+});
+
+test('so has a hold that comes after the stop', async () => {
+  expect(await step('prepare', 'site3')).toBe('done');
+  await step('stopped');
+  expect(await step('hold')).toBe('done');
+  await sites.pass(50);
+  expect(sites.active(NID)).toEqual([]);
+});
+
+test.each([
+  ['has started anew', true],
+  ['was away', false],
+])('a new site that %s since the others hold is asked to hold before the old one lets go', async (_, wasThere) => {
+  if (!wasThere) sites.crash('site3');
+  expect(await sites.outcomeIn(300, home().step(NID, 'hold'))).toBe('done');
+  sites.crash('site3');
+  sites.start('site3');
+  await sites.pass(300);
+  expect(sites.holding(NID)).toEqual(['site1', 'site2']);
+  await step('stopped');
+  expect(await step('prepare', 'site3')).toBe('done');
+  await sites.pass(50);
+  expect(sites.active(NID)).toEqual([]);
+  expect(sites.holding(NID)).toEqual(['site1', 'site3']);
+});
+
+test('a site that refuses to be the new one is not taken for prepared because another was', async () => {
+  await begin('site1');
+  expect(await step('prepare', 'site2')).toBe('done');
+  expect(await step('hold')).toBe('done');
+  sites.full.add('site3');
+  expect(await step('prepare', 'site3')).toMatch(/^E_STATE/);
+  await step('stopped');
+  await sites.pass(50);
+  expect(sites.active(NID)).toEqual(['site1']);
+  expect(await move('site3')).toMatch(/^E_STATE/);
+});
+
+test.each(['site1', 'site2'])('what cannot be taken back to %s yet is not reported as moved', async (from) => {
+  await begin(from);
+  await standStill('site3');
+  sites.full.add('site1');
+  expect(await move(from)).toMatch(/^E_STATE/);
+  sites.full.clear();
+  await sites.pass(20_000);
+  expect(sites.active(NID)).toEqual([from]);
+  expect(sites.reports).toMatchObject([{ outcome: 'failed', from, to: from }]);
+
+  await begin(from);
+  await standStill('site3');
+  sites.full.add('site1');
+  expect(await step('abort')).toMatch(/^E_STATE/);
+  sites.full.clear();
+  await sites.pass(20_000);
+  expect(sites.active(NID)).toEqual([from]);
+  expect(sites.reports).toMatchObject([{ outcome: 'aborted', from, to: 'site3' }]);
+});
+
+test('a guest that goes on where it was does not wait for stragglers, whatever comes next', async () => {
+  await standStill('site3');
+  expect(await move('site2')).toBe('done');
+  await sites.pass(50);
+  expect(sites.holding(NID)).toEqual([]);
+  expect(await step('prepare', 'site3')).toBe('done');
+  await sites.pass(10_000);
+  expect(sites.expired).toBe(0);
 });

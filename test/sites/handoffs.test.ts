@@ -398,3 +398,21 @@ test('a move that the registry stands in the way of says why it is not to be had
     /^E_REGISTRY: .*not been heard since the start \(.*does not answer\)/,
   );
 });
+
+test('a hold that nobody has ended is not one any more: not shown, and no reason to send again what is older than the next', async () => {
+  sites.crash('site1');
+  const first = sites.time.now * 1000;
+  expect(await outcomeIn(3000, sites.moves('site2').stopped(NID, first, 'a hypervisor'))).toMatch(
+    /^E_PEER_UNREACHABLE/,
+  );
+  expect(sites.moves('site2').underWay().size).toBe(1);
+  await pass(10_000);
+  expect(sites.moves('site2').underWay().size).toBe(0);
+
+  sites.start('site1');
+  await pass(1000);
+  const second = sites.time.now * 1000;
+  expect(await outcomeIn(100, sites.moves('site2').stopped(NID, second, 'a hypervisor'))).toBe('done');
+  expect(await outcomeIn(100, sites.moves('site3').move(NID, 'site3'))).toBe('done');
+  expect(sites.released.get('site2')!.since).toBe(second - 2000); // the margin
+});

@@ -76,7 +76,8 @@ function kind(name: string, choice: Choice): Kind {
     name,
     scenario,
     from,
-    order: { guest: 'a1', to, by, force: false, downtimeMs: 20, hold, callOff },
+    // who is told late needs time to ask
+    order: { guest: 'a1', to, by, force: false, downtimeMs: hold === 'late' ? 40 : 20, hold, callOff },
     parties: [
       ...new Set([HOME, from, to]),
       ...(registry ? [REGISTRY] : []),
@@ -125,7 +126,9 @@ export const KINDS: readonly Kind[] = [
   kind('told-abort', { hold: 'told', callOff: 'held', by: 'site3' }),
   kind('late', { hold: 'late', by: 'site3' }),
   kind('late-leaves-home', { from: HOME, to: 'site2', hold: 'late', by: 'site2' }),
+  kind('late-comes-home', { to: HOME, hold: 'late' }),
   kind('late-abort', { hold: 'late', callOff: 'held', by: 'site3' }),
+  kind('again-late', { hold: 'late', by: 'site3', again: true, slow: false }),
   kind('stop', { hold: 'stop', by: 'site3' }),
   kind('abort-prepared', { callOff: 'prepared' }),
   kind('abort-held', { callOff: 'held', by: 'site3' }),

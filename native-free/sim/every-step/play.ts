@@ -56,6 +56,8 @@ class Play {
   #struckAt = Number.POSITIVE_INFINITY;
   #away: string | undefined;
   #isRescued = false;
+  /** Nobody was active while the guest was carried over. */
+  #wasEarly = false;
 
   constructor(kind: Kind, fault: Fault | null) {
     this.#kind = kind;
@@ -116,6 +118,8 @@ class Play {
   #step(): void {
     const fault = this.#fault;
     this.#steps++;
+    this.#wasEarly ||=
+      this.world.station('a1').at === undefined && !this.world.borders.some((one) => one.isActive(this.#nid));
     if (fault === null || !('party' in fault) || fault.step !== this.#steps) return;
     const { engine } = this.world;
     const { party, backMs } = fault;
@@ -233,6 +237,7 @@ class Play {
     const broken = this.#operator.moves
       .filter(({ state }) => state !== expected)
       .map(({ state, why }) => `move: expected ${expected}, got ${state} ${why}`);
+    if (isEarly(order) !== this.#wasEarly) broken.push(`let go early: ${this.#wasEarly}`);
     for (const session of isLossless ? this.#sessions : []) {
       const { name, lost, overtaken } = session.result();
       if (lost + overtaken > 0) broken.push(`${name}: ${lost} lost, ${overtaken} overtaken`);

@@ -400,7 +400,7 @@ export class MemorySites {
         // as if one packet had waited in every hold; who has forgotten it has kept none
         const counts = { ...noCounts(), held: order.what === 'end' && running.held.has(key) ? 1 : 0 };
         if (order.what === 'release' && running.table.get(key)?.at !== name) counts.letGo = LET_GO;
-        if (order.what !== 'expect' && order.what !== 'retain') {
+        if (order.what === 'hold' || order.what === 'release' || order.what === 'end') {
           running.held.get(key)?.();
           running.held.delete(key);
         }
