@@ -308,6 +308,7 @@ export class SimBorder {
           isSynced: () => self().follow!.isSynced,
           problem: () => self().follow!.problem,
           isDoubtful: (nid) => decisions.isDoubtful(nid),
+          ask: (nid) => decisions.ask(nid),
         },
       }),
       apply: (moved, onOrdered) => this.#apply(moved, onOrdered, self()),

@@ -24,6 +24,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 const program = new Command('ilnp')
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'ilnp: E_USAGE: ')) })
   .description('ILNPv6 for Linux: sessions of virtual machines that survive a move to another site')
   .version(version)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));

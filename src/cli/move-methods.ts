@@ -22,6 +22,7 @@ import type { MoveReports } from '../sites/move-reports.ts';
 import type { MoveResult, Moves } from '../sites/moves.ts';
 import type { BindingsView } from '../sites/moves-world.ts';
 import { refusal } from '../sites/policy.ts';
+import { MIGRATION_MS } from '../sites/site-keeping.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 
 export const MOVE_METHODS = [
@@ -41,6 +42,8 @@ export const MOVE_METHODS = [
 
 /** Clocks that differ by less are one: a hypervisor on this machine says `now` in whole milliseconds. */
 const SAME_CLOCK_US = 20_000;
+/** Clocks of hypervisors and borders may differ so much. */
+const AHEAD_US = 1e6;
 /** Reason: longer than a hypervisor takes to say that a guest has stopped. */
 const RETAIN_MS = 1000;
 
@@ -69,6 +72,14 @@ export function moveMethods(
     setImmediate(onArrived, nid); // while home decides
     const [result] = await Promise.all([moved, expected]);
     return reply(result);
+  };
+  /** Gives `ago` if it can be; a time in another unit, or of another clock, cannot. */
+  const believable = (ago: number): number => {
+    if (ago > -AHEAD_US && ago < MIGRATION_MS * 1000) return ago;
+    throw new IlnpError(
+      'E_USAGE',
+      `at: expected a time in the last ${MIGRATION_MS / 1000} seconds, got one ${(-ago / 1e6).toFixed(1)} seconds from now`,
+    );
   };
   const asked = (by: string): string => `${by} at ${config().site}`;
   return {
@@ -106,6 +117,7 @@ export function moveMethods(
     },
     stopped: async (params) => {
       const { nid, at, by } = readParams(stoppedParams, params);
+      believable(realtimeMicroseconds() - at);
       await moves.stopped(nid, at, asked(by));
     },
     guest: async (params) => {
@@ -113,7 +125,7 @@ export function moveMethods(
       log.info({ nid: formatNid(nid), news }, 'a hypervisor says');
       const by = asked('a hypervisor');
       const ours = realtimeMicroseconds();
-      const ago = at === undefined ? 0 : Math.abs(ours - now) < SAME_CLOCK_US ? ours - at : now - at;
+      const ago = at === undefined ? 0 : believable(Math.abs(ours - now) < SAME_CLOCK_US ? ours - at : now - at);
       switch (news) {
         case 'incoming':
           await moves.step(nid, 'prepare', { to: config().site, by });

@@ -35,7 +35,7 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
       .command('move')
       .description('move a Node Identifier to another site: from then on its packets are delivered there')
       .argument('<nid>', 'Node Identifier: 0:0:0:a1, ::a1 or 0+0+0+a1')
-      .option('--to <site>', 'the site where it is from now on; not for --hold and --abort')
+      .option('--to <site>', 'the site where it is from now on; --hold and --abort need none')
       .option(
         '--run <command>',
         'shell command that pauses the guest, carries it over and lets it go on; packets wait meanwhile',
@@ -55,6 +55,7 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
     const steps = STEPS.filter((step) => options[step]);
     if (steps.length + (options.run === undefined ? 0 : 1) > 1)
       throw new IlnpError('E_USAGE', 'expected at most one of --run, --dry-run, --prepare, --hold, --commit, --abort');
+    checkChoice(options, steps);
     const by = options.by ?? `${userInfo().username}, ilnp move`;
     if (by.length > MAX_BY || /\p{Cc}/u.test(by))
       throw new IlnpError('E_USAGE', `--by: expected at most ${MAX_BY} characters that can be printed, got "${by}"`);
@@ -81,6 +82,14 @@ export function registerMove(program: Command, out: Output = standardOutput): vo
     const moved = await (options.run === undefined ? move(socket, params) : moveAround(socket, params, options.run));
     await out.write(`${options.json ? JSON.stringify(moved) : sentence(moved)}\n`);
   });
+}
+
+/** What has no meaning together. */
+function checkChoice({ run, force, wait }: MoveOptions, [step]: readonly string[]): void {
+  if (run !== undefined && (force || !wait))
+    throw new IlnpError('E_USAGE', '--run: packets wait, as the old site has agreed; not with --force or --no-wait');
+  if ((step === 'prepare' || step === 'dryRun') && force)
+    throw new IlnpError('E_USAGE', '--force: the old site is not asked; not with --prepare or --dry-run');
 }
 
 interface MoveRequest {

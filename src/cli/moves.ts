@@ -30,7 +30,7 @@ export function registerMoves(program: Command, out: Output = standardOutput): v
       .option('--timeline', 'each with its timeline')
       .option('--json', 'one JSON object per line')
       .option('--watch', 'go on with moves as they are over')
-      .option('--limit <n>', 'the last so many', wholeUpTo(ALL), 20),
+      .option('--limit <n>', 'at first, the last so many', wholeUpTo(ALL), 20),
   ).action(async (id: number | undefined, options: MovesOptions) => {
     const client = await ControlClient.connect(await socketOf(options));
     const ask = async (after: number, limit: number, waitMs: number): Promise<readonly MoveReport[]> =>
@@ -46,7 +46,7 @@ export function registerMoves(program: Command, out: Output = standardOutput): v
       let after = 0;
       let waitMs = 0;
       do {
-        const moves = await ask(after, options.limit, waitMs);
+        const moves = await ask(after, waitMs === 0 ? options.limit : ALL, waitMs); // of those that come, none is passed over
         if (moves.length > 0 || waitMs === 0) await print(moves);
         after = moves.at(-1)?.id ?? after;
         waitMs = WAIT_MS;

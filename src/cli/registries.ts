@@ -106,6 +106,7 @@ export class BorderRegistries {
       isSynced: () => this.#follow?.isSynced ?? false,
       problem: () => this.#follow?.problem ?? null,
       isDoubtful: (nid) => this.#record.isDoubtful(nid),
+      ask: (nid) => this.#record.ask(nid),
     };
   }
 

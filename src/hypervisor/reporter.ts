@@ -10,7 +10,8 @@ import type { GuestNews } from './migration.ts';
 const AGAIN_MS = 250;
 /** Longer than a restart takes. After that whoever runs the hypervisor has to look. */
 const GIVE_UP_MS = 60_000;
-const WORTH_REPEATING: ReadonlySet<string> = new Set(['E_SOCKET', 'E_PEER_UNREACHABLE']);
+/** Of a border, a home, a registry or a disk that may be there again soon. */
+const WORTH_REPEATING: ReadonlySet<string> = new Set(['E_SOCKET', 'E_PEER_UNREACHABLE', 'E_REGISTRY', 'E_STATE']);
 
 /** Longer than a border takes that is started at the same time. */
 const START_MS = 10_000;

@@ -27,7 +27,12 @@ const l64 = z.string().transform((text, context): L64 => {
 });
 
 /** Who asks, for the report of the move. */
-const by = z.string().max(64).default('somebody');
+/** It is printed as it is. */
+const by = z
+  .string()
+  .max(64)
+  .regex(/^\P{Cc}*$/u, 'expected characters that can be printed')
+  .default('somebody');
 
 /** `move`: carries a move out, with what is missing of its steps; answered by MoveReply. `hold`: packets wait meanwhile. */
 export const moveParams = z.strictObject({

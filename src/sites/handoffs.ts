@@ -31,6 +31,7 @@ import type { WrittenAhead } from './written-ahead.ts';
 
 /** When a commit takes longer, home lets go by its tables as they are then, unless they lead where nobody is. */
 const COMMIT_PATIENCE_MS = 500;
+const UNANSWERED = 'the registry has not said whether it has decided that';
 /** Of an identifier that a re-read configuration has no more. */
 const NOWHERE = { at: 'nowhere', epoch: 0 };
 
@@ -76,7 +77,11 @@ export class Handoffs {
   }
 
   *underWay(): UnderWays {
-    for (const key of this.#waiting.keys()) yield [key, { to: null, state: 'draining', waitsFor: [], problem: null }];
+    for (const key of this.#waiting.keys()) {
+      const stuck = this.#stuck.get(key); // a decision that stands home says better
+      const problem = stuck !== undefined && this.#isDoubtful(stuck.nid) ? UNANSWERED : null;
+      yield [key, { to: stuck?.to ?? null, state: problem === null ? 'draining' : 'asked', waitsFor: [], problem }];
+    }
     for (const [key, handoff] of this.#open) yield [key, underWayOf(handoff)];
   }
 
@@ -180,9 +185,10 @@ export class Handoffs {
         const moved = await this.#commit(handoff, to, force);
         void this.#drain(handoff, moved);
         return moved;
-      } catch (error) {
+      } catch (cause) {
+        const error = this.#isDoubtful(nid) ? inDoubt(cause, to) : cause;
         const why = saidOf(error);
-        if (this.#home.isOpen(nid) && this.#home.earlyTo(nid) === null)
+        if (this.#mayStand(nid) && this.#home.earlyTo(nid) === null)
           void this.#callOffLater(handoff, 'failed', why, place);
         else await this.#callOff(handoff, 'failed', why);
         throw error;
@@ -367,8 +373,7 @@ export class Handoffs {
     if (handoff.sites.size > 0) {
       const hasStayed = moved.from === handoff.to;
       const isOver = hasStayed || (await this.#untilNext(handoff, GRACE_MS));
-      if (this.#closed) return;
-      if (isOver) {
+      if (isOver && !this.#closed) {
         await Promise.all(this.#orders.ends(handoff).values());
         this.#done(handoff, 'drained');
       }
@@ -379,7 +384,7 @@ export class Handoffs {
   }
 
   /**
-   * As #callOff, but the decision stands or is to be taken back: until that is done the tables lead to where the guest is not.
+   * As #callOff, but the decision stands, or may, or is to be taken back: until that is done the tables may lead to where the guest is not.
    * Packets wait for it as long as they may.
    */
   async #callOffLater(handoff: Handoff, outcome: 'aborted' | 'failed', why: string, place?: string): Promise<void> {
@@ -392,8 +397,18 @@ export class Handoffs {
     this.#stuck.delete(key);
     if (this.#closed) return;
     if (!isOver) handoff.sites.clear();
-    else if (this.#home.isOpen(handoff.nid)) this.#late.expect({ handoff, from, why });
+    else if (this.#mayStand(handoff.nid)) this.#late.expect({ handoff, from, why });
     await this.#callOff(handoff, outcome, why, from);
+  }
+
+  /** What was decided of it last is not carried out, or not known. */
+  #mayStand(nid: Nid): boolean {
+    return this.#home.isOpen(nid) || this.#isDoubtful(nid);
+  }
+
+  /** The registry has been told of a decision and has not answered. */
+  #isDoubtful(nid: Nid): boolean {
+    return this.#world.registry?.isDoubtful(nid) ?? false;
   }
 
   /** Resolves when the time is over; with false when the next move has begun, to which belongs what is kept then. */
@@ -477,4 +492,11 @@ export class Handoffs {
     if (binding === undefined) throw new IlnpError('E_UNKNOWN_NID', `no binding for ${formatNid(nid)}`);
     return binding;
   }
+}
+
+/** As an error of a move to `to` that may come to pass. */
+function inDoubt(error: unknown, to: string): unknown {
+  if (!(error instanceof IlnpError)) return error;
+  const doubt = `the registry may have decided it all the same: then it is at ${to} as soon as that is heard`;
+  return new IlnpError(error.code, `${error.message}; ${doubt}`, { cause: error });
 }

@@ -14,7 +14,7 @@
  * What is not settled is retried for ever. `force` leaves out sites that do not answer in step 2: the operator says they
  * are dead. Should one live, its epoch is too old and it is told as soon as it is heard of.
  */
-import { IlnpError } from '../runtime/errors.ts';
+import { IlnpError, saidOf } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { BindingWriter } from './binding-writer.ts';
 import { type Decision, opened, underWayOf } from './decision.ts';
@@ -204,18 +204,25 @@ export class HomeMoves {
     const { foresee, record } = this.#world;
     const own = foresee({ ...this.#binding(nid), at: to });
     const room = record.append([]); // a registry would have the decision before our disk refuses it
-    await Promise.all([own, room, ...[...sites].map((site) => this.#ready(site, nid, to, force))]);
+    await Promise.all([
+      own,
+      room,
+      this.#canDecide(nid),
+      ...[...sites].map((site) => this.#ready(site, nid, to, force)),
+    ]);
   }
 
   /** Why sites would not take part in a move; none: they would. Nobody is disturbed by the question. */
   async refusals(nid: Nid, to: string): Promise<string[]> {
-    const asked = [...new Set([...this.activeSites(nid), to])].map((site) =>
-      this.#ready(site, nid, to, false).then(
+    const sites = new Set([...this.activeSites(nid), to]);
+    const asked = [this.#canDecide(nid), ...[...sites].map((site) => this.#ready(site, nid, to, false))];
+    const refused = asked.map((one) =>
+      one.then(
         () => [],
         (error: Error) => [error.message],
       ),
     );
-    return (await Promise.all(asked)).flat();
+    return (await Promise.all(refused)).flat();
   }
 
   /**
@@ -372,6 +379,16 @@ export class HomeMoves {
       .append([{ nid, at, epoch, settled: true }])
       .catch((error) => this.#world.log.warn({ reason: String(error) }, 'a settled move was not recorded'));
     this.#onSettled({ nid, at, epoch }, decision.heard);
+  }
+
+  /** A registry that is away now would not take the decision either, when the guest has been carried over. */
+  async #canDecide(nid: Nid): Promise<void> {
+    const { registry } = this.#world;
+    if (!registry?.has(nid)) return;
+    if (!registry.isSynced()) throw notHeard(registry.problem());
+    await registry.ask(nid).catch((error) => {
+      throw new IlnpError('E_REGISTRY', `${saidOf(error)}; nothing has changed`, { cause: error });
+    });
   }
 
   async #ready(site: string, nid: Nid, to: string, force: boolean): Promise<void> {

@@ -66,7 +66,10 @@ const MAX_SEGMENTS = 2 ** 32;
 /** Longest time that packets are kept, milliseconds. */
 const MAX_KEEP_MS = 3_600_000;
 const duration = z.int().min(0).max(MAX_KEEP_MS);
-const by = z.string().max(128);
+const by = z
+  .string()
+  .max(128)
+  .regex(/^\P{Cc}*$/u);
 
 const request = z.discriminatedUnion('kind', [
   z.strictObject({

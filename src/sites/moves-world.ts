@@ -40,6 +40,8 @@ export interface RegistryView {
   readonly problem: () => string | null;
   /** A decision about it was not answered: it may have been made. */
   readonly isDoubtful: (nid: Nid) => boolean;
+  /** Resolves when the registry of this identifier answers now; rejects with why it does not. */
+  readonly ask: (nid: Nid) => Promise<unknown>;
 }
 
 export interface MovesWorld {

@@ -97,6 +97,11 @@ export class RegistryRecord implements Recorder {
     return this.#doubtful.has(nidKey(nid));
   }
 
+  /** Resolves when the registry of this identifier answers; rejects with E_REGISTRY. */
+  async ask(nid: Nid): Promise<void> {
+    await registryOf(this.#options.registries, nid)?.get(nid);
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelRetry?.();

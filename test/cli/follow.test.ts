@@ -47,7 +47,7 @@ beforeEach(async () => {
   const moves = {
     retain: async () => {
       heard.push('migrating');
-      throw new IlnpError('E_STATE', 'no room');
+      throw new IlnpError('E_POLICY', 'no room');
     },
     expect: async () => void heard.push('expected'),
     move: async () => {
@@ -109,7 +109,7 @@ test('news that the border did not take are its end, with the code', async () =>
     monitor!.write(`${JSON.stringify({ event: 'MIGRATION', data: { status: 'active' }, timestamp })}\n`);
     setTimeout(() => monitor!.end(), 50);
   });
-  await expect(told).rejects.toMatchObject({ code: 'E_STATE' });
+  await expect(told).rejects.toMatchObject({ code: 'E_POLICY' });
   expect(heard).toEqual(['migrating']);
 });
 

@@ -52,3 +52,16 @@ test.each(['x'.repeat(65), 'a\u001b[2J', 'a\nb'])('--by %j is refused in words',
   });
   expect(asked).toEqual([]);
 });
+
+test.each([
+  [['--run', 'true', '--force'], '--run'],
+  [['--run', 'true', '--no-wait'], '--run'],
+  [['--dry-run', '--force'], '--force'],
+  [['--prepare', '--force'], '--force'],
+])('%j has no meaning together', async (words, named) => {
+  await expect(move('--to', 'site2', ...words)).rejects.toMatchObject({
+    code: 'E_USAGE',
+    message: expect.stringContaining(named),
+  });
+  expect(asked).toEqual([]);
+});

@@ -37,13 +37,16 @@ const FAILED: MoveReport = {
 let folder: string;
 let server: ControlSocket;
 let reports: MoveReport[];
+/** Those that are over when the next are waited for. */
+let come: MoveReport[];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ilnp-cli-'));
   reports = [MOVED, FAILED];
+  come = [{ ...MOVED, id: 123_456, by: 'somebody else at site1' }];
   server = await ControlSocket.open(join(folder, 'site1.sock'), {
     moves: (params) => {
       const { after, limit, waitMs } = readParams(movesParams, params);
-      if (waitMs > 0) reports.push({ ...MOVED, id: 123_456, by: 'somebody else at site1' });
+      if (waitMs > 0) reports.push(...come.splice(0));
       return reports.filter(({ id }) => id > after).slice(-limit);
     },
   });
@@ -86,6 +89,12 @@ test('--watch goes on under the same columns', async () => {
   expect((await run('--watch', '--limit', '1')).split('\n').map((line) => line.indexOf(':49.888'))).toEqual([
     -1, 20, 24, -1,
   ]);
+});
+
+test('--watch passes none over that is over meanwhile; --limit is for those that were there', async () => {
+  come = [11, 12, 13].map((id) => ({ ...MOVED, id }));
+  const ids = (await run('--watch', '--limit', '1', '--json')).match(/(?<="id":)\d+/g);
+  expect(ids).toEqual(['10', '11', '12', '13']);
 });
 
 test('one move with its timeline: when, how long after the step before, as bars', async () => {

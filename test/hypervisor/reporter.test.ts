@@ -6,18 +6,22 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { checkFollowed, Reporter } from '../../src/hypervisor/reporter.ts';
 import { guestParams, readParams } from '../../src/runtime/control-methods.ts';
 import { ControlSocket } from '../../src/runtime/control-socket.ts';
-import { IlnpError } from '../../src/runtime/errors.ts';
+import { type ErrorCode, IlnpError } from '../../src/runtime/errors.ts';
 
 let folder: string;
 let socket: string;
 let border: ControlSocket | null = null;
 const heard: string[] = [];
 const problems: string[] = [];
+/** What the border answers first. */
+const refusals: ErrorCode[] = [];
 
 const open = async (): Promise<void> => {
   border = await ControlSocket.open(socket, {
     guest: (params) => {
       const { news, at } = readParams(guestParams, params);
+      const problem = refusals.shift();
+      if (problem !== undefined) throw new IlnpError(problem, 'not now');
       if (news === 'lost') throw new IlnpError('E_UNKNOWN_NID', 'site1 has no binding for 0:0:0:a1');
       heard.push(at === undefined ? news : `${news}@${at}`);
       return null;
@@ -85,6 +89,20 @@ test('what the border refuses is given up, and what comes next is told', async (
 
   expect(problems).toEqual(['lost E_UNKNOWN_NID given up']);
   expect(heard).toEqual(['migrating']);
+});
+
+test('a registry that is away, a home or a disk is waited for; for a guest that may come nobody waits', async () => {
+  await open();
+  const r = reporter();
+
+  refusals.push('E_REGISTRY');
+  await r.tell({ kind: 'incoming' });
+  refusals.push('E_REGISTRY', 'E_PEER_UNREACHABLE', 'E_STATE');
+  await r.tell({ kind: 'arrived', at: 9 });
+  await r.settled();
+
+  expect(heard).toEqual(['arrived@9']);
+  expect(problems).toEqual(['incoming E_REGISTRY given up', 'arrived E_REGISTRY']);
 });
 
 test('one that is closed tells nothing any more', async () => {

@@ -224,7 +224,7 @@ describe('a border that ends leaves no timer behind', () => {
     sites.crash('site1');
     expect(left()).toBe(0);
     await pass(2000);
-    expect(sites.reports).toEqual([]);
+    expect(sites.reports).toMatchObject([{ outcome: 'moved', timeline: { drained: null } }]); // it is told all the same
   });
 
   test('while packets wait for a decision that could not be carried out', async () => {
@@ -397,6 +397,48 @@ test('a move that the registry stands in the way of says why it is not to be had
   expect(await outcomeIn(3000, sites.moves('site1').move(NID, 'site3'))).toMatch(
     /^E_REGISTRY: .*not been heard since the start \(.*does not answer\)/,
   );
+});
+
+test('a registry that is away now is found out before the guest is carried anywhere', async () => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [BINDING], randomOf(1), true);
+  await pass(1000);
+  const home = sites.moves('site1');
+  sites.killRegistry();
+  expect(await outcomeIn(8000, home.step(NID, 'prepare', { to: 'site3' }))).toMatch(
+    /^E_REGISTRY: .*does not answer; nothing has changed$/,
+  );
+  const plan = home.plan(NID, 'site3');
+  await pass(8000);
+  expect((await plan).refusals).toEqual([expect.stringContaining('does not answer; nothing has changed')]);
+  expect(sites.holding(NID)).toEqual([]);
+  expect(home.underWay().size).toBe(0);
+});
+
+test.each([
+  ['has not decided', 0, ['failed']],
+  ['has decided', 1, ['failed', 'moved']],
+])('a registry that comes back late and %s: the report says so', async (_, epoch, outcomes) => {
+  sites = new MemorySites(['site1', 'site2', 'site3'], [BINDING], randomOf(1), true);
+  await pass(1000);
+  const home = sites.moves('site1');
+  await outcomeIn(100, home.step(NID, 'prepare', { to: 'site3' }));
+  await outcomeIn(100, home.step(NID, 'hold'));
+  if (epoch === 0) sites.killRegistry();
+  const move = home.move(NID, 'site3');
+  move.catch(() => {});
+  while ((await sites.registry!.get(NID))?.epoch !== 1 && epoch === 1) await pass(0.1);
+  sites.killRegistry();
+  await pass(6000);
+  const doubt = [{ to: 'site3', state: 'asked', problem: expect.stringContaining('registry') }];
+  expect([...home.underWay().values()]).toMatchObject(doubt);
+  expect(sites.reports).toEqual([]);
+  await pass(14_000);
+  expect(sites.reports).toMatchObject([{ outcome: 'failed', why: expect.stringContaining('may have decided it') }]);
+  sites.startRegistry();
+  await pass(20_000);
+  expect(sites.active(NID)).toEqual([epoch === 1 ? 'site3' : 'site2']);
+  expect(sites.reports.map(({ outcome }) => outcome)).toEqual(outcomes);
+  expect(sites.holding(NID)).toEqual([]);
 });
 
 test('a hold that nobody has ended is not one any more: not shown, and no reason to send again what is older than the next', async () => {

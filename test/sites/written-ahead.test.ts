@@ -24,7 +24,13 @@ function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false, isUn
       },
     },
     ...(hasRegistry && {
-      registry: { has: () => true, isSynced: () => true, problem: () => null, isDoubtful: () => false },
+      registry: {
+        has: () => true,
+        isSynced: () => true,
+        problem: () => null,
+        isDoubtful: () => false,
+        ask: async () => {},
+      },
     }),
     clock: {
       now: () => 0,

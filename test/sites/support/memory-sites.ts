@@ -358,6 +358,7 @@ export class MemorySites {
           isSynced: () => self().follow!.isSynced,
           problem: () => self().follow!.problem,
           isDoubtful: (nid) => decisions.isDoubtful(nid),
+          ask: (nid) => decisions.ask(nid),
         },
       }),
       keep: (nid, order) => {
