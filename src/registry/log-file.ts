@@ -4,7 +4,8 @@
  *   ilnp1 REVISION OCTETS CRC32\n   then OCTETS octets of lines (lines.ts), together on disk before anybody is told
  *
  * REVISION is that of the last change in the frame; the checksum covers it and the lines. A last frame that is not whole
- * is what a crash leaves: nobody was told what it says, it is cut off. Damage with whole frames behind it is E_STATE.
+ * is what a crash leaves: nobody was told what it says, it is cut off. Damage with whole frames behind it is E_STATE, and so is
+ * what does not even begin as a frame does, or as a block that was never written.
  */
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, truncate } from 'node:fs/promises';
@@ -12,6 +13,7 @@ import { crc32 } from 'node:zlib';
 import { IlnpError } from '../runtime/errors.ts';
 
 const HEADER = /^ilnp1 (\d{1,15}) (\d{1,10}) ([0-9a-f]{8})$/;
+const START = Buffer.from('ilnp1 ');
 const LONGEST_HEADER = 48;
 const LINE_FEED = 0x0a;
 /** Longest frame. Reason: what one round of the store writes is far below; a damaged length must not take all memory. */
@@ -57,6 +59,10 @@ export async function* framesOf(path: string): AsyncGenerator<Frame, number> {
   if (held.length > 0 && hasWholeFrame(held)) {
     throw new IlnpError('E_STATE', `${path}: is damaged from octet ${good} on, with whole changes behind it`);
   }
+  if (held.length > 0 && !mayBeTorn(held)) {
+    const help = 'put back a copy, or move the file away to begin without what it had';
+    throw new IlnpError('E_STATE', `${path}: what begins at octet ${good} no crash has left; ${help}`);
+  }
   return good;
 }
 
@@ -79,9 +85,15 @@ function firstFrame(held: Buffer): (Frame & { readonly octets: number }) | 'more
   return { revision: Number(revision), lines, octets: whole };
 }
 
+/** Whether a frame may have begun here whose end, or whose first block, is missing. */
+function mayBeTorn(held: Buffer): boolean {
+  const start = held.subarray(0, START.length);
+  return held[0] === 0 || start.equals(START.subarray(0, start.length));
+}
+
 /** Whether a whole frame begins anywhere behind the first octet. */
 function hasWholeFrame(held: Buffer): boolean {
-  for (let at = held.indexOf('ilnp1 ', 1); at >= 0; at = held.indexOf('ilnp1 ', at + 1)) {
+  for (let at = held.indexOf(START, 1); at >= 0; at = held.indexOf(START, at + 1)) {
     if (typeof firstFrame(held.subarray(at)) !== 'string') return true;
   }
   return false;

@@ -75,7 +75,7 @@ test('cut at any octet it holds exactly what was on disk whole, and goes on', as
 });
 
 describe('a damaged octet', () => {
-  test('before whole changes is refused by name and place; in the last change it is dropped with a warning', async () => {
+  test('before whole changes, or where the last one begins, is refused by name and place; in it, it is dropped with a warning', async () => {
     const ends = await fill(4);
     const path = logPath();
     const octets = readFileSync(path);
@@ -84,7 +84,7 @@ describe('a damaged octet', () => {
       damaged[at]! ^= 0x04;
       writeFileSync(path, damaged);
       warnings = [];
-      if (at < ends[3]!) {
+      if (at < ends[3]! + 'ilnp1 '.length) {
         await expect(openStore(), `octet ${at}`).rejects.toMatchObject({ code: 'E_STATE' });
         continue;
       }
@@ -93,6 +93,20 @@ describe('a damaged octet', () => {
       expect(warnings).toHaveLength(1);
       await store.close();
     }
+  });
+
+  test.each([
+    ['in place of all', (octets: Uint8Array) => octets.fill(0xa5)],
+    ['behind all', (octets: Uint8Array) => Buffer.concat([octets, Buffer.alloc(3000, 0xa5)])],
+  ])('what no crash leaves, %s, is refused, and stays for who looks', async (_, harm) => {
+    await fill(3);
+    const harmed = harm(readFileSync(logPath()));
+    writeFileSync(logPath(), harmed);
+    await expect(openStore()).rejects.toMatchObject({
+      code: 'E_STATE',
+      message: expect.stringContaining('no crash has left'),
+    });
+    expect(readFileSync(logPath())).toEqual(Buffer.from(harmed));
   });
 
   test('in a snapshot is refused', async () => {
