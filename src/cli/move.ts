@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
+import type { SiteConfig } from '../config/site-config.ts';
 import { controlCall } from '../runtime/control-client.ts';
 import type { MoveReply } from '../runtime/control-methods.ts';
 import { IlnpError } from '../runtime/errors.ts';
@@ -111,13 +112,22 @@ async function moveAround(socket: string, params: MoveRequest, command: string):
   await controlCall(socket, 'prepare', { nid, to, by });
   await controlCall(socket, 'hold', { nid, by });
   await controlCall(socket, 'paused', { nid });
+  const held = performance.now();
+  const config = controlCall(socket, 'config').catch(() => null);
   const code = await run(command);
+  const ms = Math.round(performance.now() - held);
   if (code !== 0) {
     await controlCall(socket, 'abort', { nid, by }).catch(() => {}); // it ends by itself, a little later
     throw new IlnpError('E_COMMAND', `the command ended with ${code}; ${nid} stays where it was`);
   }
   try {
-    return await move(socket, { ...params, resumedAgo: 0 });
+    const moved = await move(socket, { ...params, resumedAgo: 0 });
+    const { limits } = ((await config) ?? {}) as Partial<Pick<SiteConfig, 'limits'>>;
+    if (limits !== undefined && ms > limits.holdMs)
+      process.stderr.write(
+        `ilnp: the command took ${ms} ms, packets wait ${limits.holdMs} ms (limits.holdMs): what came in that time went to where ${nid} was\n`,
+      );
+    return moved;
   } catch (error) {
     if (!(error instanceof IlnpError)) throw error;
     const again = `the command has done its part, so when that is mended: ilnp move ${nid} --to ${to}`;

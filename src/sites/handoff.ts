@@ -20,6 +20,8 @@ export interface Handoff {
   to: string | null;
   /** Packets wait everywhere. */
   isHeld: boolean;
+  /** Packets have waited as long as they may. */
+  isOverdue: boolean;
   /** The guest stands still, as was said. */
   isStopped: boolean;
   /** It was asked for while packets waited for the decision of one before that could not be carried out. What they keep belongs to this one. */
@@ -36,6 +38,7 @@ export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 
   counts: new Map(),
   to: null,
   isHeld: false,
+  isOverdue: false,
   isStopped: false,
   isBehind: false,
   cancel: () => {},
@@ -49,7 +52,7 @@ export const underWayOf = ({ to, times, isHeld }: Handoff): UnderWay => ({
 
 /** What became of it, and the sum of what the sites have said. */
 export function reportOf(
-  { nid, to, by, askedAt, started, times, counts }: Handoff,
+  { nid, to, by, askedAt, started, times, counts, isOverdue }: Handoff,
   result: Pick<MoveReport, 'from' | 'epoch' | 'outcome' | 'why' | 'octets'>,
 ): Omit<MoveReport, 'id'> {
   const sum = noCounts();
@@ -64,7 +67,8 @@ export function reportOf(
   if (there !== undefined && there.firstAt > 0) timeline.firstPacket = Math.round(there.firstAt - askedAt);
   if (there !== undefined && there.acknowledgedAt > 0)
     timeline.acknowledged = Math.round(there.acknowledgedAt - askedAt);
-  const { held, full, expired, replayed, sentOn, updateOctets } = sum;
+  const { held, full, replayed, sentOn, updateOctets } = sum;
+  const expired = isOverdue ? held - full : sum.expired; // who is told to let go does not know that it is too early
   return {
     nid: formatNid(nid),
     to,

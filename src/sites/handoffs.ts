@@ -146,11 +146,12 @@ export class Handoffs {
     for (const { held } of this.#open.values()) held.delete(site);
   }
 
-  /** Calls a move off that was prepared or held; nothing when there is none. */
-  abort(nid: Nid, why: string): Promise<void> {
+  /** Calls a move off that was prepared or held; nothing when there is none. `isOverdue`: packets may wait no longer. */
+  abort(nid: Nid, why: string, isOverdue = false): Promise<void> {
     return this.#lock.run(nidKey(nid), async () => {
       const handoff = this.#open.get(nidKey(nid));
       if (handoff === undefined) return;
+      handoff.isOverdue = isOverdue;
       const problem = await this.#callOff(handoff, 'aborted', why);
       if (problem === null) return;
       const code = problem instanceof IlnpError ? problem.code : 'E_PEER_UNREACHABLE';
@@ -304,7 +305,7 @@ export class Handoffs {
     this.#done(handoff, 'held');
     handoff.cancel();
     handoff.cancel = clock.after(ms, () => {
-      this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`).catch(() => {}); // goes on by itself
+      this.abort(nid, `packets may wait ${ms} ms at most (limits.holdMs)`, true).catch(() => {}); // goes on by itself
     });
   }
 

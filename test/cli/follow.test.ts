@@ -117,3 +117,21 @@ test('a guest that has arrived is asked for while home is told', async () => {
   await controlCall(join(folder, 'site1.sock'), 'guest', { nid: '0:0:0:a2', news: 'arrived', at: 1, now: 2 });
   expect(heard).toEqual(['expected', 'home is told', 'is asked for']);
 });
+
+test.each([
+  ['stopped', { at: 1, now: 1_795_000_000_000_000 }],
+  ['arrived', { at: 1_795_000_000_000_000, now: 1_794_000_000_000_000 }],
+  ['arrived', { at: 1e308, now: 1e307 }],
+])('%s at a time that cannot be (%j) is refused', async (news, times) => {
+  const told = controlCall(join(folder, 'site1.sock'), 'guest', { nid: '0:0:0:a2', news, ...times });
+  await expect(told).rejects.toMatchObject({
+    code: 'E_USAGE',
+    message: expect.stringContaining('at: expected a time'),
+  });
+  expect(heard).toEqual([]);
+});
+
+test('who asks is somebody that can be printed', async () => {
+  const told = controlCall(join(folder, 'site1.sock'), 'abort', { nid: '0:0:0:a2', by: 'x\u001b[31m' });
+  await expect(told).rejects.toMatchObject({ code: 'E_USAGE', message: expect.stringContaining('can be printed') });
+});

@@ -86,3 +86,16 @@ test('a guest that was carried over in vain says how to go on', async () => {
     message: expect.stringMatching(/^site2 is not connected; .*: ilnp move 0:0:0:a1 --to site2$/),
   });
 });
+
+test('a command that takes longer than packets may wait is not passed over in silence', async () => {
+  await server.close();
+  server = await ControlSocket.open(path, { ...methods, config: () => ({ limits: { holdMs: 20 } }) });
+  const said: string[] = [];
+  const write = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+  try {
+    expect(await run('sleep 0.05')).toMatch(/^0:0:0:a1 moved/);
+    expect(said.join('')).toMatch(/the command took \d+ ms, packets wait 20 ms \(limits\.holdMs\)/);
+  } finally {
+    write.mockRestore();
+  }
+});

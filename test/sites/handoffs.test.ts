@@ -57,7 +57,7 @@ describe('step by step', () => {
     expect(sites.holding(NID)).toEqual([]);
     expect(sites.binding('site1', NID)).toMatchObject({ at: 'site2', epoch: 0 });
     expect(sites.reports).toMatchObject([{ outcome: 'aborted', from: 'site2', to: 'site3', why: 'called off a test' }]);
-    expect(sites.reports[0]!.packets.held).toBe(3);
+    expect(sites.reports[0]!.packets).toMatchObject({ held: 3, expired: 0 });
   });
 
   test('a hold that nobody goes on with ends by itself', async () => {
@@ -68,7 +68,11 @@ describe('step by step', () => {
 
     expect(sites.holding(NID)).toEqual([]);
     expect(sites.reports).toMatchObject([
-      { outcome: 'aborted', why: 'packets may wait 3000 ms at most (limits.holdMs)' },
+      {
+        outcome: 'aborted',
+        why: 'packets may wait 3000 ms at most (limits.holdMs)',
+        packets: { held: 3, expired: 3 },
+      },
     ]);
     expect(await outcomeIn(100, home().move(NID, 'site3'))).toBe('done'); // and harms no later move
   });
