@@ -6,6 +6,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { closeSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type ConfigDiff, diffConfig } from '../config/diff.ts';
 import type { SiteConfig } from '../config/site-config.ts';
@@ -22,13 +23,15 @@ import { IlnpError } from '../runtime/errors.ts';
 import { compile } from '../sbr/compile.ts';
 import { namedCounters } from '../sbr/counters.ts';
 import type { FibImage } from '../sbr/fib.ts';
+import { native32 } from '../wire/bytes.ts';
 import { formatNid, type L64, type Nid } from '../wire/text.ts';
+import { type AnchorReply, anchorsOf } from './anchors.ts';
 import { DataPlane } from './data-plane.ts';
 import { KeepClock } from './keep-clock.ts';
 import { MovedNids } from './moved-nids.ts';
 import { Places } from './places.ts';
 import { type NamedReach, namedReach, type Uplinks } from './reach.ts';
-import { openSessionFile, type SessionFile } from './session-store.ts';
+import { openSessionFile, type SessionFile, sessionsOfNodes } from './session-store.ts';
 import { type SpeakerReply, Speakers } from './speakers.ts';
 import { interfacesOf, surroundings } from './surroundings.ts';
 
@@ -291,6 +294,21 @@ export class Border {
   /** All sessions of guests that speak ILNP, as far as another border could go on with them. */
   spoken(): KnownPair[] {
     return this.#speakers?.known() ?? [];
+  }
+
+  /**
+   * Which correspondents of guests of ours still talk to them by a global Locator of this site. With one uplink, which nobody has to
+   * remember, their packets are looked at for `ms`. E_FULL when those are too many guests.
+   */
+  async anchors(guests: readonly Binding[], ms: number): Promise<AnchorReply[]> {
+    if (this.config.uplinks.length === 1 && ms > 0) {
+      await Promise.all(guests.map(({ nid }) => this.keep(nid, { what: 'watch', ms })));
+      await setTimeout(ms);
+    }
+    if (this.#sessions === null) return [];
+    const meant = new Set(guests.map(({ nid }) => `${native32(nid.hi) | 0} ${native32(nid.lo) | 0}`));
+    const noted = await sessionsOfNodes(this.#sessions, (n0, n1) => meant.has(`${n0} ${n1}`), Date.now() / 1000);
+    return anchorsOf(guests, noted, this.config, this.#uplinks.ids);
   }
 
   /** The file of sessions; null when there is none. */

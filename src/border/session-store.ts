@@ -4,9 +4,10 @@
  *
  *   header, 4096 octets: magic, version, words of the store, seed, uplinks by id | entries (ilnp/sessions.ts)
  */
-import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, read, readSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { Sessions } from '../ilnp/sessions.ts';
+import { promisify } from 'node:util';
+import { Sessions, type SessionView } from '../ilnp/sessions.ts';
 import { IlnpError } from '../runtime/errors.ts';
 import { makeFolder } from '../runtime/folder.ts';
 import type { L64 } from '../wire/text.ts';
@@ -75,6 +76,28 @@ export function uplinkIds(file: SessionFile, uplinks: readonly L64[]): Uint8Arra
   writeSync(file.fd, known, 0, known.byteLength, IDS_AT);
   return Uint8Array.from(ids);
 }
+
+/** Octets read at a time. */
+const PART = 1 << 20;
+
+/** Sessions of some nodes, as workers have noted them so far; for people, reads the whole file. */
+export async function sessionsOfNodes(
+  { fd, octets }: SessionFile,
+  has: (n0: number, n1: number) => boolean,
+  seconds: number,
+): Promise<SessionView[]> {
+  const found: SessionView[] = [];
+  const words = new Int32Array(Math.min(PART, octets - HEADER_OCTETS) / 4);
+  const bytes = new Uint8Array(words.buffer);
+  for (let at = HEADER_OCTETS; at < octets; at += bytes.length) {
+    const { bytesRead } = await readAt(fd, bytes, 0, bytes.length, at);
+    if (bytesRead !== bytes.length) throw new IlnpError('E_STATE', `the session store ends at octet ${at + bytesRead}`);
+    found.push(...new Sessions(words, 0).of(has, seconds)); // the seed only says where to look
+  }
+  return found;
+}
+
+const readAt = promisify(read);
 
 /** The sessions in a mapping of the file. */
 export function sessionsOf(mapping: ArrayBufferLike): Sessions {

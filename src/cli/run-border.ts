@@ -11,9 +11,11 @@ import { wordsOf } from '../config/diff.ts';
 import { loadSiteConfig } from '../config/load.ts';
 import type { SiteConfig } from '../config/site-config.ts';
 import { realtimeMicroseconds } from '../device/libc.ts';
+import type { Binding } from '../ilnp/bindings.ts';
 import type { TsigKey } from '../names/tsig.ts';
 import { readTsigKey } from '../names/tsig-key.ts';
 import {
+  anchorsParams,
   type BindingReply,
   type BindingsPage,
   bindingReply,
@@ -41,7 +43,7 @@ import { PeerChannel } from '../sites/peer-channel.ts';
 import { PeerError } from '../sites/peer-error.ts';
 import { readSiteKey } from '../sites/site-key.ts';
 import { fromSpoken } from '../sites/spoken.ts';
-import { formatL64, formatNid, formatPrefix } from '../wire/text.ts';
+import { formatL64, formatNid, formatPrefix, type Nid } from '../wire/text.ts';
 import { MONOTONIC } from './monotonic.ts';
 import { MOVE_METHODS, moveMethods } from './move-methods.ts';
 import { BorderRegistries, controllersOf } from './registries.ts';
@@ -69,6 +71,7 @@ export const METHODS = [
   'peers',
   'pair',
   'sessions',
+  'anchors',
   'names',
   'registry',
   'register',
@@ -227,6 +230,10 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
         readParams(noParams, params);
         return border.speakers();
       },
+      anchors: (params) => {
+        const { nid, ms } = readParams(anchorsParams, params);
+        return border.anchors(anchorable(border, nid), ms);
+      },
       names: (params) => {
         readParams(noParams, params);
         return names.show();
@@ -275,6 +282,16 @@ export async function runBorder(config: SiteConfig, { path, runFolder, log, pair
     for (const step of undo.reverse()) await step();
     stopped.close(); // last: a second signal must not cut the clean-up short
   }
+}
+
+/** A guest of ours, or all that are away. */
+function anchorable({ bindings, config: { site } }: Border, nid: Nid | undefined): Binding[] {
+  if (nid === undefined) return [...bindings.all()].filter(({ home, at }) => home === site && at !== site);
+  const binding = bindings.get(nid);
+  if (binding === undefined) throw new IlnpError('E_UNKNOWN_NID', `${site} has no binding for ${formatNid(nid)}`);
+  if (binding.home !== site)
+    throw new IlnpError('E_USAGE', `${formatNid(nid)} has its home at ${binding.home}: ask the border there`);
+  return [binding];
 }
 
 async function reread(

@@ -1,5 +1,6 @@
-/** `ilnp show bindings|moves|counters|config|peers|sessions|locators|updates|names|pair|registry`: what a running border, or end system, knows. */
+/** `ilnp show bindings|moves|counters|config|peers|sessions|anchors|locators|updates|names|pair|registry`: what a running border, or end system, knows. */
 import { Argument, type Command } from 'commander';
+import type { AnchorReply } from '../border/anchors.ts';
 import type { GuestNameReply } from '../border/guest-names.ts';
 import type { SpeakerReply } from '../border/speakers.ts';
 import type { LocatorReply, SessionReply, UpdateReply } from '../host/messages.ts';
@@ -13,13 +14,18 @@ import type {
   PeerReply,
   RegistryReply,
 } from '../runtime/control-methods.ts';
+import { IlnpError } from '../runtime/errors.ts';
+import { formatNid, parseNid } from '../wire/text.ts';
 import { alignedTo, columns, type Output, standardOutput, widths } from './output.ts';
 import { type SocketOptions, socketOf, withSocket } from './socket.ts';
 import { underWayText } from './under-way-text.ts';
 import { ofWhoHas } from './who-has.ts';
+import { wholeUpTo } from './whole.ts';
 
 interface ShowOptions extends SocketOptions {
   readonly json?: boolean;
+  readonly nid?: string;
+  readonly seconds?: number;
 }
 
 const SHOW = {
@@ -29,6 +35,7 @@ const SHOW = {
   config: showConfig,
   peers: showPeers,
   sessions: showSessions,
+  anchors: showAnchors,
   locators: showLocators,
   updates: showUpdates,
   names: showNames,
@@ -43,11 +50,15 @@ export function registerShow(program: Command, out: Output = standardOutput): vo
       .command('show')
       .description('show what a running border router or end system knows')
       .addArgument(new Argument('<what>').choices(Object.keys(SHOW)))
+      .option('--nid <nid>', 'anchors: of this guest alone')
+      .option('--seconds <n>', 'anchors: look so long (default: 2)', wholeUpTo(60))
       .option('--json', 'say it as JSON'),
   ).action(async (what: keyof typeof SHOW, options: ShowOptions) => {
+    if (what !== 'anchors' && (options.nid !== undefined || options.seconds !== undefined))
+      throw new IlnpError('E_USAGE', `--nid and --seconds are for anchors, not for ${what}`);
     const client = await ControlClient.connect(await socketOf(options));
     try {
-      await ofWhoHas(what, () => SHOW[what](client, out, options.json ?? false));
+      await ofWhoHas(what, () => SHOW[what](client, out, options.json ?? false, options));
     } finally {
       client.close();
     }
@@ -161,6 +172,27 @@ async function showSessions(client: ControlClient, out: Output, json: boolean): 
     s.locators.map((l) => `${l.locator},${l.preference} ${l.state}`).join('; '),
   ]);
   await out.write(columns(['NID', 'KNOWN AS', 'SPEAKS', 'HEARD MS AGO', 'LOCATORS'], rows));
+}
+
+async function showAnchors(client: ControlClient, out: Output, json: boolean, options: ShowOptions): Promise<void> {
+  const nid = options.nid === undefined ? null : parseNid(options.nid);
+  if (options.nid !== undefined && nid === null)
+    throw new IlnpError('E_USAGE', `--nid: expected a Node Identifier such as 0:0:0:a1, got "${options.nid}"`);
+  const anchors = (await client.call('anchors', {
+    ...(nid !== null && { nid: formatNid(nid) }),
+    ...(options.seconds !== undefined && { ms: options.seconds * 1000 }),
+  })) as readonly AnchorReply[];
+  if (json) return out.write(`${JSON.stringify(anchors)}\n`);
+  if (anchors.length === 0) return out.write('no guest of this home is away\n');
+  const rows = anchors.map((a) => [
+    a.nid,
+    a.at,
+    a.correspondent ?? 'nobody',
+    a.uplink ?? '-',
+    a.sessions,
+    a.idle ?? '-',
+  ]);
+  await out.write(columns(['NID', 'AT', 'ANCHORED BY', 'UPLINK', 'SESSIONS', 'IDLE S'], rows));
 }
 
 const isOfBorder = (sessions: readonly SessionReply[] | readonly SpeakerReply[]): sessions is readonly SpeakerReply[] =>

@@ -12,6 +12,7 @@ const WHO_HAS = {
   config: [BORDERS, CONTROLLERS, END_SYSTEMS],
   peers: [BORDERS, CONTROLLERS],
   sessions: [BORDERS, END_SYSTEMS],
+  anchors: [BORDERS],
   locators: [END_SYSTEMS],
   updates: [END_SYSTEMS],
   names: [BORDERS, END_SYSTEMS],

@@ -23,6 +23,8 @@ export type KeepOrder =
       readonly departs: boolean;
       readonly behind: number;
     }
+  /** Note its plain sessions, as a site with several uplinks always does; nothing waits. */
+  | { readonly what: 'watch'; readonly ms: number }
   /** It has left, while packets towards it wait on: what it still sends from here passes. */
   | { readonly what: 'depart'; readonly ms: number }
   /** Let go and forget it. */

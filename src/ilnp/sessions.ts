@@ -35,6 +35,19 @@ const TICK_SECONDS = 4;
 /** A time to come up to so many ticks away means that the clock was set back. */
 const AHEAD_TICKS = (4 * 3600) / TICK_SECONDS;
 
+/** An entry, for people; words are in the machine's order. */
+export interface SessionView {
+  readonly nid: readonly [number, number];
+  readonly correspondent: readonly [number, number, number, number];
+  /** 0: the pair as a whole. */
+  readonly flow: number;
+  /** Id, -1 when none was chosen. */
+  readonly uplink: number;
+  readonly isIlnp: boolean;
+  /** Seconds since it was heard of. */
+  readonly idle: number;
+}
+
 export class Sessions {
   readonly #entries: Int32Array;
   readonly #mask: number;
@@ -140,6 +153,22 @@ export class Sessions {
     const state = this.#entries[entry + STATE]!;
     const now = heardAt(seconds);
     if ((state & HEARD_MASK) !== now) this.#entries[entry + STATE] = (state & ~HEARD_MASK) | now;
+  }
+
+  /** Entries of some nodes; walks the whole store. `has`: whether this NID, two words, is meant. */
+  *of(has: (n0: number, n1: number) => boolean, seconds: number): Generator<SessionView> {
+    const e = this.#entries;
+    for (let k = 0; k < e.length; k += WORDS) {
+      if (e[k + STATE] === 0 || !has(e[k]!, e[k + 1]!)) continue;
+      yield {
+        nid: [e[k]!, e[k + 1]!],
+        correspondent: [e[k + 2]!, e[k + 3]!, e[k + 4]!, e[k + 5]!],
+        flow: e[k + FLOW]!,
+        uplink: this.uplink(k),
+        isIlnp: this.has(k, SESSION_ILNP),
+        idle: this.idle(k, seconds),
+      };
+    }
   }
 
   /** Entries in use; walks the whole store. */

@@ -53,7 +53,7 @@ import { holds, mayLeave, payStraggler, rewrite, towards } from './rewrite.ts';
 import { insideRow, outsideRow, subnetInbound } from './subnet.ts';
 import { translate } from './translate.ts';
 import { unreachable } from './unreachable.ts';
-import { flowOf, learnUplink } from './uplink.ts';
+import { flowOf, learnUplink, noteSession } from './uplink.ts';
 
 const SYN = 2; // flag of a TCP segment that begins a session, octet 13 (RFC 9293 section 3.1)
 
@@ -77,6 +77,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   fib.routed = false;
   fib.homed = false;
   fib.begun = false;
+  fib.flow = 0;
   fib.nonce = 0;
   fib.pair = -1;
   if (protocol !== ipv6.TCP && protocol !== ipv6.UDP && protocol !== ipv6.ICMPV6) {
@@ -92,7 +93,7 @@ export function decide(batch: PacketBatch, i: number, fib: Fib, port: number, no
   // An error speaks of another packet, whose Locators tell where it belongs.
   if (protocol === ipv6.ICMPV6 && transport + 8 <= end && b[transport]! < 128)
     return forwardError(batch, i, fib, port, transport, now);
-  if (fib.multihomed) {
+  if (fib.multihomed || (fib.keeper !== null && fib.keeper.watched > 0)) {
     fib.flow = fragment ? 0 : flowOf(batch, protocol, transport, end, port !== OUTSIDE);
     fib.begun = protocol === ipv6.TCP && transport + 14 <= end && (b[transport + 13]! & SYN) === 0;
   }
@@ -133,6 +134,7 @@ function fromOutside(
     return unreachable(batch, i, fib, OUTSIDE, now);
   }
   if (fib.multihomed) learnUplink(fib, word, w, (role >>> 8) & 0xff, now);
+  else if ((fib.classes[c + C_FLAGS]! & KEPT) !== 0) noteSession(fib, word, w + 8, w + 2, now);
   return rewrite(batch, i, fib, protocol, transport, 0, towards(batch, i, fib, c));
 }
 
@@ -232,8 +234,11 @@ function withGlobalSource(
   c: number,
   now: number,
 ): number {
-  const uplink = pairUplink(fib, batch.word, batch.offset[i]! >>> 2, fib.classes[c + fibs.C_UPLINK]!, now);
+  const w = batch.offset[i]! >>> 2;
+  const uplink = pairUplink(fib, batch.word, w, fib.classes[c + fibs.C_UPLINK]!, now);
   if (uplink < 0) return DROP_NO_UPLINK;
+  if (role === 0 && !fib.multihomed && (fib.classes[c + C_FLAGS]! & KEPT) !== 0)
+    noteSession(fib, batch.word, w + 4, w + 6, now);
   return fromGlobal(batch, i, fib, protocol, transport, role, uplink, fib.image.uplinkRows[uplink]!, now);
 }
 

@@ -41,6 +41,8 @@ class Kept {
   /** Was let go; what still comes is counted. */
   released = false;
   departs = false;
+  /** Its sessions are noted. */
+  watched = false;
   /** Packets of its own wait. */
   sends = false;
   windowUs = 0;
@@ -94,6 +96,8 @@ export class Keeper {
   readonly #fib: Fib;
   readonly #index = new LocatorTable(KEPT_MAX, [0, 0]);
   readonly #kept: (Kept | null)[] = [];
+  /** NIDs whose sessions are noted. */
+  watched = 0;
   #releasing = 0;
   /** Whose packets are being let go: they pass. */
   #pumped: Kept | null = null;
@@ -158,6 +162,10 @@ export class Keeper {
         break;
       case 'depart':
         kept.departs = true;
+        break;
+      case 'watch':
+        if (!kept.watched) this.watched++;
+        kept.watched = true;
         break;
       case 'release':
         kept.until = until;
@@ -282,6 +290,11 @@ export class Keeper {
     return this.#hold(kept, batch, i);
   }
 
+  /** Whether sessions of the NID (two words, machine order) are noted. */
+  watches(nid0: number, nid1: number): boolean {
+    return this.watched > 0 && (this.#find(nid0, nid1)?.watched ?? false);
+  }
+
   /** The table was told of a binding anew, which may be kept. */
   mark(nid0: number, nid1: number): void {
     if (this.#find(nid0 | 0, nid1 | 0) !== null) this.#fib.setKept(nid0 | 0, nid1 | 0, true);
@@ -394,6 +407,7 @@ export class Keeper {
 
   #forget(kept: Kept): void {
     for (const queue of [kept.first, kept.rest]) while (queue.count > 0) queue.drop();
+    if (kept.watched) this.watched--;
     this.#kept[this.#kept.indexOf(kept)] = null;
     this.#index.delete(kept.nid0, kept.nid1);
     this.#fib.setKept(kept.nid0, kept.nid1, false);

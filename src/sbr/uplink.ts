@@ -92,6 +92,24 @@ function learn(fib: Fib, word: Int32Array, w: number, flow: number, uplink: numb
   else if (known < 0 || sessions.idle(entry, seconds) >= TAKEN_SECONDS) sessions.setUplink(entry, id, seconds);
 }
 
+/**
+ * Notes a plain session of a guest that somebody has asked about, where the only uplink need not be remembered. `guest`: word of
+ * its NID, `other`: of the correspondent's address.
+ */
+export function noteSession(fib: Fib, word: Int32Array, guest: number, other: number, now: number): void {
+  const { sessions, keeper, image } = fib;
+  const n0 = word[guest]!;
+  const n1 = word[guest + 1]!;
+  if (sessions === null || fib.nonce !== 0 || keeper === null || !keeper.watches(n0, n1)) return;
+  const seconds = (now / 1e6) | 0;
+  const l0 = word[other]!;
+  const l1 = word[other + 1]!;
+  const c0 = word[other + 2]!;
+  const c1 = word[other + 3]!;
+  const entry = sessions.open(n0, n1, l0, l1, c0, c1, fib.flow, seconds, false);
+  if (entry >= 0) sessions.setUplink(entry, image.uplinkIds[0]!, seconds);
+}
+
 /** Packets of the flow at word `w` have a nonce: those of them that have none go with their pair (a fragment has no room). */
 export function markFlow(fib: Fib, word: Int32Array, w: number, flag: number, now: number): void {
   const sessions = fib.sessions;

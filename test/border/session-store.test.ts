@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openSessionFile, sessionsOf } from '../../src/border/session-store.ts';
+import { openSessionFile, sessionsOf, sessionsOfNodes } from '../../src/border/session-store.ts';
 import { mapFile } from '../../src/device/libc.ts';
 import type { Sessions } from '../../src/ilnp/sessions.ts';
 
@@ -30,6 +30,22 @@ test('a restart finds the sessions of the file, also under another seed', () => 
 
   expect(after.count()).toBe(1);
   expect(after.uplink(after.find(...KEY))).toBe(1);
+});
+
+test('what is noted of some nodes is read from it for people, however large it is', async () => {
+  const path = storePath();
+  const file = openSessionFile(path, 100_000, 7);
+  const sessions = sessionsOf(mapFile(file.fd, file.octets).buffer);
+  for (let n = 1; n <= 1000; n++) sessions.setUplink(sessions.open(0, n % 10, 1, n, 2, 3, n, 100, true), 1, 100);
+
+  const found = await sessionsOfNodes(file, (n0, n1) => n0 === 0 && n1 === 4, 120);
+  expect(found.map(({ flow }) => flow).sort((a, b) => a - b)).toEqual(
+    Array.from({ length: 100 }, (_, k) => 4 + 10 * k),
+  );
+  expect(found.find(({ flow }) => flow === 14)).toEqual({
+    ...{ nid: [0, 4], correspondent: [1, 14, 2, 3], flow: 14, uplink: 1, isIlnp: false, idle: 20 },
+  });
+  closeSync(file.fd);
 });
 
 test('two mappings of the file, those of two workers, see each other', () => {

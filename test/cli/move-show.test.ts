@@ -8,6 +8,7 @@ import { failure } from '../../src/cli/output.ts';
 import { registerShow } from '../../src/cli/show.ts';
 import { socketOf } from '../../src/cli/socket.ts';
 import {
+  anchorsParams,
   type BindingReply,
   type BindingsPage,
   bindingReply,
@@ -63,6 +64,15 @@ beforeEach(async () => {
     registry: () => [],
     counters: () => ({ forward: { outside: 12, DROP_NONCE_MISMATCH: 3 }, moves: 1 }),
     config: () => ({ site: 'site1', uplinks: [{ name: 'isp1', l64: '2001:db8:1::/64' }] }),
+    anchors: (params) => {
+      const { nid } = readParams(anchorsParams, params);
+      const [cn, idle] = ['2001:db8:c::c0', 4];
+      const all = [
+        { nid: '0:0:0:a1', at: 'site2', correspondent: cn, uplink: 'isp1', sessions: 2, idle },
+        { nid: '0:0:0:a2', at: 'site3', correspondent: null, uplink: null, sessions: 0, idle: null },
+      ];
+      return all.filter((one) => nid === undefined || one.nid === formatNid(nid));
+    },
     peers: () => [
       { site: 'site2', control: '[fd00:12::2]:6740', connected: true, incoming: 1, problem: null },
       { site: 'site10', control: null, connected: false, incoming: 0, problem: 'no control address' },
@@ -210,6 +220,24 @@ describe('ilnp show', () => {
       ].join('\n'),
     );
     expect(JSON.parse(await run('show', 'peers', '--json'))).toHaveLength(2);
+  });
+
+  test('anchors', async () => {
+    const lines = [
+      'NID       AT     ANCHORED BY     UPLINK  SESSIONS  IDLE S',
+      '0:0:0:a1  site2  2001:db8:c::c0  isp1           2       4',
+      '0:0:0:a2  site3  nobody          -              0  -',
+      '',
+    ];
+    expect(await run('show', 'anchors')).toBe(lines.join('\n'));
+    expect(JSON.parse(await run('show', 'anchors', '--nid', '::a1', '--seconds', '0', '--json'))).toHaveLength(1);
+    expect(await run('show', 'anchors', '--nid', '::a9')).toBe('no guest of this home is away\n');
+    for (const words of [
+      ['anchors', '--nid', 'x'],
+      ['peers', '--nid', '::a1'],
+      ['peers', '--seconds', '1'],
+    ])
+      await expect(run('show', ...words)).rejects.toMatchObject({ code: 'E_USAGE' });
   });
 
   test('what only others have: who would know', async () => {

@@ -612,3 +612,38 @@ test('whatever is ordered, packets leave once, in order, and the store is empty 
     { numRuns: 500 },
   );
 });
+
+describe('watched', () => {
+  const noted = () => [...fib.sessions!.of((_, n1) => n1 === A1, 1)];
+
+  test('its plain sessions are noted in both directions, and everything passes; before and after nothing is noted', () => {
+    expect(pass(fib, OUTSIDE, numbered(1)).verdict).toBe(FORWARD);
+    expect(noted()).toEqual([]);
+    keeper.order(0, A1, { what: 'watch', ms: 1000 });
+    expect(pass(fib, OUTSIDE, numbered(2)).verdict).toBe(FORWARD);
+    expect(pass(fib, INSIDE, numbered(3, GUEST, '2001:db8:c::c1')).verdict).toBe(FORWARD);
+    expect(pass(fib, OUTSIDE, numbered(4, CN, '2001:db8:1::a2')).verdict).toBe(FORWARD);
+    expect(
+      noted()
+        .map(({ correspondent }) => native32(correspondent[3]))
+        .sort(),
+    ).toEqual([0xc0, 0xc1]);
+    expect(noted().every(({ flow, uplink, isIlnp }) => flow !== 0 && uplink === 0 && !isIlnp)).toBe(true);
+
+    keeper.tick(2e6);
+    expect(keeper.active).toBe(false);
+    expect(pass(fib, OUTSIDE, numbered(5, '2001:db8:c::c2')).verdict).toBe(FORWARD);
+    expect(noted()).toHaveLength(2);
+    expect([...fib.sessions!.of(() => true, 1)]).toHaveLength(2);
+  });
+
+  test('whose packets wait meanwhile, its hold is not ended by that', () => {
+    keeper.order(0, A1, { what: 'watch', ms: 1000 });
+    keeper.order(0, A1, { what: 'hold', ms: 5000 });
+    keeper.tick(2e6);
+    expect(pass(fib, OUTSIDE, numbered(1)).verdict).toBe(HELD);
+    keeper.order(0, A1, { what: 'end' });
+    expect(pump()).toHaveLength(1);
+    expect(keeper.watched).toBe(0);
+  });
+});
