@@ -230,7 +230,7 @@ describe('ilnp show', () => {
       '',
     ];
     expect(await run('show', 'anchors')).toBe(lines.join('\n'));
-    expect(JSON.parse(await run('show', 'anchors', '--nid', '::a1', '--seconds', '0', '--json'))).toHaveLength(1);
+    expect(JSON.parse(await run('show', 'anchors', '--nid', '::a1', '--seconds', '1', '--json'))).toHaveLength(1);
     expect(await run('show', 'anchors', '--nid', '::a9')).toBe('no guest of this home is away\n');
     for (const words of [
       ['anchors', '--nid', 'x'],
