@@ -307,7 +307,7 @@ export class SimBorder {
           has: () => true,
           isSynced: () => self().follow!.isSynced,
           problem: () => self().follow!.problem,
-          isDoubtful: (nid) => decisions.isDoubtful(nid),
+          doubtOf: (nid) => decisions.doubtOf(nid),
           ask: (nid) => decisions.ask(nid),
         },
       }),

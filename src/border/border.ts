@@ -37,6 +37,10 @@ import { interfacesOf, surroundings } from './surroundings.ts';
 
 /** Pairs of a guest and a correspondent that speak ILNP, at most; 80 octets each. */
 const MAX_PAIRS = 16_384;
+/** Correspondents that are shown; strangers can make many. */
+const MAX_ANCHORS = 10_000;
+/** Guests whose sessions are looked for at a time. Reason: their packets take longer, and moves need the room. */
+const MAX_WATCHED = 256;
 
 export class Border {
   config: SiteConfig;
@@ -302,13 +306,19 @@ export class Border {
    */
   async anchors(guests: readonly Binding[], ms: number): Promise<AnchorReply[]> {
     if (this.config.uplinks.length === 1 && ms > 0) {
-      await Promise.all(guests.map(({ nid }) => this.keep(nid, { what: 'watch', ms })));
+      if (guests.length > MAX_WATCHED)
+        throw new IlnpError(
+          'E_FULL',
+          `${guests.length} guests, of which ${MAX_WATCHED} can be looked at at a time: name one`,
+        );
+      this.#keepClock.keep('watch', ms); // under no name of a guest: nothing waits
+      await Promise.all(guests.map(({ nid }) => this.#path.keep(nid, { what: 'watch', ms })));
       await setTimeout(ms);
     }
     if (this.#sessions === null) return [];
     const meant = new Set(guests.map(({ nid }) => `${native32(nid.hi) | 0} ${native32(nid.lo) | 0}`));
     const noted = await sessionsOfNodes(this.#sessions, (n0, n1) => meant.has(`${n0} ${n1}`), Date.now() / 1000);
-    return anchorsOf(guests, noted, this.config, this.#uplinks.ids);
+    return anchorsOf(guests, noted, this.config, this.#uplinks.ids).slice(0, MAX_ANCHORS);
   }
 
   /** The file of sessions; null when there is none. */

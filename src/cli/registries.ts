@@ -105,7 +105,7 @@ export class BorderRegistries {
       has: (nid) => registryOf(this.#ranges, nid) !== undefined,
       isSynced: () => this.#follow?.isSynced ?? false,
       problem: () => this.#follow?.problem ?? null,
-      isDoubtful: (nid) => this.#record.isDoubtful(nid),
+      doubtOf: (nid) => this.#record.doubtOf(nid),
       ask: (nid) => this.#record.ask(nid),
     };
   }

@@ -28,6 +28,9 @@ interface ShowOptions extends SocketOptions {
   readonly seconds?: number;
 }
 
+/** A border may take so long to answer. */
+const ANSWER_MS = 10_000;
+
 const SHOW = {
   bindings: showBindings,
   moves: showMoving,
@@ -51,7 +54,7 @@ export function registerShow(program: Command, out: Output = standardOutput): vo
       .description('show what a running border router or end system knows')
       .addArgument(new Argument('<what>').choices(Object.keys(SHOW)))
       .option('--nid <nid>', 'anchors: of this guest alone')
-      .option('--seconds <n>', 'anchors: look so long (default: 2)', wholeUpTo(60))
+      .option('--seconds <n>', 'anchors: look so long (default: 2)', wholeUpTo(30))
       .option('--json', 'say it as JSON'),
   ).action(async (what: keyof typeof SHOW, options: ShowOptions) => {
     if (what !== 'anchors' && (options.nid !== undefined || options.seconds !== undefined))
@@ -178,10 +181,9 @@ async function showAnchors(client: ControlClient, out: Output, json: boolean, op
   const nid = options.nid === undefined ? null : parseNid(options.nid);
   if (options.nid !== undefined && nid === null)
     throw new IlnpError('E_USAGE', `--nid: expected a Node Identifier such as 0:0:0:a1, got "${options.nid}"`);
-  const anchors = (await client.call('anchors', {
-    ...(nid !== null && { nid: formatNid(nid) }),
-    ...(options.seconds !== undefined && { ms: options.seconds * 1000 }),
-  })) as readonly AnchorReply[];
+  const ms = (options.seconds ?? 2) * 1000;
+  const params = { ...(nid !== null && { nid: formatNid(nid) }), ms };
+  const anchors = (await client.call('anchors', params, ms + ANSWER_MS)) as readonly AnchorReply[];
   if (json) return out.write(`${JSON.stringify(anchors)}\n`);
   if (anchors.length === 0) return out.write('no guest of this home is away\n');
   const rows = anchors.map((a) => [

@@ -5,7 +5,7 @@
  *
  * REVISION is that of the last change in the frame; the checksum covers it and the lines. A last frame that is not whole
  * is what a crash leaves: nobody was told what it says, it is cut off. Damage with whole frames behind it is E_STATE, and so is
- * what does not even begin as a frame does, or as a block that was never written.
+ * what does not even begin as a frame does, as far as its blocks were written.
  */
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, truncate } from 'node:fs/promises';
@@ -87,8 +87,9 @@ function firstFrame(held: Buffer): (Frame & { readonly octets: number }) | 'more
 
 /** Whether a frame may have begun here whose end, or whose first block, is missing. */
 function mayBeTorn(held: Buffer): boolean {
-  const start = held.subarray(0, START.length);
-  return held[0] === 0 || start.equals(START.subarray(0, start.length));
+  let same = 0;
+  while (same < START.length && held[same] === START[same]) same++;
+  return same === START.length || same === held.length || held[same] === 0;
 }
 
 /** Whether a whole frame begins anywhere behind the first octet. */

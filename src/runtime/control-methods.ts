@@ -106,7 +106,7 @@ export const registerParams = z.strictObject({
  * `anchors`: which plain sessions still go by way of this home; without `nid` those of all its guests that are away. Answered by a
  * list of AnchorReply (border/anchors.ts), after `ms` of looking where there is one uplink.
  */
-export const anchorsParams = z.strictObject({ nid: nid.optional(), ms: z.int().min(0).max(60_000).default(2000) });
+export const anchorsParams = z.strictObject({ nid: nid.optional(), ms: z.int().min(0).max(30_000).default(2000) });
 
 /** `withdraw`: takes a binding out of the registry. `force`: the site where the guest was is dead. Answered by RegisteredReply. */
 export const withdrawParams = z.strictObject({ nid, force: z.boolean().default(false) });

@@ -41,8 +41,8 @@ class Kept {
   /** Was let go; what still comes is counted. */
   released = false;
   departs = false;
-  /** Its sessions are noted. */
-  watched = false;
+  /** Its sessions are noted, until then; 0: they are not. */
+  watchedUntil = 0;
   /** Packets of its own wait. */
   sends = false;
   windowUs = 0;
@@ -83,6 +83,12 @@ class Kept {
       (this.first.copiedOctets + this.rest.copiedOctets) / octets,
       (this.first.copies + this.rest.copies) / packets,
     );
+  }
+
+  /** It takes no part of the budget. */
+  get isOnlyWatched(): boolean {
+    const isKept = this.holding || this.expecting || this.releasing || this.released || this.sends || this.windowUs > 0;
+    return !isKept && this.first.count + this.rest.count === 0;
   }
 
   /** Packets that wait. */
@@ -139,7 +145,9 @@ export class Keeper {
       else this.#end(known, done);
       return true;
     }
-    const kept = known ?? this.#begin(nid0, nid1);
+    // who asks leaves room for who moves
+    const isRefused = order.what === 'watch' && known === null && this.#index.size >= KEPT_MAX / 2;
+    const kept = isRefused ? null : (known ?? this.#begin(nid0, nid1));
     if (kept === null) return false;
     const until = this.#now + order.ms * 1000;
     kept.until = Math.max(kept.until, until);
@@ -164,8 +172,8 @@ export class Keeper {
         kept.departs = true;
         break;
       case 'watch':
-        if (!kept.watched) this.watched++;
-        kept.watched = true;
+        if (kept.watchedUntil === 0) this.watched++;
+        kept.watchedUntil = Math.max(kept.watchedUntil, until);
         break;
       case 'release':
         kept.until = until;
@@ -187,7 +195,9 @@ export class Keeper {
   tick(now: number): void {
     this.#now = now;
     for (const kept of this.#kept) {
-      if (kept === null || kept.releasing) continue;
+      if (kept === null) continue;
+      if (kept.watchedUntil <= now) this.#watchNoMore(kept);
+      if (kept.releasing) continue;
       if (kept.holdUntil <= now) {
         kept.counts.expired += kept.waiting;
         this.#fib.counters[fibs.COUNT_HOLD_EXPIRED]! += kept.waiting;
@@ -292,7 +302,7 @@ export class Keeper {
 
   /** Whether sessions of the NID (two words, machine order) are noted. */
   watches(nid0: number, nid1: number): boolean {
-    return this.watched > 0 && (this.#find(nid0, nid1)?.watched ?? false);
+    return this.watched > 0 && (this.#find(nid0, nid1)?.watchedUntil ?? 0) > 0;
   }
 
   /** The table was told of a binding anew, which may be kept. */
@@ -337,7 +347,7 @@ export class Keeper {
   /** Loses a packet of the guest that has most; false when `kept` has its share already. */
   #takeRoomFor(kept: Kept): boolean {
     const { limits } = this.store;
-    if (kept.share(limits) * this.#index.size >= 1) return false;
+    if (kept.share(limits) * this.#sharers >= 1) return false;
     let most = kept;
     for (const one of this.#kept) if (one !== null && one.share(limits) > most.share(limits)) most = one;
     if (most === kept) return false;
@@ -366,7 +376,7 @@ export class Keeper {
   #dropCopyFor(kept: Kept): boolean {
     const { limits } = this.store;
     let most = kept;
-    if (kept.copiedShare(limits) * 2 * this.#index.size < 1)
+    if (kept.copiedShare(limits) * 2 * this.#sharers < 1)
       for (const one of this.#kept) if (one !== null && one.copiedShare(limits) > most.copiedShare(limits)) most = one;
     const queue = most.first.copiedOctets > most.rest.copiedOctets ? most.first : most.rest;
     if (queue.copies === 0) return false;
@@ -407,10 +417,23 @@ export class Keeper {
 
   #forget(kept: Kept): void {
     for (const queue of [kept.first, kept.rest]) while (queue.count > 0) queue.drop();
-    if (kept.watched) this.watched--;
+    this.#watchNoMore(kept);
     this.#kept[this.#kept.indexOf(kept)] = null;
     this.#index.delete(kept.nid0, kept.nid1);
     this.#fib.setKept(kept.nid0, kept.nid1, false);
+  }
+
+  #watchNoMore(kept: Kept): void {
+    if (kept.watchedUntil > 0) this.watched--;
+    kept.watchedUntil = 0;
+  }
+
+  /** Guests that the budget is for. */
+  get #sharers(): number {
+    if (this.watched === 0) return this.#index.size;
+    let sharers = 0;
+    for (const kept of this.#kept) if (kept !== null && !kept.isOnlyWatched) sharers++;
+    return sharers;
   }
 
   #find(nid0: number, nid1: number): Kept | null {

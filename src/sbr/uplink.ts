@@ -97,7 +97,7 @@ function learn(fib: Fib, word: Int32Array, w: number, flow: number, uplink: numb
  * its NID, `other`: of the correspondent's address.
  */
 export function noteSession(fib: Fib, word: Int32Array, guest: number, other: number, now: number): void {
-  const { sessions, keeper, image } = fib;
+  const { sessions, keeper, image, pairs } = fib;
   const n0 = word[guest]!;
   const n1 = word[guest + 1]!;
   if (sessions === null || fib.nonce !== 0 || keeper === null || !keeper.watches(n0, n1)) return;
@@ -106,6 +106,7 @@ export function noteSession(fib: Fib, word: Int32Array, guest: number, other: nu
   const l1 = word[other + 1]!;
   const c0 = word[other + 2]!;
   const c1 = word[other + 3]!;
+  if (pairs !== null && pairs.find(n0, n1, c0, c1) >= 0) return; // speaks ILNP, whatever this packet has
   const entry = sessions.open(n0, n1, l0, l1, c0, c1, fib.flow, seconds, false);
   if (entry >= 0) sessions.setUplink(entry, image.uplinkIds[0]!, seconds);
 }

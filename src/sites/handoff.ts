@@ -1,6 +1,7 @@
 /** A move without loss as its home sees it: which step was done when, who keeps what; and the report of it. */
 import { addCounts, type KeepCounts, noCounts } from '../ilnp/keeping.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
+import type { Change } from './messages.ts';
 import { type MoveReport, STEPS, type Step } from './move-report.ts';
 import type { UnderWay } from './under-way.ts';
 
@@ -20,6 +21,8 @@ export interface Handoff {
   to: string | null;
   /** Packets wait everywhere. */
   isHeld: boolean;
+  /** What the registry has been told for it, and has not answered. */
+  doubt: Change | null;
   /** Packets have waited as long as they may. */
   isOverdue: boolean;
   /** The guest stands still, as was said. */
@@ -38,6 +41,7 @@ export const begun = (one: Pick<Handoff, 'nid' | 'by' | 'started' | 'askedAt' | 
   counts: new Map(),
   to: null,
   isHeld: false,
+  doubt: null,
   isOverdue: false,
   isStopped: false,
   isBehind: false,
@@ -68,7 +72,7 @@ export function reportOf(
   if (there !== undefined && there.acknowledgedAt > 0)
     timeline.acknowledged = Math.round(there.acknowledgedAt - askedAt);
   const { held, full, replayed, sentOn, updateOctets } = sum;
-  const expired = isOverdue ? held - full : sum.expired; // who is told to let go does not know that it is too early
+  const expired = isOverdue ? Math.max(held - full, sum.expired, 0) : sum.expired; // who is told to let go does not know that it is too early
   return {
     nid: formatNid(nid),
     to,

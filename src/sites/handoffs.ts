@@ -21,7 +21,7 @@ import type { HomeMove, HomeMoves } from './home-moves.ts';
 import { KEEP_REQUEST_MS, KeepOrders } from './keep-orders.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { LateMoves } from './late-moves.ts';
-import type { WireNid } from './messages.ts';
+import type { Change, WireNid } from './messages.ts';
 import type { Step } from './move-report.ts';
 import type { MovesWorld } from './moves-world.ts';
 import { nidKey } from './nid-key.ts';
@@ -79,7 +79,7 @@ export class Handoffs {
   *underWay(): UnderWays {
     for (const key of this.#waiting.keys()) {
       const stuck = this.#stuck.get(key); // a decision that stands home says better
-      const problem = stuck !== undefined && this.#isDoubtful(stuck.nid) ? UNANSWERED : null;
+      const problem = stuck !== undefined && this.#isInDoubt(stuck) ? UNANSWERED : null;
       yield [key, { to: stuck?.to ?? null, state: problem === null ? 'draining' : 'asked', waitsFor: [], problem }];
     }
     for (const [key, handoff] of this.#open) yield [key, underWayOf(handoff)];
@@ -168,6 +168,7 @@ export class Handoffs {
         return { from: to, epoch: binding.epoch, octets: 0 };
       const handoff = this.#begin(nid, by);
       const place = this.#home.placeOf(nid);
+      const before = this.#doubtOf(nid);
       if (this.#home.earlyTo(nid) !== null && to === place) await this.#recall(handoff); // it runs there
       if (resumedAgo !== undefined) handoff.times.set('resumed', this.#world.clock.now() - resumedAgo);
       const isPrepared = handoff.to === to && handoff.times.has('prepared');
@@ -184,12 +185,14 @@ export class Handoffs {
         this.#checkThere(handoff, to);
         handoff.cancel();
         const moved = await this.#commit(handoff, to, force);
-        void this.#drain(handoff, moved);
+        void this.#drain(handoff, moved, place === to);
         return moved;
       } catch (cause) {
-        const error = this.#isDoubtful(nid) ? inDoubt(cause, to) : cause;
+        const doubt = this.#doubtOf(nid);
+        if (doubt !== before) handoff.doubt = doubt;
+        const error = handoff.doubt === null ? cause : inDoubt(cause, to);
         const why = saidOf(error);
-        if (this.#mayStand(nid) && this.#home.earlyTo(nid) === null)
+        if (this.#mayStand(handoff) && this.#home.earlyTo(nid) === null)
           void this.#callOffLater(handoff, 'failed', why, place);
         else await this.#callOff(handoff, 'failed', why);
         throw error;
@@ -254,7 +257,7 @@ export class Handoffs {
     handoff.isBehind = stuck !== undefined;
     for (const site of stuck?.sites ?? []) handoff.sites.add(site);
     this.#waiting.get(nidKey(nid))?.(false);
-    this.#late.forget(nid);
+    this.#late.forget(nid, this.#doubtOf(nid));
     this.#open.set(nidKey(nid), handoff);
     return handoff;
   }
@@ -367,12 +370,11 @@ export class Handoffs {
   }
 
   /** Waits for stragglers, asks everybody what was kept, and reports. */
-  async #drain(handoff: Handoff, moved: HomeMove): Promise<void> {
+  async #drain(handoff: Handoff, moved: HomeMove, hasStayed: boolean): Promise<void> {
     this.#open.delete(nidKey(handoff.nid));
     this.#ahead.callOff(handoff.nid); // it was there already
     const octets = moved.octets + this.#world.octets() - handoff.octetsBefore;
     if (handoff.sites.size > 0) {
-      const hasStayed = moved.from === handoff.to;
       const isOver = hasStayed || (await this.#untilNext(handoff, GRACE_MS));
       if (isOver && !this.#closed) {
         await Promise.all(this.#orders.ends(handoff).values());
@@ -398,18 +400,23 @@ export class Handoffs {
     this.#stuck.delete(key);
     if (this.#closed) return;
     if (!isOver) handoff.sites.clear();
-    else if (this.#mayStand(handoff.nid)) this.#late.expect({ handoff, from, why });
+    if (this.#isInDoubt(handoff) || (isOver && this.#home.isOpen(handoff.nid)))
+      this.#late.expect({ handoff, from, why });
     await this.#callOff(handoff, outcome, why, from);
   }
 
-  /** What was decided of it last is not carried out, or not known. */
-  #mayStand(nid: Nid): boolean {
-    return this.#home.isOpen(nid) || this.#isDoubtful(nid);
+  /** What was decided for it is not carried out, or not known. */
+  #mayStand(handoff: Handoff): boolean {
+    return this.#home.isOpen(handoff.nid) || this.#isInDoubt(handoff);
   }
 
-  /** The registry has been told of a decision and has not answered. */
-  #isDoubtful(nid: Nid): boolean {
-    return this.#world.registry?.isDoubtful(nid) ?? false;
+  /** The registry has been told of its decision and has not answered. */
+  #isInDoubt({ nid, doubt }: Handoff): boolean {
+    return doubt !== null && this.#doubtOf(nid) === doubt;
+  }
+
+  #doubtOf(nid: Nid): Change | null {
+    return this.#world.registry?.doubtOf(nid) ?? null;
   }
 
   /** Resolves when the time is over; with false when the next move has begun, to which belongs what is kept then. */

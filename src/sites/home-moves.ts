@@ -14,7 +14,7 @@
  * What is not settled is retried for ever. `force` leaves out sites that do not answer in step 2: the operator says they
  * are dead. Should one live, its epoch is too old and it is told as soon as it is heard of.
  */
-import { IlnpError, saidOf } from '../runtime/errors.ts';
+import { IlnpError } from '../runtime/errors.ts';
 import { formatNid, type Nid } from '../wire/text.ts';
 import type { BindingWriter } from './binding-writer.ts';
 import { type Decision, opened, underWayOf } from './decision.ts';
@@ -28,6 +28,9 @@ import { refusal } from './policy.ts';
 import type { UnderWays } from './under-way.ts';
 import type { WrittenAhead } from './written-ahead.ts';
 
+/** A registry that does not answer so long is taken to be slow, where somebody waits who has more to do; and where nobody has. */
+const QUICK_MS = 250;
+const PLAN_MS = 8000;
 /** Reasons: a rollback should be quick, a dead site should cost little. */
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 5000;
@@ -190,7 +193,7 @@ export class HomeMoves {
   isSurelyAt(nid: Nid, to: string): boolean {
     const { registry } = this.#world;
     if (registry?.has(nid) && !registry.isSynced()) throw notHeard(registry.problem());
-    return !this.isOpen(nid) && this.#binding(nid).at === to && !registry?.isDoubtful(nid);
+    return !this.isOpen(nid) && this.#binding(nid).at === to && (registry?.doubtOf(nid) ?? null) === null;
   }
 
   /** Sites that may consider themselves active for an identifier of ours. */
@@ -207,7 +210,7 @@ export class HomeMoves {
     await Promise.all([
       own,
       room,
-      this.#canDecide(nid),
+      this.#canDecide(nid, QUICK_MS),
       ...[...sites].map((site) => this.#ready(site, nid, to, force)),
     ]);
   }
@@ -215,7 +218,7 @@ export class HomeMoves {
   /** Why sites would not take part in a move; none: they would. Nobody is disturbed by the question. */
   async refusals(nid: Nid, to: string): Promise<string[]> {
     const sites = new Set([...this.activeSites(nid), to]);
-    const asked = [this.#canDecide(nid), ...[...sites].map((site) => this.#ready(site, nid, to, false))];
+    const asked = [this.#canDecide(nid, PLAN_MS), ...[...sites].map((site) => this.#ready(site, nid, to, false))];
     const refused = asked.map((one) =>
       one.then(
         () => [],
@@ -381,14 +384,23 @@ export class HomeMoves {
     this.#onSettled({ nid, at, epoch }, decision.heard);
   }
 
-  /** A registry that is away now would not take the decision either, when the guest has been carried over. */
-  async #canDecide(nid: Nid): Promise<void> {
-    const { registry } = this.#world;
+  /**
+   * A registry that is away now would not take the decision either, when the guest has been carried over. One that is slow may:
+   * it is waited for no longer than `ms`.
+   */
+  async #canDecide(nid: Nid, ms: number): Promise<void> {
+    const { registry, clock } = this.#world;
     if (!registry?.has(nid)) return;
     if (!registry.isSynced()) throw notHeard(registry.problem());
-    await registry.ask(nid).catch((error) => {
-      throw new IlnpError('E_REGISTRY', `${saidOf(error)}; nothing has changed`, { cause: error });
+    let cancel = (): void => {};
+    const patience = new Promise<void>((over) => {
+      cancel = clock.after(ms, over);
     });
+    const asked = registry.ask(nid).catch((error: Error) => {
+      throw new IlnpError('E_REGISTRY', `${error.message}; nothing has changed`, { cause: error });
+    });
+    asked.catch(() => {}); // who is not waited for any more
+    await Promise.race([asked, patience]).finally(cancel);
   }
 
   async #ready(site: string, nid: Nid, to: string, force: boolean): Promise<void> {

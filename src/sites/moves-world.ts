@@ -4,7 +4,7 @@ import type { Binding, Bindings } from '../ilnp/bindings.ts';
 import type { KeepCounts, KeepOrder } from '../ilnp/keeping.ts';
 import type { Nid } from '../wire/text.ts';
 import type { Recorder } from './binding-writer.ts';
-import type { Reply, Request } from './messages.ts';
+import type { Change, Reply, Request } from './messages.ts';
 import type { MoveReport } from './move-report.ts';
 
 /** The bindings as this border knows them now. */
@@ -38,8 +38,8 @@ export interface RegistryView {
   readonly isSynced: () => boolean;
   /** Why one that was not heard yet is not to be had; null: not known. */
   readonly problem: () => string | null;
-  /** A decision about it was not answered: it may have been made. */
-  readonly isDoubtful: (nid: Nid) => boolean;
+  /** The last decision about it, when that was not answered: it may have been made. Null: it was, or there is none. */
+  readonly doubtOf: (nid: Nid) => Change | null;
   /** Resolves when the registry of this identifier answers now; rejects with why it does not. */
   readonly ask: (nid: Nid) => Promise<unknown>;
 }

@@ -41,8 +41,8 @@ export class RegistryRecord implements Recorder {
   readonly #options: RegistryRecordOptions;
   /** Epochs of decisions that the registry has and that are not settled, by nidKey. */
   readonly #decided = new Map<string, number>();
-  /** Identifiers whose last decision was not answered, by nidKey. */
-  readonly #doubtful = new Set<string>();
+  /** Decisions that were not answered, the last of each identifier, by nidKey. */
+  readonly #doubtful = new Map<string, Change>();
   readonly #unsettled = new Map<string, Change>();
   /** Registries that did not take that something is settled when they were last asked, and why. */
   readonly #away = new Map<Registry, unknown>();
@@ -93,8 +93,9 @@ export class RegistryRecord implements Recorder {
     }
   }
 
-  isDoubtful(nid: Nid): boolean {
-    return this.#doubtful.has(nidKey(nid));
+  /** The last decision about it, when that was not answered. */
+  doubtOf(nid: Nid): Change | null {
+    return this.#doubtful.get(nidKey(nid)) ?? null;
   }
 
   /** Resolves when the registry of this identifier answers; rejects with E_REGISTRY. */
@@ -116,9 +117,10 @@ export class RegistryRecord implements Recorder {
     const { guest, home, uplink } = known;
     const next: Entry = { nid, epoch, binding: { guest, home, uplink, at }, active };
     const ours = this.#decided.get(nidKey(nid)) ?? known.epoch;
+    const doubt = { nid, at, epoch };
     let expected: number | null = ours;
     for (let tries = 0; tries < TRIES; tries++) {
-      this.#doubtful.add(nidKey(nid));
+      this.#doubtful.set(nidKey(nid), doubt);
       const swap = await registry.swap(expected, next);
       this.#doubtful.delete(nidKey(nid));
       if (swap.swapped) {

@@ -38,8 +38,7 @@ export class SiteKeeping {
   }
 
   isHeld(nid: Nid): boolean {
-    this.#forget();
-    return this.#held.has(nidKey(nid));
+    return (this.#held.get(nidKey(nid))?.until ?? 0) > this.#world.clock.now();
   }
 
   /** Does what a home orders. */

@@ -637,6 +637,26 @@ describe('watched', () => {
     expect([...fib.sessions!.of(() => true, 1)]).toHaveLength(2);
   });
 
+  test('leaves room for those who move: half of those that can be kept, and all of the budget', () => {
+    start({ packets: 100 });
+    let taken = 0;
+    for (let n = 0; n < 2 * KEPT_MAX; n++) if (keeper.order(7, n, { what: 'watch', ms: 1000 })) taken++;
+    expect(taken).toBe(KEPT_MAX / 2);
+    expect(keeper.order(0, A1, { what: 'hold', ms: 5000 })).toBe(true);
+    for (let n = 0; n < 200; n++) pass(fib, OUTSIDE, numbered(n));
+    keeper.order(0, native32(0xa2) | 0, { what: 'hold', ms: 5000 });
+    const others = Array.from({ length: 30 }, (_, n) => pass(fib, OUTSIDE, numbered(n, CN, '2001:db8:1::a2')).verdict);
+    expect(new Set(others)).toEqual(new Set([HELD]));
+  });
+
+  test('ends by itself, also for one whose packets wait on', () => {
+    keeper.order(0, A1, { what: 'hold', ms: 5000 });
+    keeper.order(0, A1, { what: 'watch', ms: 1000 });
+    keeper.tick(2e6);
+    expect(keeper.watched).toBe(0);
+    expect(keeper.active).toBe(true);
+  });
+
   test('whose packets wait meanwhile, its hold is not ended by that', () => {
     keeper.order(0, A1, { what: 'watch', ms: 1000 });
     keeper.order(0, A1, { what: 'hold', ms: 5000 });

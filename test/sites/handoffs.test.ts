@@ -7,6 +7,7 @@ import type { Binding } from '../../src/ilnp/bindings.ts';
 import { IlnpError } from '../../src/runtime/errors.ts';
 import type { MoveReport } from '../../src/sites/move-report.ts';
 import { MoveReports } from '../../src/sites/move-reports.ts';
+import { RegistryRecord } from '../../src/sites/registry-record.ts';
 import { SiteKeeping } from '../../src/sites/site-keeping.ts';
 import { LET_GO, MemorySites, randomOf } from './support/memory-sites.ts';
 
@@ -403,20 +404,54 @@ test('a move that the registry stands in the way of says why it is not to be had
   );
 });
 
-test('a registry that is away now is found out before the guest is carried anywhere', async () => {
+test('a registry that is away now is found out before the guest is carried anywhere; a slow one is not waited for', async () => {
   sites = new MemorySites(['site1', 'site2', 'site3'], [BINDING], randomOf(1), true);
   await pass(1000);
   const home = sites.moves('site1');
-  sites.killRegistry();
-  expect(await outcomeIn(8000, home.step(NID, 'prepare', { to: 'site3' }))).toMatch(
-    /^E_REGISTRY: .*does not answer; nothing has changed$/,
-  );
+  const away = vi
+    .spyOn(RegistryRecord.prototype, 'ask')
+    .mockRejectedValue(new IlnpError('E_REGISTRY', 'r1 is not connected'));
+  const refusal = 'r1 is not connected; nothing has changed';
+  expect(await outcomeIn(100, home.step(NID, 'prepare', { to: 'site3' }))).toBe(`E_REGISTRY: ${refusal}`);
   const plan = home.plan(NID, 'site3');
-  await pass(8000);
-  expect((await plan).refusals).toEqual([expect.stringContaining('does not answer; nothing has changed')]);
-  expect(sites.holding(NID)).toEqual([]);
+  await pass(100);
+  expect((await plan).refusals).toEqual([refusal]);
   expect(home.underWay().size).toBe(0);
+  away.mockRestore();
+
+  sites.killRegistry(); // and nobody says so
+  const slow = home.plan(NID, 'site3');
+  await pass(6000);
+  expect((await slow).refusals).toEqual([expect.stringContaining('does not answer')]);
+  expect(await outcomeIn(400, home.step(NID, 'prepare', { to: 'site3' }))).toBe('done');
+  expect(await outcomeIn(100, home.step(NID, 'hold'))).toBe('done');
 });
+
+test.each(['prepare', 'move'] as const)(
+  'a decision in doubt is reported when it is known, whatever is asked meanwhile (%s)',
+  async (next) => {
+    sites = new MemorySites(['site1', 'site2', 'site3'], [BINDING], randomOf(1), true);
+    await pass(1000);
+    const home = sites.moves('site1');
+    const move = home.move(NID, 'site3');
+    move.catch(() => {});
+    while ((await sites.registry!.get(NID))?.epoch !== 1) await pass(0.1);
+    sites.killRegistry();
+    await pass(6000);
+    const away = vi
+      .spyOn(RegistryRecord.prototype, 'ask')
+      .mockRejectedValue(new IlnpError('E_REGISTRY', 'r1 is not connected'));
+    const asked = next === 'move' ? home.move(NID, 'site1') : home.step(NID, 'prepare', { to: 'site1' });
+    expect(await outcomeIn(1000, asked)).toBe('E_REGISTRY: r1 is not connected; nothing has changed');
+    away.mockRestore();
+    sites.startRegistry();
+    await pass(30_000);
+    expect(sites.active(NID)).toEqual(['site3']);
+    expect(sites.reports.filter(({ outcome }) => outcome === 'moved')).toMatchObject([{ from: 'site2', to: 'site3' }]);
+    expect(home.underWay().size).toBe(0);
+    expect(sites.holding(NID)).toEqual([]);
+  },
+);
 
 test.each([
   ['has not decided', 0, ['failed']],

@@ -28,7 +28,7 @@ function siteOf(site: string, at: string, { epoch = 4, hasRegistry = false, isUn
         has: () => true,
         isSynced: () => true,
         problem: () => null,
-        isDoubtful: () => false,
+        doubtOf: () => null,
         ask: async () => {},
       },
     }),

@@ -357,7 +357,7 @@ export class MemorySites {
           has: () => true,
           isSynced: () => self().follow!.isSynced,
           problem: () => self().follow!.problem,
-          isDoubtful: (nid) => decisions.isDoubtful(nid),
+          doubtOf: (nid) => decisions.doubtOf(nid),
           ask: (nid) => decisions.ask(nid),
         },
       }),
